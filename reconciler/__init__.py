@@ -1,0 +1,1 @@
+"""Keeps a fleet of Azure OpenAI accounts exactly as its YAML says."""
