@@ -1,0 +1,366 @@
+"""The vocabulary of a kind: fields, ARM types, bindings, document kinds; and the four things done with a field table.
+
+`project` turns Azure's JSON into flat comparable values, `declare` turns a written spec into the same, `compose` turns
+values back into the body of a write, `describe` turns Azure's JSON back into a spec. One table drives all four, so they
+cannot disagree. No I/O and no Azure package here: a `Binding` is words, resolved by `cloud`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from reconciler.kinds.spec import Spec
+from reconciler.model.finding import Finding, Origin
+from reconciler.model.ids import ArmId, Ref
+from reconciler.model.plan import Effect
+from reconciler.model.resource import Desired, Lifecycle, Live, LiveState
+from reconciler.model.wire import ABSENT, Json, JsonObject, Maybe, WirePath, read_path, write_path
+
+Normal = Callable[[Json], Json]
+Compare = Callable[[Json, Json], bool]
+EffectOf = Callable[[Json, Json], Effect]
+
+
+class Shape(StrEnum):
+    """How a field's value is owned: as one value, per key of a map, or per item of a list matched by key."""
+
+    WHOLE = "whole"
+    MAP = "map"
+    KEYED = "keyed"
+
+
+def _same(value: Json) -> Json:
+    return value
+
+
+def _never(_before: Json, _after: Json) -> bool:
+    return False
+
+
+def _in_place(_before: Json, _after: Json) -> Effect:
+    return Effect.IN_PLACE
+
+
+def always(effect: Effect) -> EffectOf:
+    """An effect that does not depend on the values."""
+    return lambda _before, _after: effect
+
+
+def once(before: Json, _after: Json) -> Effect:
+    """Settable while unset; afterwards only by replacing the resource."""
+    return Effect.IN_PLACE if before is None else Effect.REPLACE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of an ARM type.
+
+    `path` is what people write, `wire` where Azure keeps it. `normal` must be total and idempotent and gives the
+    comparable form of a present value, of either side; `to_wire` turns that form into what Azure takes. `default` is
+    what Azure means by an absent key. `whole` names the object that a PATCH must carry complete. For a KEYED field,
+    `key` names an item and `normal` applies to each attribute value.
+    """
+
+    path: str
+    wire: WirePath
+    shape: Shape = Shape.WHOLE
+    effect: EffectOf = _in_place
+    normal: Normal = _same
+    to_wire: Normal = _same
+    default: Json = None
+    opens: Compare = _never
+    whole: WirePath = ()
+    key: Callable[[JsonObject], str] | None = None
+    sensitive: bool = False
+    sticky: bool = False  # PATCH cannot remove it: null is refused for this field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """Where the SDK keeps the operations of a type. Words only; `cloud` resolves them and a contract test checks them.
+
+    `names` are the keyword arguments that take the resource group and then each name of the id, in that order.
+    `body_names` gives the keyword of the body for put and patch. `list_all` lists a subscription, `list_children` a parent.
+    """
+
+    client: Literal["cognitiveservices", "resources"]
+    group: str
+    names: tuple[str, ...]
+    get: str
+    put: str
+    delete: str
+    body: str
+    patch: str = ""
+    patch_body: str = ""
+    list_all: str = ""
+    list_children: str = ""
+    deleted_group: str = ""
+    deleted_list: str = ""
+    purge: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a write of this type may take before it is reported as still in progress, in seconds; and what is usual."""
+
+    create: float = 1800.0
+    update: float = 1800.0
+    delete: float = 1800.0
+    usual_create: int = 5
+    usual_update: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceType:
+    """One ARM type as a table. `readonly` are wire paths that a PUT made from a fresh read must leave out."""
+
+    arm_type: str
+    word: str  # what people call it
+    binding: Binding
+    fields: tuple[Field, ...]
+    readonly: tuple[WirePath, ...] = ()
+    state: WirePath = ("properties", "provisioningState")
+    passthrough: WirePath = ("properties",)
+    patches: bool = False
+    soft_deletes: bool = False
+    taggable: bool = False
+    patience: Patience = Patience()
+    born: Mapping[str, Json] = field(default_factory=dict)  # forced in the first PUT, put right by the last step
+    split: Callable[[Mapping[str, Json], Mapping[str, Json]], tuple[Mapping[str, Json], ...]] | None = None
+    cuts: Compare | None = None
+
+    def lens(self, path: str) -> Lens:
+        """The way to one value: a field, a key of a map field, an attribute of a keyed item, or a passed-through path."""
+        for each in self.fields:
+            if each.path == path:
+                return Lens(field=each, path=path)
+            if each.shape is Shape.MAP and path.startswith(each.path + "."):
+                return Lens(field=each, path=path, item=path[len(each.path) + 1 :])
+            if each.shape is Shape.KEYED and path.startswith(each.path + "["):
+                match = re.fullmatch(r"\[(.*)\]\.([^.\[\]]+)", path[len(each.path) :])
+                if match:
+                    return Lens(field=each, path=path, item=match[1], attribute=match[2])
+        return Lens(field=Field(path=path, wire=(*self.passthrough, *path.split("."))), path=path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lens:
+    """One path of one type: reads the normalised value out of Azure's JSON and writes a value back into it."""
+
+    field: Field
+    path: str
+    item: str = ""
+    attribute: str = ""
+
+    def read(self, wire: JsonObject) -> Json:
+        """The normalised live value; the field's default where Azure left it out; None for absent."""
+        raw = self._find(read_path(wire, self.field.wire))
+        if raw is ABSENT or raw is None:
+            return self.field.default
+        return self.field.normal(raw)
+
+    def write(self, wire: JsonObject, value: Json) -> JsonObject:
+        """`wire` with `value` at this place; None removes a map key or an item's attribute and nulls anything else."""
+        current = read_path(wire, self.field.wire)
+        new: Maybe
+        if self.field.shape is Shape.MAP:
+            new = self._write_map(current, value)
+        elif self.field.shape is Shape.KEYED and self.item:
+            new = self._write_item(current, value)
+        else:
+            new = None if value is None else self.field.to_wire(value)
+        result = write_path(wire, self.field.wire, new)
+        assert isinstance(result, dict)
+        return result
+
+    def _find(self, raw: Maybe) -> Maybe:
+        if self.field.shape is Shape.MAP and isinstance(raw, dict):
+            return next((value for key, value in raw.items() if key.lower() == self.item.lower()), ABSENT)
+        if self.field.shape is Shape.KEYED and self.item and isinstance(raw, list):
+            item = next((each for each in raw if isinstance(each, dict) and self._names(each)), None)
+            return ABSENT if item is None else item.get(self.attribute, ABSENT)
+        return raw
+
+    def _names(self, item: JsonObject) -> bool:
+        return self.field.key is not None and self.field.key(item).lower() == self.item.lower()
+
+    def _write_map(self, current: Maybe, value: Json) -> Json:
+        kept: JsonObject = {}
+        if isinstance(current, dict):
+            kept = {key: each for key, each in current.items() if key.lower() != self.item.lower()}
+        if value is not None:
+            kept[self.item] = self.field.to_wire(value)
+        return kept
+
+    def _write_item(self, current: Maybe, value: Json) -> Json:
+        items: list[Json] = list(current) if isinstance(current, list) else []
+        for index, each in enumerate(items):
+            if isinstance(each, dict) and self._names(each):
+                items[index] = {**each, self.attribute: value}
+                return items
+        name, _, source = self.item.partition(":")
+        return [*items, {"name": name, **({"source": source} if source else {}), self.attribute: value}]
+
+
+def project(type_: ResourceType, wire: JsonObject, paths: Iterable[str]) -> dict[str, Json]:
+    """The normalised live values at `paths`, in the order asked."""
+    return {path: type_.lens(path).read(wire) for path in paths}
+
+
+def compose(type_: ResourceType, fields: Mapping[str, Json], live: JsonObject | None) -> JsonObject:
+    """The body of a PUT: what is live less what is read-only, overlaid with `fields`. `live` is None for a create."""
+    body: JsonObject = {"properties": {}} if type_.passthrough else {}
+    if live is not None:
+        body = _writable(type_, live)
+    for path, value in fields.items():
+        if live is None and value is None:
+            continue
+        body = type_.lens(path).write(body, value)
+    return body
+
+
+def compose_patch(type_: ResourceType, fields: Mapping[str, Json], live: JsonObject) -> JsonObject:
+    """The body of a PATCH: `fields` only, but each object that Azure replaces as a whole is sent whole, from `live`."""
+    body: JsonObject = {}
+    for path in fields:
+        whole = type_.lens(path).field.whole
+        present = read_path(live, whole) if whole else ABSENT
+        if whole and read_path(body, whole) is ABSENT and present is not ABSENT:
+            seeded = write_path(body, whole, present)
+            assert isinstance(seeded, dict)
+            body = seeded
+    for path, value in fields.items():
+        body = type_.lens(path).write(body, value)
+    return body
+
+
+def _writable(type_: ResourceType, live: JsonObject) -> JsonObject:
+    body = {key: value for key, value in live.items() if key not in _ENVELOPE}
+    for path in (*type_.readonly, type_.state):
+        stripped = write_path(body, path, ABSENT) if read_path(body, path) is not ABSENT else body
+        assert isinstance(stripped, dict)
+        body = stripped
+    return body
+
+
+_ENVELOPE = frozenset({"id", "name", "type", "etag", "systemData"})
+
+
+def declare(type_: ResourceType, spec: Mapping[str, Json]) -> dict[str, Json]:
+    """What a written spec owns: path → normalised value for every field of the table that was written, null included."""
+    fields: dict[str, Json] = {}
+    for each in type_.fields:
+        raw = read_path(dict(spec), tuple(each.path.split(".")))
+        if raw is ABSENT:
+            continue
+        if each.shape is Shape.MAP and isinstance(raw, dict):
+            fields.update({f"{each.path}.{key}": _normalise(each, value) for key, value in raw.items()})
+        elif each.shape is Shape.KEYED and isinstance(raw, list):
+            fields.update(_declare_items(each, raw))
+        else:
+            fields[each.path] = _normalise(each, raw)
+    extra = spec.get("additionalProperties")
+    if isinstance(extra, dict):
+        fields.update(_leaves("", extra))
+    return fields
+
+
+def _normalise(each: Field, value: Json) -> Json:
+    return None if value is None else each.normal(value)
+
+
+def _declare_items(each: Field, items: list[Json]) -> Iterator[tuple[str, Json]]:
+    for item in items:
+        if not isinstance(item, dict) or each.key is None:
+            continue
+        name = each.key(item)
+        for attribute, value in item.items():
+            yield f"{each.path}[{name}].{attribute}", _normalise(each, value)
+
+
+def _leaves(prefix: str, value: JsonObject) -> Iterator[tuple[str, Json]]:
+    for key, item in value.items():
+        path = f"{prefix}.{key}" if prefix else key
+        if isinstance(item, dict) and item:
+            yield from _leaves(path, item)
+        else:
+            yield path, item
+
+
+def describe(type_: ResourceType, wire: JsonObject) -> JsonObject:
+    """The spec that declares what is live: every field of the table that is there and is not Azure's default."""
+    spec: JsonObject = {}
+    for each in type_.fields:
+        raw = read_path(wire, each.wire)
+        if raw is ABSENT or raw is None:
+            continue
+        value = raw if each.shape is not Shape.WHOLE else each.normal(raw)
+        if value == each.default or value in ({}, []):
+            continue
+        written = write_path(spec, tuple(each.path.split(".")), value)
+        assert isinstance(written, dict)
+        spec = written
+    return spec
+
+
+def settle(type_: ResourceType, wire: JsonObject) -> tuple[LiveState, str]:
+    """What Azure's provisioning state means; a resource without one is settled."""
+    raw = read_path(wire, type_.state)
+    word = raw if isinstance(raw, str) else ""
+    folded = word.lower()
+    if folded in ("", "succeeded", "disabled"):
+        return LiveState.SETTLED, word
+    if folded in ("failed", "canceled"):
+        return LiveState.FAILED, word
+    return (LiveState.DELETING if folded == "deleting" else LiveState.IN_PROGRESS), word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One desired-state document after validation. `place` gives the origin of a spec path such as ("sku", "capacity")."""
+
+    ref: Ref
+    spec: Spec
+    lifecycle: Lifecycle
+    labels: Mapping[str, str]
+    origin: Origin
+    place: Callable[[tuple[str | int, ...]], Origin]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a document takes from its fleet where it says nothing itself."""
+
+    fleet: str
+    subscription: str
+    group: str = ""
+    location: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expansion:
+    """What a document stands for: ARM resources, or what keeps it from standing for any."""
+
+    desired: tuple[Desired, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A document kind: its typed spec, how it expands to ARM resources, how live resources are written as it again.
+
+    `describe` takes the resource and everything live below it and gives (metadata name, spec). Pure; never raises for a
+    spec that validated.
+    """
+
+    name: str
+    spec: type[Spec]
+    types: tuple[ResourceType, ...]
+    expand: Callable[[Document, Setting], Expansion]
+    describe: Callable[[Live, tuple[Live, ...]], JsonObject]
+    summary: str

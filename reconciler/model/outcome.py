@@ -1,0 +1,55 @@
+"""What became of a plan: an `Outcome` for every step, and what one cycle tells the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.model.finding import Fault
+from reconciler.model.ids import ArmId
+from reconciler.model.plan import Plan, Step
+
+
+class Result(StrEnum):
+    """How a step ended. `stale`: the world moved since the plan. `not_converging`: Azure took the write and did not do it."""
+
+    DONE = "done"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    STALE = "stale"
+    NOT_CONVERGING = "not_converging"
+    IN_PROGRESS = "in_progress"
+    NOT_STARTED = "not_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one step; times are epoch seconds on the injected clock. `because` is a sentence for people."""
+
+    step: Step
+    result: Result
+    because: str = ""
+    fault: Fault | None = None
+    began: float
+    ended: float
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What one cycle tells the next. Empty is always safe: Azure itself is the state."""
+
+    held: Mapping[ArmId, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleReport:
+    """One cycle over one fleet, start to end."""
+
+    plan: Plan
+    outcomes: tuple[Outcome, ...] = ()
+    began: float
+    ended: float
+    requests: int = 0
+    memory: Memory = Memory()

@@ -1,0 +1,192 @@
+"""What shall happen: a `Decision` about every resource, for people; a `Step` for every write, for the executor.
+
+Nobody executes a decision and nobody shows a step. A plan is plain data, the same for the same input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.model.finding import Fault, Finding, Origin
+from reconciler.model.ids import ArmId, Ref
+from reconciler.model.wire import Json, digest, thaw
+
+
+class Action(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    PURGE = "purge"
+    RESTORE = "restore"
+    ADOPT = "adopt"
+
+
+class DecisionState(StrEnum):
+    """Where a resource stands: it acts, or it says why it does not."""
+
+    ACT = "act"
+    IN_SYNC = "in_sync"
+    IN_PROGRESS = "in_progress"
+    BLOCKED = "blocked"
+    IGNORED = "ignored"
+    DRIFTED = "drifted"
+
+
+class Risk(StrEnum):
+    """What a wrong decision would cost: `none` is undone by the next pass, `destroys` is not."""
+
+    NONE = "none"
+    OPENS = "opens"
+    CLOSES = "closes"
+    CUTS = "cuts"
+    SPENDS = "spends"
+    DESTROYS = "destroys"
+
+
+class Effect(StrEnum):
+    """What changing a field takes: in place, settable only while unset, one direction only, or delete and create."""
+
+    IN_PLACE = "in_place"
+    ONCE = "once"
+    ONE_WAY = "one_way"
+    REPLACE = "replace"
+
+
+class Phase(StrEnum):
+    """Breaks ties between steps that no edge orders: what restricts comes first, what allows comes last."""
+
+    TIGHTEN = "tighten"
+    RELEASE = "release"
+    BUILD = "build"
+    LOOSEN = "loosen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """One field that differs; `before` and `after` are normalised, None stands for absent."""
+
+    path: str
+    before: Json
+    after: Json
+    effect: Effect = Effect.IN_PLACE
+    opens: bool = False
+    closes: bool = False
+    sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is to be done about one resource and why. `reason` explains and never steers."""
+
+    id: ArmId
+    ref: Ref
+    state: DecisionState
+    action: Action | None = None
+    reason: str
+    permit: str = ""  # how a person can allow what was blocked
+    code: str = ""  # the guard or fault that blocked it
+    risk: Risk = Risk.NONE
+    changes: tuple[FieldChange, ...] = ()
+    needs: tuple[ArmId, ...] = ()
+    warnings: tuple[str, ...] = ()
+    requests: int = 0
+    seconds: int = 0  # how long Azure usually takes
+    location: str = ""
+    origin: Origin | None = None
+    owned: bool = False
+
+    @property
+    def acts(self) -> bool:
+        return self.state is DecisionState.ACT
+
+
+class Verb(StrEnum):
+    """What a write asks of Azure; `purge` and `restore` act on a soft-deleted account."""
+
+    PUT = "put"
+    PATCH = "patch"
+    DELETE = "delete"
+    PURGE = "purge"
+    RESTORE = "restore"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One write. `fields` are the owned values it brings about; the body is composed from a fresh read when it is sent.
+
+    `expects` are the owned values that were live when the plan was made: if they moved, the step is stale. None means
+    that the resource must not exist yet. `after` names the steps that must have succeeded before.
+    """
+
+    name: str
+    id: ArmId
+    verb: Verb
+    action: Action
+    phase: Phase
+    fields: Mapping[str, Json] = field(default_factory=dict)
+    expects: Mapping[str, Json] | None = None
+    after: tuple[str, ...] = ()
+    location: str = ""
+
+    @property
+    def lane(self) -> str:
+        return self.id.lane
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Every resource exactly once in `decisions`; only what acts in `steps`, in the order they would run alone.
+
+    `complete`: everything that the plan depends on could be read. `stopped`: a safety limit forbids the whole plan.
+    `converged`: there is nothing left to do or to wait for.
+    """
+
+    fleet: str
+    decisions: tuple[Decision, ...]
+    steps: tuple[Step, ...]
+    findings: tuple[Finding, ...] = ()
+    blind: tuple[tuple[str, Fault], ...] = ()
+    stopped: str = ""
+    requests_spent: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return not self.blind
+
+    @property
+    def applicable(self) -> bool:
+        return bool(self.steps) and not self.stopped
+
+    @property
+    def converged(self) -> bool:
+        quiet = (DecisionState.IN_SYNC, DecisionState.IGNORED, DecisionState.DRIFTED)
+        return self.complete and all(decision.state in quiet for decision in self.decisions)
+
+    @property
+    def digest(self) -> str:
+        """Names exactly this set of writes and their reasons; no clock and no request count is part of it."""
+        decisions: list[Json] = [
+            {
+                "id": str(decision.id),
+                "state": decision.state.value,
+                "action": decision.action.value if decision.action else None,
+                "reason": decision.reason,
+                "changes": [[change.path, change.before, change.after] for change in decision.changes],
+            }
+            for decision in self.decisions
+        ]
+        steps: list[Json] = [
+            {
+                "name": step.name,
+                "verb": step.verb.value,
+                "id": str(step.id),
+                "fields": thaw(step.fields),
+                "expects": thaw(step.expects),
+                "after": list(step.after),
+            }
+            for step in self.steps
+        ]
+        return digest({"fleet": self.fleet, "decisions": decisions, "steps": steps, "stopped": self.stopped})

@@ -1,0 +1,122 @@
+"""What the product asks of the outside world. The rooms know these protocols; only `app.py` knows who keeps them.
+
+Expected failures are values (`Fault`), never exceptions. An exception from a port is a broken promise of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from reconciler.model.finding import Fault
+from reconciler.model.ids import ArmId
+from reconciler.model.outcome import Outcome
+from reconciler.model.plan import Plan, Step, Verb
+from reconciler.model.resource import Live, Scope, Snapshot
+from reconciler.model.wire import JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One mutating request. `location` is needed by purge and restore only; `body` is None for delete and purge."""
+
+    verb: Verb
+    id: ArmId
+    body: JsonObject | None = None
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """A long-running operation that Azure has accepted. `url` is replayed byte for byte; `pause` is what Azure asked
+    for in seconds (Retry-After), None where it asked for nothing."""
+
+    id: ArmId
+    url: str
+    pause: float | None = None
+
+
+class Progress(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What Azure said to a write: exactly one of `fault` or a 2xx; `live` where the body held the resource."""
+
+    fault: Fault | None = None
+    live: Live | None = None
+    operation: Operation | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """One look at a long-running operation. A fault while RUNNING means that the look failed, not the operation."""
+
+    progress: Progress
+    pause: float | None = None
+    fault: Fault | None = None
+
+
+class Cloud(Protocol):
+    """Azure, for one credential. Every call is one request (or one paged list) and honours the shared request budget.
+
+    Must: return faults as values; wait out Retry-After before the next request of the same kind.
+    May: retry connection errors of reads. Never: retry a write, poll on its own, write anything it was not asked to.
+    """
+
+    async def observe(self, scope: Scope) -> Snapshot: ...
+
+    async def read(self, id: ArmId) -> Live | Fault:
+        """A fresh GET; a resource that does not exist is a fault of class `absent`."""
+        ...
+
+    async def write(self, write: Write) -> Answer: ...
+
+    async def poll(self, operation: Operation) -> Poll: ...
+
+    async def subdomain_free(self, subscription: str, name: str, kind: str) -> bool | Fault:
+        """Whether the custom subdomain is still to be had (checkDomainAvailability)."""
+        ...
+
+
+class Clock(Protocol):
+    """Time. `now` is epoch seconds, `monotonic` only ever grows; both may run faster than the wall for a simulation."""
+
+    def now(self) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Chance(Protocol):
+    """Randomness for jitter only; `random.Random` keeps it."""
+
+    def uniform(self, a: float, b: float) -> float: ...
+
+
+class Watcher(Protocol):
+    """Who is told what the executor does while it does it: progress on a terminal, log lines. Must not raise or wait."""
+
+    def planned(self, plan: Plan) -> None: ...
+
+    def started(self, step: Step) -> None: ...
+
+    def waiting(self, step: Step, why: str, seconds: float) -> None: ...
+
+    def finished(self, outcome: Outcome) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The ports that one fleet's cycle runs in."""
+
+    cloud: Cloud
+    clock: Clock
+    chance: Chance
+    watcher: Watcher

@@ -1,0 +1,217 @@
+"""The two sides of every comparison: what the documents want (`Desired`, `Fleet`), what Azure holds (`Live`, `Snapshot`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.model.finding import Fault, Finding, Origin
+from reconciler.model.ids import ArmId, Ref
+from reconciler.model.wire import Json, JsonObject
+
+OWNER_TAG = "reconciler-fleet"
+
+
+class ManagePolicy(StrEnum):
+    """Who may change the resource: `manage` converges, `observe` reports drift and never writes, `detach` lets go of it."""
+
+    MANAGE = "manage"
+    OBSERVE = "observe"
+    DETACH = "detach"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifecycle:
+    """How a document wants its resources treated. `ignore` holds dotted paths, with `[name]` for a child."""
+
+    policy: ManagePolicy = ManagePolicy.MANAGE
+    adopt: bool = False
+    prevent_destroy: bool = False
+    ignore: tuple[str, ...] = ()
+    allow: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """One ARM resource as the documents want it.
+
+    `fields` maps the paths that people write (`networkAcls.defaultAction`, `tags.team`) to normalised values; what is
+    not in it is not ours. None means "must be absent". `origins` gives the place of each path that was written down.
+    `needs` are the ids that must exist before this one.
+    """
+
+    id: ArmId
+    ref: Ref
+    fields: Mapping[str, Json]
+    needs: tuple[ArmId, ...] = ()
+    lifecycle: Lifecycle = Lifecycle()
+    origin: Origin
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def type(self) -> str:
+        return self.id.type
+
+
+class SoftDeleted(StrEnum):
+    """What to do when a soft-deleted account holds a wanted name."""
+
+    STOP = "stop"
+    RESTORE = "restore"
+    PURGE = "purge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """A limit per run: at most `count`, and at most `percent` of the owned resources, rounded up."""
+
+    count: int
+    percent: int
+
+    def allowed(self, total: int) -> int:
+        return min(self.count, -(-total * self.percent // 100))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetPolicy:
+    """What a plan of this fleet may do; every default is the careful one."""
+
+    adopt_all: bool = False
+    prune: frozenset[str] = frozenset()  # folded ARM types
+    allow: frozenset[str] = frozenset()  # of "replace", "delete", "purge", "capacityCut", "provisioned"
+    allow_empty: bool = False
+    soft_deleted: SoftDeleted = SoftDeleted.STOP
+    deletes: Cap = Cap(count=5, percent=20)
+    changes: Cap = Cap(count=100, percent=100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudTarget:
+    """Where Azure is and who we are there. Secrets are never here: `secret_variable` names the environment variable."""
+
+    endpoint: str
+    authority: str
+    audience: str
+    credential: str
+    tenant: str = ""
+    client_id: str = ""
+    secret_variable: str = ""
+    token_file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """Everything one `kind: Fleet` document governs.
+
+    `broken` names the documents that could not be read, with what is wrong; while there is one the fleet is not
+    `complete` and nothing is ever pruned. `moved` maps the old names of documents to the new ones.
+    """
+
+    name: str
+    subscription: str
+    target: CloudTarget
+    desired: Mapping[ArmId, Desired]
+    policy: FleetPolicy = FleetPolicy()
+    broken: Mapping[Ref, tuple[Finding, ...]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    origin: Origin
+
+    @property
+    def complete(self) -> bool:
+        return not self.broken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estate:
+    """All fleets of one desired-state tree, in the order of their names, and everything wrong with the tree."""
+
+    fleets: tuple[Fleet, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+class LiveState(StrEnum):
+    """What Azure's provisioning state means to us."""
+
+    SETTLED = "settled"
+    IN_PROGRESS = "in_progress"
+    DELETING = "deleting"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """One ARM resource as Azure answered it. `wire` is the body untouched; `owner` is the fleet named by its tag."""
+
+    id: ArmId
+    wire: JsonObject
+    state: LiveState = LiveState.SETTLED
+    provisioning_state: str = ""
+    owner: str | None = None
+    etag: str | None = None
+    modified_by: str | None = None
+    modified_at: str | None = None
+
+    @property
+    def type(self) -> str:
+        return self.id.type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedAccount:
+    """A soft-deleted account; `id` is the one it had alive. Times are ISO 8601 as Azure sent them, "" where it did not."""
+
+    id: ArmId
+    location: str
+    deleted_at: str
+    purge_after: str
+    wire: JsonObject
+
+    @property
+    def owner(self) -> str | None:
+        tags = self.wire.get("tags")
+        owner = tags.get(OWNER_TAG) if isinstance(tags, dict) else None
+        return owner if isinstance(owner, str) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What an observation has to answer: the ids the documents name, plus all that carries the fleet's tag."""
+
+    subscription: str
+    fleet: str
+    ids: tuple[ArmId, ...]
+    prune: frozenset[str] = frozenset()
+    everything: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blind:
+    """Something we could not read: everything of `type` at or below `scope` is neither absent nor unchanged."""
+
+    scope: ArmId
+    type: str
+    fault: Fault
+
+    def hides(self, id: ArmId) -> bool:
+        same_type = id.type.lower() == self.type.lower() or id.type.lower().startswith(self.type.lower() + "/")
+        return same_type and self.scope.covers(id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Live Azure at `taken_at` (epoch seconds), read through the eyes of `principal` (our own name in systemData)."""
+
+    taken_at: float
+    live: Mapping[ArmId, Live]
+    deleted: Mapping[ArmId, DeletedAccount] = field(default_factory=dict)
+    blind: tuple[Blind, ...] = ()
+    principal: str | None = None
+    requests: int = 0
+
+    def hidden(self, id: ArmId) -> Fault | None:
+        """Why nothing can be said about `id`, or None when what the snapshot says about it holds."""
+        if id in self.live:
+            return None
+        return next((blind.fault for blind in self.blind if blind.hides(id)), None)
