@@ -16,7 +16,7 @@ from typing import Literal
 from reconciler.kinds.spec import Spec
 from reconciler.model.finding import Finding, Origin
 from reconciler.model.ids import ArmId, Ref
-from reconciler.model.plan import Effect
+from reconciler.model.plan import Effect, FieldChange
 from reconciler.model.resource import Desired, Lifecycle, Live, LiveState
 from reconciler.model.wire import ABSENT, Json, JsonObject, Maybe, WirePath, read_path, write_path
 
@@ -75,8 +75,8 @@ class Field:
     opens: Compare = _never
     whole: WirePath = ()
     key: Callable[[JsonObject], str] | None = None
+    cuts: Compare = _never
     sensitive: bool = False
-    sticky: bool = False  # PATCH cannot remove it: null is refused for this field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +114,24 @@ class Patience:
     usual_update: int = 5
 
 
+Split = Callable[[tuple[FieldChange, ...]], tuple[tuple[str, ...], ...]]
+
+
+def _all_at_once(changes: tuple[FieldChange, ...]) -> tuple[tuple[str, ...], ...]:
+    return (tuple(change.path for change in changes),)
+
+
+def _free(_fields: Mapping[str, Json]) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceType:
-    """One ARM type as a table. `readonly` are wire paths that a PUT made from a fresh read must leave out."""
+    """One ARM type as a table.
+
+    `readonly` are wire paths that a write made from a fresh read must leave out. `split` groups the paths of an update
+    into the writes that Azure takes, in order. `billed` counts the units of `fields` that cost money while they exist.
+    """
 
     arm_type: str
     word: str  # what people call it
@@ -129,9 +144,11 @@ class ResourceType:
     soft_deletes: bool = False
     taggable: bool = False
     patience: Patience = Patience()
-    born: Mapping[str, Json] = field(default_factory=dict)  # forced in the first PUT, put right by the last step
-    split: Callable[[Mapping[str, Json], Mapping[str, Json]], tuple[Mapping[str, Json], ...]] | None = None
-    cuts: Compare | None = None
+    born: Mapping[str, Json] = field(
+        default_factory=dict
+    )  # the closed value of a first PUT; what was wanted comes last
+    split: Split = _all_at_once
+    billed: Callable[[Mapping[str, Json]], int] = _free
 
     def lens(self, path: str) -> Lens:
         """The way to one value: a field, a key of a map field, an attribute of a keyed item, or a passed-through path."""
@@ -164,7 +181,7 @@ class Lens:
         return self.field.normal(raw)
 
     def write(self, wire: JsonObject, value: Json) -> JsonObject:
-        """`wire` with `value` at this place; None removes a map key or an item's attribute and nulls anything else."""
+        """`wire` with `value` at this place; None takes the key away (what Azure does with an explicit null is not known)."""
         current = read_path(wire, self.field.wire)
         new: Maybe
         if self.field.shape is Shape.MAP:
@@ -172,7 +189,7 @@ class Lens:
         elif self.field.shape is Shape.KEYED and self.item:
             new = self._write_item(current, value)
         else:
-            new = None if value is None else self.field.to_wire(value)
+            new = ABSENT if value is None else self.field.to_wire(value)
         result = write_path(wire, self.field.wire, new)
         assert isinstance(result, dict)
         return result
@@ -235,12 +252,16 @@ def compose_patch(type_: ResourceType, fields: Mapping[str, Json], live: JsonObj
             body = seeded
     for path, value in fields.items():
         body = type_.lens(path).write(body, value)
-    return body
+    return _without(body, type_.readonly)
 
 
 def _writable(type_: ResourceType, live: JsonObject) -> JsonObject:
     body = {key: value for key, value in live.items() if key not in _ENVELOPE}
-    for path in (*type_.readonly, type_.state):
+    return _without(body, (*type_.readonly, type_.state))
+
+
+def _without(body: JsonObject, paths: tuple[WirePath, ...]) -> JsonObject:
+    for path in paths:
         stripped = write_path(body, path, ABSENT) if read_path(body, path) is not ABSENT else body
         assert isinstance(stripped, dict)
         body = stripped
@@ -270,7 +291,7 @@ def declare(type_: ResourceType, spec: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _normalise(each: Field, value: Json) -> Json:
-    return None if value is None else each.normal(value)
+    return each.default if value is None else each.normal(value)
 
 
 def _declare_items(each: Field, items: list[Json]) -> Iterator[tuple[str, Json]]:
@@ -291,15 +312,18 @@ def _leaves(prefix: str, value: JsonObject) -> Iterator[tuple[str, Json]]:
             yield path, item
 
 
-def describe(type_: ResourceType, wire: JsonObject) -> JsonObject:
-    """The spec that declares what is live: every field of the table that is there and is not Azure's default."""
+def describe(type_: ResourceType, wire: JsonObject, keep: frozenset[str] = frozenset()) -> JsonObject:
+    """The spec that declares what is live: every field of the table that is there and is not Azure's default, and
+    those in `keep` whatever they are."""
     spec: JsonObject = {}
     for each in type_.fields:
         raw = read_path(wire, each.wire)
-        if raw is ABSENT or raw is None:
+        value = each.default
+        if raw is not ABSENT and raw is not None:
+            value = each.normal(raw) if each.shape is Shape.WHOLE else raw
+        elif each.path not in keep:
             continue
-        value = raw if each.shape is not Shape.WHOLE else each.normal(raw)
-        if value == each.default or value in ({}, []):
+        if each.path not in keep and (value == each.default or value in ({}, [])):
             continue
         written = write_path(spec, tuple(each.path.split(".")), value)
         assert isinstance(written, dict)

@@ -1,0 +1,348 @@
+"""Account: an Azure OpenAI or AI Services account with its deployments, content filters and firewall."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field as Described
+
+from reconciler.kinds import deployment, rai_policy
+from reconciler.kinds.base import (
+    Binding,
+    Document,
+    Expansion,
+    Field,
+    Kind,
+    Patience,
+    ResourceType,
+    Setting,
+    Shape,
+    always,
+    declare,
+    describe,
+    once,
+)
+from reconciler.kinds.checks import check_account
+from reconciler.kinds.common import child_lifecycle, owned_tags, place_fields, resolve_location
+from reconciler.kinds.deployment import DeploymentSpec
+from reconciler.kinds.rai_policy import RaiPolicySpec
+from reconciler.kinds.spec import Flag, Spec, Text
+from reconciler.kinds.values import (
+    folded,
+    id_keys,
+    id_keys_to_wire,
+    identity_type,
+    location,
+    networks,
+    networks_to_wire,
+    strings,
+    subnet_rules,
+)
+from reconciler.model.ids import ArmId, Ref
+from reconciler.model.plan import Effect
+from reconciler.model.resource import Desired, Live
+from reconciler.model.wire import Json, JsonObject
+
+
+def _kind_effect(before: Json, after: Json) -> Effect:
+    """Azure upgrades OpenAI to AIServices in place, and back; nothing else."""
+    return Effect.IN_PLACE if {before, after} <= {"OpenAI", "AIServices"} else Effect.REPLACE
+
+
+def _forward_only(before: Json, after: Json) -> Effect:
+    return Effect.IN_PLACE if after else Effect.ONE_WAY
+
+
+def _allows(before: Json, after: Json) -> bool:
+    return after in ("Allow", "Enabled") and before != after
+
+
+def _unlocks(before: Json, after: Json) -> bool:
+    return bool(before) and not after
+
+
+def _adds(before: Json, after: Json) -> bool:
+    had = before if isinstance(before, list) else []
+    return isinstance(after, list) and any(item not in had for item in after)
+
+
+_ACLS = ("properties", "networkAcls")
+_IDENTITY = ("identity",)
+
+TYPE = ResourceType(
+    arm_type="Microsoft.CognitiveServices/accounts",
+    word="account",
+    binding=Binding(
+        client="cognitiveservices",
+        group="accounts",
+        names=("resource_group_name", "account_name"),
+        get="get",
+        put="begin_create",
+        body="account",
+        patch="begin_update",
+        patch_body="account",
+        delete="begin_delete",
+        list_all="list",
+        deleted_group="deleted_accounts",
+        deleted_list="list",
+        purge="begin_purge",
+    ),
+    fields=(
+        Field(path="location", wire=("location",), normal=location, effect=always(Effect.REPLACE)),
+        Field(path="kind", wire=("kind",), effect=_kind_effect),
+        Field(path="sku.name", wire=("sku", "name"), whole=("sku",)),
+        Field(path="customSubDomainName", wire=("properties", "customSubDomainName"), normal=folded, effect=once),
+        Field(path="disableLocalAuth", wire=("properties", "disableLocalAuth"), default=False, opens=_unlocks),
+        Field(path="publicNetworkAccess", wire=("properties", "publicNetworkAccess"), default="Enabled", opens=_allows),
+        Field(
+            path="networkAcls.defaultAction",
+            wire=(*_ACLS, "defaultAction"),
+            default="Allow",
+            opens=_allows,
+            whole=_ACLS,
+        ),
+        Field(
+            path="networkAcls.bypass",
+            wire=(*_ACLS, "bypass"),
+            opens=lambda _, after: after == "AzureServices",
+            whole=_ACLS,
+        ),
+        Field(
+            path="networkAcls.ipRules",
+            wire=(*_ACLS, "ipRules"),
+            normal=networks,
+            to_wire=networks_to_wire,
+            default=[],
+            opens=_adds,
+            whole=_ACLS,
+        ),
+        Field(
+            path="networkAcls.virtualNetworkRules",
+            wire=(*_ACLS, "virtualNetworkRules"),
+            normal=subnet_rules,
+            default=[],
+            opens=_adds,
+            whole=_ACLS,
+        ),
+        Field(path="identity.type", wire=("identity", "type"), normal=identity_type, default="None", whole=_IDENTITY),
+        Field(
+            path="identity.userAssignedIdentities",
+            wire=("identity", "userAssignedIdentities"),
+            normal=id_keys,
+            to_wire=id_keys_to_wire,
+            default=[],
+            whole=_IDENTITY,
+        ),
+        Field(
+            path="restrictOutboundNetworkAccess",
+            wire=("properties", "restrictOutboundNetworkAccess"),
+            default=False,
+            opens=_unlocks,
+        ),
+        Field(path="allowedFqdnList", wire=("properties", "allowedFqdnList"), normal=strings, default=[], opens=_adds),
+        Field(
+            path="allowProjectManagement",
+            wire=("properties", "allowProjectManagement"),
+            default=False,
+            effect=_forward_only,
+        ),
+        Field(path="tags", wire=("tags",), shape=Shape.MAP, whole=("tags",)),
+    ),
+    readonly=(("identity", "principalId"), ("identity", "tenantId")),
+    patches=True,
+    soft_deletes=True,
+    taggable=True,
+    patience=Patience(create=3600.0, update=3600.0, usual_create=40, usual_update=31),
+    born={"publicNetworkAccess": "Disabled"},
+)
+
+
+class AccountSkuSpec(Spec):
+    name: Annotated[Text, Described(description="Pricing tier; S0 for OpenAI and AIServices.")]
+
+
+class SubnetRuleSpec(Spec):
+    """A subnet that may reach the account."""
+
+    id: Annotated[Text, Described(description="ARM id of the subnet.")]
+    ignore_missing_vnet_service_endpoint: Annotated[
+        Flag | None, Described(description="Accept the rule although the subnet lacks the service endpoint.")
+    ] = None
+
+
+class NetworkAclsSpec(Spec):
+    """The account's firewall. It acts while publicNetworkAccess is Enabled and defaultAction is Deny."""
+
+    default_action: Annotated[
+        Literal["Allow", "Deny"], Described(description="What happens to a caller that no rule names.")
+    ]
+    bypass: Annotated[
+        Literal["None", "AzureServices"] | None,
+        Described(description="Whether trusted Azure services pass the firewall."),
+    ] = None
+    ip_rules: Annotated[
+        list[Text] | None,
+        Described(description="Public IPv4 addresses and networks that may call; at most 100, no /31 or /32."),
+    ] = None
+    virtual_network_rules: Annotated[
+        list[Text | SubnetRuleSpec] | None, Described(description="Subnets that may call, by ARM id; at most 100.")
+    ] = None
+
+
+class IdentitySpec(Spec):
+    """Managed identity of the account."""
+
+    type: Annotated[
+        Literal["None", "SystemAssigned", "UserAssigned", "SystemAssigned, UserAssigned"],
+        Described(description="Which identities the account has."),
+    ]
+    user_assigned_identities: Annotated[
+        list[Text] | None, Described(description="ARM ids of the user-assigned identities.")
+    ] = None
+
+
+class AccountSpec(Spec):
+    """An Azure OpenAI or AI Services account with its deployments, content filters and firewall."""
+
+    resource_group: Annotated[Text | None, Described(description="Resource group; the fleet's when left out.")] = None
+    location: Annotated[Text | None, Described(description="Region; the fleet's when left out. Cannot be changed.")] = (
+        None
+    )
+    kind: Annotated[
+        Literal["OpenAI", "AIServices"], Described(description="OpenAI, or AIServices (which includes it).")
+    ] = "OpenAI"
+    sku: Annotated[AccountSkuSpec | None, Described(description="Pricing tier; S0 when left out.")] = None
+    custom_sub_domain_name: Annotated[
+        Text | None,
+        Described(
+            description="Name in https://<name>.openai.azure.com, unique in the world. Can be set once, never changed.",
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9\-]{0,62}[A-Za-z0-9]$",
+        ),
+    ] = None
+    disable_local_auth: Annotated[
+        Flag | None, Described(description="true refuses account keys; callers need Entra ID.")
+    ] = None
+    public_network_access: Annotated[
+        Literal["Enabled", "Disabled"],
+        Described(
+            description="Whether the public endpoint answers at all. Must be written: an exposure is never a default."
+        ),
+    ]
+    network_acls: Annotated[NetworkAclsSpec | None, Described(description="Firewall of the public endpoint.")] = None
+    identity: Annotated[IdentitySpec | None, Described(description="Managed identity.")] = None
+    restrict_outbound_network_access: Annotated[
+        Flag | None, Described(description="true limits outbound calls to allowedFqdnList.")
+    ] = None
+    allowed_fqdn_list: Annotated[list[Text] | None, Described(description="Host names the account may call.")] = None
+    allow_project_management: Annotated[
+        Flag | None, Described(description="Allow projects; can be turned on, never off.")
+    ] = None
+    tags: Annotated[
+        dict[str, Text | None] | None,
+        Described(description="Tags; only the ones named here are managed, null removes one."),
+    ] = None
+    deployments: Annotated[list[DeploymentSpec] | None, Described(description="Model deployments.")] = None
+    rai_policies: Annotated[list[RaiPolicySpec] | None, Described(description="Content filters.")] = None
+    additional_properties: Annotated[
+        dict[str, object] | None,
+        Described(description="Properties this tool does not know yet, passed through as they are."),
+    ] = None
+
+
+def expand(document: Document, setting: Setting) -> Expansion:
+    """The account, its content filters and its deployments, each needing what it stands on."""
+    spec = document.spec
+    assert isinstance(spec, AccountSpec)
+    region, findings = resolve_location(document, setting)
+    findings += check_account(document, setting)
+    if findings:
+        return Expansion(findings=findings)
+    group = ArmId(subscription=setting.subscription, group=spec.resource_group or setting.group)
+    id = group.resource(TYPE.arm_type, document.ref.name)
+    written: JsonObject = {"kind": "OpenAI", "sku": {"name": "S0"}, **spec.written(), "location": region}
+    fields = declare(TYPE, written) | owned_tags(document, setting)
+    account = Desired(
+        id=id,
+        ref=document.ref,
+        fields=fields,
+        needs=(group,),
+        lifecycle=document.lifecycle,
+        origin=document.origin,
+        origins=place_fields(document, fields),
+        labels=document.labels,
+    )
+    return Expansion(desired=(account, *_filters(document, spec, id), *_deployments(document, spec, id)))
+
+
+def _filters(document: Document, spec: AccountSpec, account: ArmId) -> Iterator[Desired]:
+    for index, each in enumerate(spec.rai_policies or ()):
+        yield _child(document, account, ("raiPolicies", index), rai_policy.TYPE, each)
+
+
+def _deployments(document: Document, spec: AccountSpec, account: ArmId) -> Iterator[Desired]:
+    filters = {each.name.lower(): each.name for each in spec.rai_policies or ()}
+    for index, each in enumerate(spec.deployments or ()):
+        named = filters.get((each.rai_policy_name or "").lower())
+        needs = (account.child("raiPolicies", named),) if named else ()
+        yield _child(document, account, ("deployments", index), deployment.TYPE, each, needs)
+
+
+def _child(
+    document: Document,
+    account: ArmId,
+    place: tuple[str, int],
+    type_: ResourceType,
+    spec: DeploymentSpec | RaiPolicySpec,
+    needs: tuple[ArmId, ...] = (),
+) -> Desired:
+    segment, _ = place
+    written: JsonObject = spec.written()
+    if type_ is deployment.TYPE and isinstance(spec, DeploymentSpec):
+        written["model"] = {"format": spec.model.format, **spec.model.written()}
+    fields = declare(type_, written)
+    return Desired(
+        id=account.child(segment, spec.name),
+        ref=Ref(kind=document.ref.kind, name=f"{document.ref.name}/{segment}/{spec.name}"),
+        fields=fields,
+        needs=(account, *needs),
+        lifecycle=child_lifecycle(document.lifecycle, f"{segment}[{spec.name}]"),
+        origin=document.place(place),
+        origins=place_fields(document, fields, place),
+        labels=document.labels,
+    )
+
+
+def describe_account(live: Live, below: tuple[Live, ...]) -> JsonObject:
+    """The Account spec that declares `live` and everything below it exactly as it is."""
+    spec = describe(TYPE, live.wire, keep=frozenset({"location", "kind", "sku.name", "publicNetworkAccess"}))
+    if spec["publicNetworkAccess"] == "Enabled" and "networkAcls" not in spec:
+        spec["networkAcls"] = {"defaultAction": "Allow"}
+    acls = spec.get("networkAcls")
+    if isinstance(acls, dict):
+        acls.setdefault("defaultAction", "Allow")
+    spec["resourceGroup"] = live.id.group
+    deployments: list[Json] = []
+    filters: list[Json] = []
+    for each in sorted(below, key=lambda child: child.id.key):
+        if each.type.lower() == deployment.TYPE.arm_type.lower():
+            deployments.append(
+                {"name": each.id.name, **describe(deployment.TYPE, each.wire, keep=frozenset({"sku.capacity"}))}
+            )
+        elif each.type.lower() == rai_policy.TYPE.arm_type.lower() and not each.id.name.startswith("Microsoft."):
+            filters.append({"name": each.id.name, **describe(rai_policy.TYPE, each.wire)})
+    if filters:
+        spec["raiPolicies"] = filters
+    if deployments:
+        spec["deployments"] = deployments
+    return spec
+
+
+KIND = Kind(
+    name="Account",
+    spec=AccountSpec,
+    types=(TYPE, rai_policy.TYPE, deployment.TYPE),
+    expand=expand,
+    describe=describe_account,
+    summary="An Azure OpenAI or AI Services account with its deployments, content filters and firewall.",
+)

@@ -1,0 +1,25 @@
+"""Every kind there is, in one explicit tuple. A new kind is one file and one line here."""
+
+from __future__ import annotations
+
+from reconciler.kinds import account, resource_group
+from reconciler.kinds.base import Kind, ResourceType
+
+KINDS: tuple[Kind, ...] = (resource_group.KIND, account.KIND)
+
+TYPES: tuple[ResourceType, ...] = tuple(type_ for kind in KINDS for type_ in kind.types)
+
+_BY_ARM_TYPE = {type_.arm_type.lower(): type_ for type_ in TYPES}
+_BY_NAME = {kind.name: kind for kind in KINDS}
+
+if len(_BY_ARM_TYPE) != len(TYPES) or len(_BY_NAME) != len(KINDS):
+    raise ImportError("two kinds claim the same name or the same ARM type")
+
+
+def type_of(arm_type: str) -> ResourceType | None:
+    """The table of an ARM type in any case, or None for a type that no kind knows."""
+    return _BY_ARM_TYPE.get(arm_type.lower())
+
+
+def kind_named(name: str) -> Kind | None:
+    return _BY_NAME.get(name)

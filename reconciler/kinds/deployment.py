@@ -1,0 +1,175 @@
+"""Model deployments of an account: one ARM child type, declared inside the Account document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field as Described
+
+from reconciler.kinds.base import Binding, Field, Patience, ResourceType, Shape, always
+from reconciler.kinds.spec import Flag, Spec, Text, Whole
+from reconciler.kinds.values import folded, whole_number
+from reconciler.model.plan import Effect, FieldChange
+from reconciler.model.wire import Json
+
+SKUS = (
+    "Standard",
+    "GlobalStandard",
+    "DataZoneStandard",
+    "ProvisionedManaged",
+    "GlobalProvisionedManaged",
+    "DataZoneProvisionedManaged",
+    "GlobalBatch",
+    "DataZoneBatch",
+    "DeveloperTier",
+)
+PROVISIONED = frozenset(sku.lower() for sku in SKUS if "Provisioned" in sku)
+
+
+def _shrinks(before: Json, after: Json) -> bool:
+    return isinstance(before, int) and isinstance(after, int) and after < before
+
+
+def split_capacity(changes: tuple[FieldChange, ...]) -> tuple[tuple[str, ...], ...]:
+    """Azure refuses capacity and model in one request: shrink before the model moves, grow after it has."""
+    capacity = tuple(change for change in changes if change.path == "sku.capacity")
+    rest = tuple(change.path for change in changes if change.path != "sku.capacity")
+    if not capacity or not any(path.startswith("model.") for path in rest):
+        return (tuple(change.path for change in changes),)
+    if _shrinks(capacity[0].before, capacity[0].after):
+        return ("sku.capacity",), rest
+    return rest, ("sku.capacity",)
+
+
+def count_provisioned(fields: Mapping[str, Json]) -> int:
+    """Provisioned throughput units, which are billed by the hour whether used or not."""
+    capacity = fields.get("sku.capacity")
+    if str(fields.get("sku.name", "")).lower() not in PROVISIONED:
+        return 0
+    return capacity if isinstance(capacity, int) else 1
+
+
+TYPE = ResourceType(
+    arm_type="Microsoft.CognitiveServices/accounts/deployments",
+    word="deployment",
+    binding=Binding(
+        client="cognitiveservices",
+        group="deployments",
+        names=("resource_group_name", "account_name", "deployment_name"),
+        get="get",
+        put="begin_create_or_update",
+        body="deployment",
+        delete="begin_delete",
+        list_children="list",
+    ),
+    fields=(
+        Field(path="model.format", wire=("properties", "model", "format"), effect=always(Effect.REPLACE)),
+        Field(path="model.name", wire=("properties", "model", "name"), effect=always(Effect.REPLACE)),
+        Field(path="model.version", wire=("properties", "model", "version")),
+        Field(path="model.publisher", wire=("properties", "model", "publisher"), effect=always(Effect.REPLACE)),
+        Field(path="model.source", wire=("properties", "model", "source"), effect=always(Effect.REPLACE)),
+        Field(
+            path="model.sourceAccount",
+            wire=("properties", "model", "sourceAccount"),
+            normal=folded,
+            effect=always(Effect.REPLACE),
+        ),
+        Field(path="sku.name", wire=("sku", "name"), effect=always(Effect.REPLACE)),
+        Field(path="sku.capacity", wire=("sku", "capacity"), normal=whole_number, default=1, cuts=_shrinks),
+        Field(
+            path="versionUpgradeOption",
+            wire=("properties", "versionUpgradeOption"),
+            default="OnceNewDefaultVersionAvailable",
+        ),
+        Field(path="raiPolicyName", wire=("properties", "raiPolicyName")),
+        Field(path="dynamicThrottlingEnabled", wire=("properties", "dynamicThrottlingEnabled"), default=False),
+        Field(path="spilloverDeploymentName", wire=("properties", "spilloverDeploymentName")),
+        Field(path="tags", wire=("tags",), shape=Shape.MAP, whole=("tags",)),
+    ),
+    readonly=(
+        ("properties", "currentCapacity"),
+        ("properties", "capabilities"),
+        ("properties", "rateLimits"),
+        ("properties", "ratelimits"),
+        ("properties", "callRateLimit"),
+        ("properties", "deploymentState"),
+    ),
+    patience=Patience(usual_create=5, usual_update=5),
+    split=split_capacity,
+    billed=count_provisioned,
+)
+
+
+class ModelSpec(Spec):
+    """The model a deployment serves."""
+
+    format: Annotated[Text, Described(description="Who the model is from; OpenAI for Azure OpenAI models.")] = "OpenAI"
+    name: Annotated[Text, Described(description="The model's name, for example gpt-4o.")]
+    version: Annotated[
+        Text | None,
+        Described(description="The model's version. Left out, Azure picks its default and the version is not managed."),
+    ] = None
+    publisher: Annotated[Text | None, Described(description="Publisher of a model that is not OpenAI's.")] = None
+    source: Annotated[Text | None, Described(description="ARM id of a fine-tuned model's source deployment.")] = None
+    source_account: Annotated[
+        Text | None, Described(description="ARM id of the account a fine-tuned model comes from.")
+    ] = None
+
+
+class DeploymentSkuSpec(Spec):
+    """How the deployment is served and how much of it."""
+
+    name: Annotated[
+        Literal[
+            "Standard",
+            "GlobalStandard",
+            "DataZoneStandard",
+            "ProvisionedManaged",
+            "GlobalProvisionedManaged",
+            "DataZoneProvisionedManaged",
+            "GlobalBatch",
+            "DataZoneBatch",
+            "DeveloperTier",
+        ],
+        Described(description="Deployment type. It cannot be changed in place."),
+    ]
+    capacity: Annotated[
+        Whole,
+        Described(
+            ge=1,
+            le=100_000_000,
+            description="Azure's capacity units: often 1,000 tokens per minute, for provisioned types PTUs.",
+        ),
+    ]
+
+
+class DeploymentSpec(Spec):
+    """A model deployment of the account."""
+
+    name: Annotated[
+        Text,
+        Described(
+            description="The deployment's name, as clients address it.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$"
+        ),
+    ]
+    model: ModelSpec
+    sku: DeploymentSkuSpec
+    version_upgrade_option: Annotated[
+        Literal["OnceNewDefaultVersionAvailable", "OnceCurrentVersionExpired", "NoAutoUpgrade"] | None,
+        Described(description="When Azure may move the deployment to another model version by itself."),
+    ] = None
+    rai_policy_name: Annotated[
+        Text | None, Described(description="Content filter: one of raiPolicies, or a Microsoft.* one.")
+    ] = None
+    dynamic_throttling_enabled: Annotated[
+        Flag | None, Described(description="Whether Azure may throttle dynamically.")
+    ] = None
+    spillover_deployment_name: Annotated[
+        Text | None, Described(description="Deployment that takes what this one cannot.")
+    ] = None
+    tags: Annotated[dict[str, Text | None] | None, Described(description="Tags of the deployment.")] = None
+    additional_properties: Annotated[
+        dict[str, object] | None,
+        Described(description="Properties this tool does not know yet, passed through as they are."),
+    ] = None

@@ -1,0 +1,95 @@
+"""Fleet: the defaults and the permissions of everything in its directory. It stands for no ARM resource."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field as Described
+
+from reconciler.kinds.spec import Flag, Spec, Text, Whole
+
+Permission = Literal["replace", "delete", "purge", "capacityCut", "provisioned"]
+
+
+class CloudSpec(Spec):
+    """A cloud by its endpoints: sovereign, private, or a simulation."""
+
+    endpoint: Annotated[Text, Described(description="URL of Azure Resource Manager.", pattern=r"^https://")]
+    authority: Annotated[Text, Described(description="URL of Entra ID.", pattern=r"^https://")]
+    audience: Annotated[Text | None, Described(description="Token audience; the endpoint when left out.")] = None
+
+
+class CredentialSpec(Spec):
+    """Who the reconciler is in this fleet's tenant. A secret is named by its environment variable, never written."""
+
+    type: Annotated[
+        Literal["default", "workloadIdentity", "clientSecret", "managedIdentity", "azureCli"],
+        Described(description="How a token is obtained; default tries the usual ones in turn."),
+    ] = "default"
+    client_id: Annotated[Text | None, Described(description="Application (client) id.")] = None
+    secret_variable: Annotated[
+        Text | None,
+        Described(description="Environment variable that holds the client secret; AZURE_CLIENT_SECRET when left out."),
+    ] = None
+    token_file: Annotated[Text | None, Described(description="File of the federated token for workload identity.")] = (
+        None
+    )
+
+
+class PruneSpec(Spec):
+    """Whether what nobody declares any more may be deleted. All off by default."""
+
+    accounts: Annotated[Flag, Described(description="Accounts that carry this fleet's tag and are not declared.")] = (
+        False
+    )
+    deployments: Annotated[Flag, Described(description="Undeclared deployments of owned accounts.")] = False
+    rai_policies: Annotated[Flag, Described(description="Undeclared content filters of owned accounts.")] = False
+
+
+class CapSpec(Spec):
+    """A limit per run; the smaller of both counts, the percentage rounded up."""
+
+    count: Annotated[Whole, Described(ge=0, description="Most resources in one run.")]
+    percent: Annotated[Whole, Described(ge=0, le=100, description="Most of the owned resources, in percent.")] = 100
+
+
+class LimitsSpec(Spec):
+    """How much one run may do before it stops and asks for a person."""
+
+    deletes: Annotated[
+        CapSpec | None, Described(description="Deletes, replacements and purges; 5 and 20 % when left out.")
+    ] = None
+    changes: Annotated[
+        CapSpec | None, Described(description="Changes of existing resources; 100 and 100 % when left out.")
+    ] = None
+
+
+class FleetSpec(Spec):
+    """Defaults and permissions of every document in this directory and below, down to the next Fleet."""
+
+    subscription: Annotated[Text, Described(description="Subscription id.")]
+    tenant: Annotated[Text | None, Described(description="Tenant id; AZURE_TENANT_ID when left out.")] = None
+    cloud: Annotated[
+        Literal["public", "usgovernment", "china"] | CloudSpec | None,
+        Described(description="Which Azure; public when left out."),
+    ] = None
+    credential: Annotated[CredentialSpec | None, Described(description="How to sign in.")] = None
+    resource_group: Annotated[Text | None, Described(description="Default resource group.")] = None
+    location: Annotated[Text | None, Described(description="Default region.")] = None
+    tags: Annotated[dict[str, Text] | None, Described(description="Tags of every resource that can carry them.")] = None
+    adoption: Annotated[
+        Literal["declared", "all"],
+        Described(
+            description="Which existing resources may be taken over: those whose document says lifecycle.adopt, or all."
+        ),
+    ] = "declared"
+    prune: Annotated[PruneSpec | None, Described(description="Deleting what is no longer declared.")] = None
+    soft_deleted: Annotated[
+        Literal["stop", "restore", "purge"],
+        Described(description="What to do when a soft-deleted account holds a wanted name."),
+    ] = "stop"
+    allow: Annotated[list[Permission] | None, Described(description="Dangerous actions that are permitted.")] = None
+    allow_empty: Annotated[
+        Flag, Described(description="Permit a fleet that declares no account although it owns some.")
+    ] = False
+    limits: Annotated[LimitsSpec | None, Described(description="Safety limits per run.")] = None

@@ -1,0 +1,96 @@
+"""ResourceGroup: where accounts live. Never deleted by us: deleting a group deletes everything in it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field as Described
+
+from reconciler.kinds.base import (
+    Binding,
+    Document,
+    Expansion,
+    Field,
+    Kind,
+    ResourceType,
+    Setting,
+    Shape,
+    always,
+    declare,
+    describe,
+)
+from reconciler.kinds.common import owned_tags, place_fields, resolve_location
+from reconciler.kinds.spec import Spec, Text
+from reconciler.kinds.values import location
+from reconciler.model.ids import GROUP_TYPE, ArmId
+from reconciler.model.plan import Effect
+from reconciler.model.resource import Desired, Live
+from reconciler.model.wire import JsonObject
+
+TYPE = ResourceType(
+    arm_type=GROUP_TYPE,
+    word="resource group",
+    binding=Binding(
+        client="resources",
+        group="resource_groups",
+        names=("resource_group_name",),
+        get="get",
+        put="create_or_update",
+        body="parameters",
+        patch="update",
+        patch_body="parameters",
+        delete="begin_delete",
+        list_all="list",
+    ),
+    fields=(
+        Field(path="location", wire=("location",), normal=location, effect=always(Effect.REPLACE)),
+        Field(path="tags", wire=("tags",), shape=Shape.MAP, whole=("tags",)),
+    ),
+    readonly=(("managedBy",),),
+    passthrough=(),
+    patches=True,
+    taggable=True,
+)
+
+
+class ResourceGroupSpec(Spec):
+    """A resource group. It is created and tagged, never deleted: deleting a group deletes everything in it."""
+
+    location: Annotated[
+        Text | None, Described(description="Region that keeps the group's metadata; the fleet's when left out.")
+    ] = None
+    tags: Annotated[
+        dict[str, Text | None] | None,
+        Described(description="Tags of the group; only the ones named here are managed, null removes one."),
+    ] = None
+
+
+def expand(document: Document, setting: Setting) -> Expansion:
+    id = ArmId(subscription=setting.subscription, group=document.ref.name)
+    region, findings = resolve_location(document, setting)
+    fields = declare(TYPE, {**document.spec.written(), "location": region})
+    fields |= owned_tags(document, setting)
+    desired = Desired(
+        id=id,
+        ref=document.ref,
+        fields=fields,
+        lifecycle=document.lifecycle,
+        origin=document.origin,
+        origins=place_fields(document, fields),
+        labels=document.labels,
+    )
+    return Expansion(desired=(desired,), findings=findings)
+
+
+def describe_group(live: Live, _below: tuple[Live, ...]) -> JsonObject:
+    return describe(TYPE, live.wire, keep=frozenset({"location"}))
+
+
+KIND = Kind(
+    name="ResourceGroup",
+    spec=ResourceGroupSpec,
+    types=(TYPE,),
+    expand=expand,
+    describe=describe_group,
+    summary="A resource group that accounts live in.",
+)

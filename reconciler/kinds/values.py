@@ -1,0 +1,73 @@
+"""Normal forms of values that several kinds share. Each is total and idempotent, and serves either side of a comparison."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from reconciler.model.ids import fold_location
+from reconciler.model.wire import Json, JsonObject
+
+
+def location(value: Json) -> Json:
+    return fold_location(value) if isinstance(value, str) else value
+
+
+def folded(value: Json) -> Json:
+    return value.lower() if isinstance(value, str) else value
+
+
+def strings(value: Json) -> Json:
+    """A list that is a set of strings."""
+    return sorted(str(item) for item in value) if isinstance(value, list) else value
+
+
+def networks(value: Json) -> Json:
+    """IP rules as a set of canonical networks; a bare address stays bare because Azure refuses /32."""
+    if not isinstance(value, list):
+        return value
+    return sorted({_network(item.get("value") if isinstance(item, dict) else item) for item in value})
+
+
+def _network(item: Json) -> str:
+    text = str(item).strip()
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return text
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
+
+
+def networks_to_wire(value: Json) -> Json:
+    return [{"value": item} for item in value] if isinstance(value, list) else value
+
+
+def subnet_rules(value: Json) -> Json:
+    """Virtual network rules as a set of {id, ignoreMissingVnetServiceEndpoint}, ids folded."""
+    if not isinstance(value, list):
+        return value
+    rules: dict[str, Json] = {}
+    for item in value:
+        rule: JsonObject = item if isinstance(item, dict) else {"id": item}
+        id = str(rule.get("id", "")).lower()
+        rules[id] = {"id": id, "ignoreMissingVnetServiceEndpoint": bool(rule.get("ignoreMissingVnetServiceEndpoint"))}
+    return [rules[id] for id in sorted(rules)]
+
+
+def identity_type(value: Json) -> Json:
+    """`SystemAssigned,UserAssigned` in any order and spacing."""
+    return ", ".join(sorted(part.strip() for part in value.split(","))) if isinstance(value, str) else value
+
+
+def id_keys(value: Json) -> Json:
+    """User-assigned identities: Azure keeps a map whose values are its own, people may write a list."""
+    if isinstance(value, (dict, list)):
+        return sorted(str(id).lower() for id in value)
+    return value
+
+
+def id_keys_to_wire(value: Json) -> Json:
+    return {str(id): {} for id in value} if isinstance(value, list) else value
+
+
+def whole_number(value: Json) -> Json:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
