@@ -1,0 +1,121 @@
+"""What was there before each recording began, and what of it the simulation is told.
+
+Knows the recordings; does not know how anything is compared.
+"""
+
+from dataclasses import dataclass, field
+
+from tests.contracts.recorded.exchanges import Json
+
+ZERO = "/subscriptions/00000000-0000-0000-0000-000000000000"
+COGNITIVE = "Microsoft.CognitiveServices"
+NOT_SIMULATED = "of a provider that is not simulated yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One file to replay."""
+
+    file: str
+    # Resources that were there, as ARM bodies.
+    resources: list[Json] = field(default_factory=list)
+    # Any other part of the seed: limits, locks, models, denied.
+    seed: dict[str, Json] = field(default_factory=dict)
+    settings: dict[str, Json] = field(default_factory=dict)
+    # Faults to inject before an exchange, where the recording itself shows a failure of the service.
+    faults: dict[int, Json] = field(default_factory=dict)
+    # Exchanges that are not replayed, with the reason.
+    left_out: dict[int, str] = field(default_factory=dict)
+    # True where the recorder kept all headers.
+    unfiltered: bool = False
+    # True where the notes say that lists were cut.
+    shortened: bool = False
+    # False where the notes say that a list was put into another order.
+    ordered: bool = True
+
+
+def group(name: str, location: str = "southcentralus", **more: Json) -> Json:
+    return {"id": f"{ZERO}/resourceGroups/{name}", "location": location, **more}
+
+
+def account(rg: str, name: str, kind: str, location: str, **properties: Json) -> Json:
+    return {
+        "id": f"{ZERO}/resourceGroups/{rg}/providers/{COGNITIVE}/accounts/{name}",
+        "kind": kind,
+        "sku": {"name": "S0"},
+        "location": location,
+        "properties": properties,
+    }
+
+
+def deployment(of: Json, name: str, sku: str, capacity: int, model: tuple[str, str]) -> Json:
+    return {
+        "id": f"{of['id']}/deployments/{name}",
+        "sku": {"name": sku, "capacity": capacity},
+        "properties": {"model": {"format": "OpenAI", "name": model[0], "version": model[1]}},
+    }
+
+
+# Before the end of 2023 operation URLs carried no signature.
+UNSIGNED: dict[str, Json] = {"signed_operations": False}
+TEST_GROUP = group("clitest.rg000001")
+
+
+def _paged() -> list[Json]:
+    """Two hundred accounts, in the order in which they were made."""
+    names = [(kind, f"{kind.lower()}paging_wu_{number}") for kind in ("Face", "Emotion") for number in range(100)]
+    return [group("pstestrg5394", "westus")] + [account("pstestrg5394", name, kind, "West US") for kind, name in names]
+
+
+def _used_westeurope() -> list[Json]:
+    """What makes the recorded numbers: 35 accounts, of them 5 OpenAI and 3 AIServices, and 20 units of gpt-4o."""
+    kinds = ["OpenAI"] * 5 + ["AIServices"] * 3 + ["FormRecognizer"] * 27
+    accounts = [
+        account("used", f"used{number}", kind, "westeurope", provisioningState="Succeeded")
+        for number, kind in enumerate(kinds)
+    ]
+    deployed = deployment(accounts[0], "chat", "GlobalStandard", 20, ("gpt-4o", "2024-11-20"))
+    return [group("used", "westeurope"), *accounts, deployed]
+
+
+SCENES = [
+    Scene("cog_account_crud_tags_keys.json", [TEST_GROUP], settings=UNSIGNED),
+    Scene("cog_account_custom_domain.json", [TEST_GROUP], settings=UNSIGNED),
+    Scene("cog_account_identity_patch.json", [TEST_GROUP], settings=UNSIGNED),
+    Scene("cog_account_models_2023-05-01.json", [TEST_GROUP], settings=UNSIGNED, shortened=True),
+    Scene("cog_account_openai_and_deployment_2023-05-01.json", [TEST_GROUP], settings=UNSIGNED),
+    Scene("cog_account_openai_and_deployment_2025-10.json", [TEST_GROUP]),
+    Scene("cog_account_sync_create.json", [TEST_GROUP], settings=UNSIGNED | {"sync_create": True}),
+    Scene("cog_account_usages.json", [TEST_GROUP], settings=UNSIGNED),
+    Scene("cog_accounts_list_two_pages_2017.json", _paged(), shortened=True),
+    Scene("cog_location_models_2023-05-01.json", shortened=True),
+    Scene("cog_location_models_2025-10.json", shortened=True),
+    Scene("cog_location_usages_2023-05-01.json", shortened=True, ordered=False),
+    Scene("cog_location_usages_2025-09-01.json", _used_westeurope(), shortened=True, ordered=False),
+    Scene(
+        "cog_private_endpoint_connection.json",
+        [TEST_GROUP],
+        left_out=dict.fromkeys([*range(5, 12), *range(13, 37)], f"a private endpoint is {NOT_SIMULATED}"),
+    ),
+    Scene("cog_resource_skus_2023-05-01.json", shortened=True),
+    Scene("cog_soft_delete_restore_purge_2022.json", settings=UNSIGNED, unfiltered=True),
+    Scene(
+        "net_delete_raw_headers_2019.json",
+        [group("ps356", "westcentralus")],
+        left_out=dict.fromkeys(range(3), f"a network security group is {NOT_SIMULATED}"),
+        unfiltered=True,
+        # The job of this session ended sooner than the other's.
+        settings=UNSIGNED | {"group_delete": 40.0},
+    ),
+    Scene(
+        "rg_delete_no_wait.json",
+        [
+            group(
+                "cli_rg_nowait_test000001",
+                "westus",
+                tags={"product": "azurecli", "cause": "automation", "date": "2023-02-07T11:22:45Z"},
+            )
+        ],
+    ),
+    Scene("rg_lifecycle.json", [group("cli_test_rg_scenario000001", "westus")]),
+]
