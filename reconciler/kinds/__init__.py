@@ -1,1 +1,1 @@
-"""The shelf: what each resource is, as tables. Everything that differs between resources is here; what is done to them is not."""
+"""The shelf: what each resource is, as tables. What differs between resources is here; what is done to them is not."""

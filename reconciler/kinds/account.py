@@ -40,7 +40,7 @@ from reconciler.kinds.values import (
     subnet_rules,
 )
 from reconciler.model.ids import ArmId, Ref
-from reconciler.model.plan import Effect
+from reconciler.model.plan import Effect, FieldChange
 from reconciler.model.resource import Desired, Live
 from reconciler.model.wire import Json, JsonObject
 
@@ -50,7 +50,7 @@ def _kind_effect(before: Json, after: Json) -> Effect:
     return Effect.IN_PLACE if {before, after} <= {"OpenAI", "AIServices"} else Effect.REPLACE
 
 
-def _forward_only(before: Json, after: Json) -> Effect:
+def _forward_only(_before: Json, after: Json) -> Effect:
     return Effect.IN_PLACE if after else Effect.ONE_WAY
 
 
@@ -65,6 +65,16 @@ def _unlocks(before: Json, after: Json) -> bool:
 def _adds(before: Json, after: Json) -> bool:
     had = before if isinstance(before, list) else []
     return isinstance(after, list) and any(item not in had for item in after)
+
+
+def split_subdomain(changes: tuple[FieldChange, ...]) -> tuple[tuple[str, ...], ...]:
+    """Azure takes a firewall only where a subdomain is set: the subdomain and what restricts first, the rest after."""
+    paths = tuple(change.path for change in changes)
+    firewall = any(path.startswith("networkAcls.") for path in paths)
+    if "customSubDomainName" not in paths or not firewall:
+        return (paths,)
+    second = tuple(change.path for change in changes if change.opens or change.path.startswith("networkAcls."))
+    return tuple(path for path in paths if path not in second), second
 
 
 _ACLS = ("properties", "networkAcls")
@@ -155,6 +165,7 @@ TYPE = ResourceType(
     taggable=True,
     patience=Patience(create=3600.0, update=3600.0, usual_create=40, usual_update=31),
     born={"publicNetworkAccess": "Disabled"},
+    split=split_subdomain,
 )
 
 

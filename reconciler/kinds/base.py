@@ -15,7 +15,7 @@ from typing import Literal
 
 from reconciler.kinds.spec import Spec
 from reconciler.model.finding import Finding, Origin
-from reconciler.model.ids import ArmId, Ref
+from reconciler.model.ids import Ref
 from reconciler.model.plan import Effect, FieldChange
 from reconciler.model.resource import Desired, Lifecycle, Live, LiveState
 from reconciler.model.wire import ABSENT, Json, JsonObject, Maybe, WirePath, read_path, write_path
@@ -84,7 +84,7 @@ class Binding:
     """Where the SDK keeps the operations of a type. Words only; `cloud` resolves them and a contract test checks them.
 
     `names` are the keyword arguments that take the resource group and then each name of the id, in that order.
-    `body_names` gives the keyword of the body for put and patch. `list_all` lists a subscription, `list_children` a parent.
+    `body` is the keyword of the body. `list_all` lists a subscription, `list_children` a parent.
     """
 
     client: Literal["cognitiveservices", "resources"]
@@ -105,7 +105,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a write of this type may take before it is reported as still in progress, in seconds; and what is usual."""
+    """How long a write of this type may take before it counts as still in progress, and what is usual, in seconds."""
 
     create: float = 1800.0
     update: float = 1800.0
@@ -151,7 +151,7 @@ class ResourceType:
     billed: Callable[[Mapping[str, Json]], int] = _free
 
     def lens(self, path: str) -> Lens:
-        """The way to one value: a field, a key of a map field, an attribute of a keyed item, or a passed-through path."""
+        """The way to one value: a field, a key of a map, an attribute of a keyed item, or a passed-through path."""
         for each in self.fields:
             if each.path == path:
                 return Lens(field=each, path=path)
@@ -181,7 +181,7 @@ class Lens:
         return self.field.normal(raw)
 
     def write(self, wire: JsonObject, value: Json) -> JsonObject:
-        """`wire` with `value` at this place; None takes the key away (what Azure does with an explicit null is not known)."""
+        """`wire` with `value` here; None takes the key away (what Azure does with an explicit null is not known)."""
         current = read_path(wire, self.field.wire)
         new: Maybe
         if self.field.shape is Shape.MAP:
@@ -272,7 +272,7 @@ _ENVELOPE = frozenset({"id", "name", "type", "etag", "systemData"})
 
 
 def declare(type_: ResourceType, spec: Mapping[str, Json]) -> dict[str, Json]:
-    """What a written spec owns: path → normalised value for every field of the table that was written, null included."""
+    """What a written spec owns: path → normalised value for every field that was written, null included."""
     fields: dict[str, Json] = {}
     for each in type_.fields:
         raw = read_path(dict(spec), tuple(each.path.split(".")))
@@ -345,7 +345,7 @@ def settle(type_: ResourceType, wire: JsonObject) -> tuple[LiveState, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One desired-state document after validation. `place` gives the origin of a spec path such as ("sku", "capacity")."""
+    """One desired-state document after validation. `place` gives the origin of a path such as ("sku", "capacity")."""
 
     ref: Ref
     spec: Spec

@@ -1,4 +1,4 @@
-"""Normal forms of values that several kinds share. Each is total and idempotent, and serves either side of a comparison."""
+"""Normal forms of values that kinds share. Each is total and idempotent, and serves either side of a comparison."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def folded(value: Json) -> Json:
 
 def strings(value: Json) -> Json:
     """A list that is a set of strings."""
-    return sorted(str(item) for item in value) if isinstance(value, list) else value
+    return [*sorted(str(item) for item in value)] if isinstance(value, list) else value
 
 
 def networks(value: Json) -> Json:
     """IP rules as a set of canonical networks; a bare address stays bare because Azure refuses /32."""
     if not isinstance(value, list):
         return value
-    return sorted({_network(item.get("value") if isinstance(item, dict) else item) for item in value})
+    return [*sorted({_network(item.get("value") if isinstance(item, dict) else item) for item in value})]
 
 
 def _network(item: Json) -> str:
@@ -61,7 +61,7 @@ def identity_type(value: Json) -> Json:
 def id_keys(value: Json) -> Json:
     """User-assigned identities: Azure keeps a map whose values are its own, people may write a list."""
     if isinstance(value, (dict, list)):
-        return sorted(str(id).lower() for id in value)
+        return [*sorted(str(id).lower() for id in value)]
     return value
 
 

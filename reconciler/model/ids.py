@@ -122,7 +122,7 @@ class ArmId:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Ref:
-    """A document's name within its fleet, as people write it: `Account/aoai-swc`, or `Account/aoai-swc/deployments/gpt-4o`."""
+    """A document's name within its fleet: `Account/aoai-swc`, or a child's `Account/aoai-swc/deployments/gpt-4o`."""
 
     kind: str
     name: str
@@ -132,5 +132,5 @@ class Ref:
 
 
 def fold_location(text: str) -> str:
-    """A region's comparable spelling: Cognitive Services echoes what was sent, so `Sweden Central` equals `swedencentral`."""
+    """A region's comparable spelling: Cognitive Services echoes what was sent, `Sweden Central` or `swedencentral`."""
     return text.replace(" ", "").lower()

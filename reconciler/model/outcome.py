@@ -12,7 +12,7 @@ from reconciler.model.plan import Plan, Step
 
 
 class Result(StrEnum):
-    """How a step ended. `stale`: the world moved since the plan. `not_converging`: Azure took the write and did not do it."""
+    """How a step ended. `stale`: the world moved first. `not_converging`: Azure took the write and did not do it."""
 
     DONE = "done"
     FAILED = "failed"

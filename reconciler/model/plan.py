@@ -74,6 +74,7 @@ class FieldChange:
     effect: Effect = Effect.IN_PLACE
     opens: bool = False
     closes: bool = False
+    cuts: bool = False
     sensitive: bool = False
 
 

@@ -101,7 +101,7 @@ class Chance(Protocol):
 
 
 class Watcher(Protocol):
-    """Who is told what the executor does while it does it: progress on a terminal, log lines. Must not raise or wait."""
+    """Who is told what the executor does while it does it: a terminal, log lines. Must not raise or wait."""
 
     def planned(self, plan: Plan) -> None: ...
 

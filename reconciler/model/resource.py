@@ -1,4 +1,4 @@
-"""The two sides of every comparison: what the documents want (`Desired`, `Fleet`), what Azure holds (`Live`, `Snapshot`)."""
+"""The two sides of every comparison: what documents want (`Desired`, `Fleet`), what Azure holds (`Live`, `Snapshot`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OWNER_TAG = "reconciler-fleet"
 
 
 class ManagePolicy(StrEnum):
-    """Who may change the resource: `manage` converges, `observe` reports drift and never writes, `detach` lets go of it."""
+    """Who may change the resource: `manage` converges, `observe` only reports drift, `detach` lets go of it."""
 
     MANAGE = "manage"
     OBSERVE = "observe"
@@ -160,7 +160,7 @@ class Live:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedAccount:
-    """A soft-deleted account; `id` is the one it had alive. Times are ISO 8601 as Azure sent them, "" where it did not."""
+    """A soft-deleted account; `id` is the one it had alive. Times are ISO 8601 as Azure sent them, else empty."""
 
     id: ArmId
     location: str

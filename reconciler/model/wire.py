@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Final, Union
 
-Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
+Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]  # noqa: UP007 - a recursive alias needs names in quotes
 JsonObject = dict[str, Json]
 WirePath = tuple[str, ...]
 
@@ -24,11 +24,11 @@ class Absent(Enum):
 
 
 ABSENT: Final = Absent.ABSENT
-Maybe = Union[Json, Absent]
+Maybe = Json | Absent
 
 
 def read_path(value: Maybe, path: WirePath) -> Maybe:
-    """What stands at `path`; `ABSENT` where a key is missing or something on the way is not an object. Keys match exactly."""
+    """What stands at `path`; `ABSENT` where a key is missing or something on the way is not an object."""
     for key in path:
         if not isinstance(value, dict) or key not in value:
             return ABSENT

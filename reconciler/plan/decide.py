@@ -1,0 +1,309 @@
+"""What every resource needs, before anybody asks whether it is allowed: one draft for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from reconciler.kinds.base import ResourceType
+from reconciler.kinds.catalog import type_of
+from reconciler.kinds.diff import compare
+from reconciler.model.ids import ArmId, Ref
+from reconciler.model.plan import Action, Decision, DecisionState, Effect, FieldChange, Risk
+from reconciler.model.resource import (
+    OWNER_TAG,
+    DeletedAccount,
+    Desired,
+    Fleet,
+    Live,
+    LiveState,
+    ManagePolicy,
+    Snapshot,
+    SoftDeleted,
+)
+from reconciler.plan.draft import Draft, Drafts
+from reconciler.plan.exposure import widens
+
+_OWNER_PATH = f"tags.{OWNER_TAG}"
+_FINE_TUNED = "deleting an account takes its fine-tuned models and uploaded files with it; a purge makes that final"
+
+
+def decide(fleet: Fleet, snapshot: Snapshot) -> Drafts:
+    """A draft for every desired resource, every soft-deleted account in the way, and every surplus resource we own."""
+    drafts: dict[ArmId, Draft] = {}
+    for id in sorted(fleet.desired):
+        for draft in _decide_desired(fleet, snapshot, fleet.desired[id]):
+            drafts[draft.id] = draft
+    for id in sorted(snapshot.live):
+        if id not in fleet.desired:
+            surplus = _decide_surplus(fleet, snapshot.live[id])
+            drafts |= {surplus.id: surplus} if surplus else {}
+    return _follow_parents(drafts)
+
+
+def _decide_desired(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Iterator[Draft]:
+    type_ = type_of(desired.type)
+    assert type_ is not None, desired.type
+    live = snapshot.live.get(desired.id)
+    base = _draft(desired, type_, live)
+    hidden = snapshot.hidden(desired.id)
+    if desired.lifecycle.policy is ManagePolicy.DETACH:
+        yield base.resting(DecisionState.IGNORED, "detached: its document says lifecycle.policy: detach")
+    elif hidden:
+        yield base.blocked("unknown", f"could not be read, so nothing is known about it: {hidden}", hidden.advice)
+    elif live is not None:
+        yield _decide_existing(fleet, snapshot, base)
+    elif desired.lifecycle.policy is ManagePolicy.OBSERVE:
+        yield base.resting(DecisionState.DRIFTED, "does not exist; observed only")
+    elif type_.soft_deletes and (deleted := snapshot.deleted.get(desired.id)):
+        yield from _decide_soft_deleted(fleet, base, deleted)
+    else:
+        yield _decide_missing(fleet, snapshot, base)
+
+
+def _draft(desired: Desired, type_: ResourceType, live: Live | None) -> Draft:
+    decision = Decision(
+        id=desired.id,
+        ref=desired.ref,
+        state=DecisionState.IN_SYNC,
+        reason="as declared",
+        needs=desired.needs,
+        location=str(desired.fields.get("location") or ""),
+        origin=desired.origin,
+        owned=live is not None,
+    )
+    return Draft(decision=decision, type=type_, desired=desired, live=live)
+
+
+def act(draft: Draft, action: Action, reason: str, changes: tuple[FieldChange, ...] = ()) -> Draft:
+    """The draft with something to do, its risk and what it will cost."""
+    births = action in (Action.CREATE, Action.REPLACE, Action.RESTORE)
+    patience = draft.type.patience
+    decision = replace(
+        draft.decision,
+        state=DecisionState.ACT,
+        action=action,
+        reason=reason,
+        changes=changes,
+        risk=_risk(draft, action, changes),
+        warnings=_warnings(draft, action),
+        requests=_requests(draft, action),
+        seconds=patience.usual_create if births else patience.usual_update,
+    )
+    return replace(draft, decision=decision)
+
+
+def _risk(draft: Draft, action: Action, changes: tuple[FieldChange, ...]) -> Risk:
+    if action in (Action.DELETE, Action.REPLACE, Action.PURGE):
+        return Risk.DESTROYS
+    if any(change.opens for change in changes):
+        return Risk.OPENS
+    if any(change.cuts for change in changes):
+        return Risk.CUTS
+    if draft.desired and draft.type.billed(draft.desired.fields):
+        return Risk.SPENDS
+    return Risk.CLOSES if any(change.closes for change in changes) else Risk.NONE
+
+
+def _warnings(draft: Draft, action: Action) -> tuple[str, ...]:
+    return (_FINE_TUNED,) if draft.type.soft_deletes and action in (Action.DELETE, Action.REPLACE, Action.PURGE) else ()
+
+
+def _requests(draft: Draft, action: Action) -> int:
+    """A read before, the write, a read after, two looks at a long operation; what is born closed is written twice."""
+    once = 5 if draft.type.patches else 3
+    opens = any(
+        change.path in draft.type.born and change.after != draft.type.born[change.path]
+        for change in draft.decision.changes
+    )
+    return once * (2 if opens or action is Action.REPLACE else 1)
+
+
+def _decide_missing(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Draft:
+    assert draft.desired is not None
+    group = ArmId(subscription=draft.id.subscription, group=draft.id.group)
+    absent_group = draft.id.segments and group not in fleet.desired and group not in snapshot.live
+    if absent_group and not snapshot.hidden(group):
+        reason = f"its resource group {group.name} does not exist and no document declares it"
+        return draft.blocked("group_missing", reason, f"declare a ResourceGroup named {group.name}, or create it")
+    return act(draft, Action.CREATE, "does not exist", _all_changes(draft))
+
+
+def _defaults(draft: Draft) -> tuple[FieldChange, ...]:
+    """A create writes every declared field, also one that equals Azure's default; exposure is always named."""
+    assert draft.desired is not None
+    equal = {path: value for path, value in draft.desired.fields.items() if draft.type.lens(path).read({}) == value}
+    return tuple(
+        FieldChange(
+            path=path, before=None, after=value, opens=path in draft.type.born and value != draft.type.born[path]
+        )
+        for path, value in equal.items()
+        if value is not None
+    )
+
+
+def _decide_soft_deleted(fleet: Fleet, draft: Draft, deleted: DeletedAccount) -> Iterator[Draft]:
+    held = f"a soft-deleted account holds the name{_until(deleted)}"
+    policy = fleet.policy.soft_deleted
+    if policy is SoftDeleted.STOP:
+        yield draft.blocked("soft_deleted", held, "set Fleet spec.softDeleted to restore or purge, or wait")
+        return
+    if policy is SoftDeleted.RESTORE:
+        yield _decide_restore(fleet, draft, deleted, held)
+        return
+    purge = _decide_purge(draft, deleted, held)
+    yield purge
+    created = act(draft, Action.CREATE, "does not exist; its name is free after the purge", _all_changes(draft))
+    yield replace(created, decision=replace(created.decision, needs=(*created.decision.needs, purge.id)))
+
+
+def _until(deleted: DeletedAccount) -> str:
+    return f" until {deleted.purge_after}" if deleted.purge_after else ""
+
+
+def _all_changes(draft: Draft) -> tuple[FieldChange, ...]:
+    assert draft.desired is not None
+    changes = (*compare(draft.type, draft.desired.fields, {}), *_defaults(draft))
+    return tuple(sorted((change for change in changes if change.after is not None), key=lambda change: change.path))
+
+
+def _decide_restore(fleet: Fleet, draft: Draft, deleted: DeletedAccount, held: str) -> Draft:
+    assert draft.desired is not None
+    changes = compare(draft.type, draft.desired.fields, deleted.wire, draft.desired.lifecycle.ignore)
+    wider = tuple(change.path for change in changes if widens(draft.type, change))
+    if wider:
+        reason = f"{held}; restoring it would bring back a wider network posture ({', '.join(wider)})"
+        return draft.blocked("restore_widens", reason, "set Fleet spec.softDeleted: purge, or restore it by hand")
+    fixed = tuple(change.path for change in changes if change.effect is not Effect.IN_PLACE)
+    if fixed:
+        reason = f"{held}; it cannot become what is declared ({', '.join(fixed)} cannot be changed)"
+        return draft.blocked("restore_differs", reason, "set Fleet spec.softDeleted: purge")
+    if deleted.owner != fleet.name and not _may_adopt(fleet, draft.desired, deleted.owner):
+        reason = f"{held}, and it was not this fleet's"
+        return draft.blocked("not_owned", reason, "set lifecycle.adopt: true in its document")
+    return act(draft, Action.RESTORE, f"{held}; it is restored, with all it had", changes)
+
+
+def _decide_purge(draft: Draft, deleted: DeletedAccount, held: str) -> Draft:
+    id = ArmId(
+        subscription=deleted.id.subscription,
+        provider="Microsoft.CognitiveServices",
+        segments=(
+            ("locations", deleted.location.replace(" ", "").lower()),
+            ("resourceGroups", deleted.id.group),
+            ("deletedAccounts", deleted.id.name),
+        ),
+    )
+    decision = replace(draft.decision, id=id, ref=Ref(kind="DeletedAccount", name=deleted.id.name), needs=())
+    owner = f"of fleet {deleted.owner}" if deleted.owner else "that no fleet owned"
+    purge = Draft(decision=decision, type=draft.type, desired=draft.desired, deleted=deleted)
+    return act(purge, Action.PURGE, f"{held}; an account {owner} is purged for good")
+
+
+def _decide_existing(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Draft:
+    desired, live = draft.desired, draft.live
+    assert desired is not None
+    assert live is not None
+    if live.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
+        return draft.resting(DecisionState.IN_PROGRESS, f"Azure is still working on it ({live.provisioning_state})")
+    observed = desired.lifecycle.policy is ManagePolicy.OBSERVE
+    ignore = (*desired.lifecycle.ignore, *((_OWNER_PATH,) if observed else ()))
+    changes = compare(draft.type, desired.fields, live.wire, ignore)
+    draft = replace(draft, decision=replace(draft.decision, changes=changes))
+    if observed:
+        return draft.resting(DecisionState.DRIFTED, _why(live, snapshot)) if changes else draft
+    if not draft.type.taggable or live.owner == fleet.name:
+        return _decide_owned(snapshot, draft)
+    if not _may_adopt(fleet, desired, live.owner):
+        return _refuse_stranger(draft, live.owner)
+    adopted = _decide_owned(snapshot, draft)
+    if adopted.action is Action.REPLACE or not adopted.acts:
+        return adopted
+    return act(draft, Action.ADOPT, "exists already and is taken over, as permitted", changes)
+
+
+def _may_adopt(fleet: Fleet, desired: Desired, owner: str | None) -> bool:
+    return desired.lifecycle.adopt or (fleet.policy.adopt_all and owner is None)
+
+
+def _refuse_stranger(draft: Draft, owner: str | None) -> Draft:
+    if owner:
+        return draft.blocked("not_owned", f"exists and belongs to fleet {owner}", "let that fleet detach it first")
+    reason = f"exists but does not carry our tag {OWNER_TAG}: it was made by somebody else, or the tag was removed"
+    return draft.blocked("not_owned", reason, "set lifecycle.adopt: true in its document to take it over")
+
+
+def _decide_owned(snapshot: Snapshot, draft: Draft) -> Draft:
+    live, changes = draft.live, draft.decision.changes
+    assert live is not None
+    if live.state is LiveState.FAILED:
+        return act(draft, Action.UPDATE, "its last operation failed in Azure; it is written again", changes)
+    if not changes:
+        return draft
+    backwards = [change.path for change in changes if change.effect is Effect.ONE_WAY]
+    if backwards:
+        reason = f"{', '.join(backwards)} cannot be turned back in Azure once it is on"
+        return draft.blocked("one_way", reason, "declare the live value, or replace the resource by hand")
+    fixed = [change.path for change in changes if change.effect is Effect.REPLACE]
+    if fixed:
+        return act(draft, Action.REPLACE, f"{', '.join(fixed)} cannot be changed in place", changes)
+    return act(draft, Action.UPDATE, _why(live, snapshot), changes)
+
+
+def _why(live: Live, snapshot: Snapshot) -> str:
+    if live.modified_by is None:
+        return "differs from its document; Azure does not say who changed it last"
+    if snapshot.principal and live.modified_by.lower() == snapshot.principal.lower():
+        return "its document changed: the last change in Azure was ours"
+    when = f" at {live.modified_at}" if live.modified_at else ""
+    return f"differs from its document; last changed in Azure by {live.modified_by}{when}"
+
+
+def _decide_surplus(fleet: Fleet, live: Live) -> Draft | None:
+    """What carries our tag, or lies in what does, and no document declares. Groups are never ours to delete."""
+    type_ = type_of(live.type)
+    if type_ is None or live.owner != fleet.name or not live.id.segments or live.id.name.startswith("Microsoft."):
+        return None
+    decision = Decision(
+        id=live.id,
+        ref=_surplus_ref(live.id),
+        state=DecisionState.IGNORED,
+        reason="no document declares it; pruning is off",
+        permit=f"set Fleet spec.prune for {type_.word}s to delete it",
+        owned=True,
+    )
+    draft = Draft(decision=decision, type=type_, live=live)
+    parent = fleet.desired.get(live.id.parent) if live.id.parent else None
+    if parent is not None and parent.lifecycle.policy is not ManagePolicy.MANAGE:
+        return draft.resting(DecisionState.IGNORED, "no document declares it, and its account is not managed")
+    if live.type.lower() not in fleet.policy.prune and not _parent_pruned(fleet, live.id):
+        return draft
+    if live.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
+        return draft.resting(DecisionState.IN_PROGRESS, f"Azure is still working on it ({live.provisioning_state})")
+    return act(draft, Action.DELETE, "no document declares it")
+
+
+def _parent_pruned(fleet: Fleet, id: ArmId) -> bool:
+    parent = id.parent
+    if parent is None or not parent.segments:
+        return False
+    return parent not in fleet.desired and parent.type.lower() in fleet.policy.prune
+
+
+def _surplus_ref(id: ArmId) -> Ref:
+    name = "/".join([id.segments[0][1], *(part for segment in id.segments[1:] for part in segment)])
+    return Ref(kind="Account", name=name)
+
+
+def _follow_parents(drafts: Drafts) -> Drafts:
+    """A child whose account is replaced is made again with it, whatever the child itself looks like now."""
+    followed: dict[ArmId, Draft] = {}
+    for id, draft in drafts.items():
+        parent = drafts.get(id.parent) if id.parent else None
+        goes = parent is not None and parent.action is Action.REPLACE and draft.desired and draft.live
+        followed[id] = _reborn(draft) if goes else draft
+    return followed
+
+
+def _reborn(draft: Draft) -> Draft:
+    return act(replace(draft, live=None), Action.CREATE, "goes and comes back with its account", _all_changes(draft))

@@ -1,0 +1,58 @@
+"""What the planner works on: a decision with what it was made from, until guards and order have had their say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.kinds.base import ResourceType
+from reconciler.model.ids import ArmId
+from reconciler.model.plan import Action, Decision, DecisionState, Risk
+from reconciler.model.resource import DeletedAccount, Desired, Live
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A decision, the table of its type, and the two sides it compares."""
+
+    decision: Decision
+    type: ResourceType
+    desired: Desired | None = None
+    live: Live | None = None
+    deleted: DeletedAccount | None = None
+
+    @property
+    def id(self) -> ArmId:
+        return self.decision.id
+
+    @property
+    def acts(self) -> bool:
+        return self.decision.acts
+
+    @property
+    def action(self) -> Action | None:
+        return self.decision.action if self.acts else None
+
+    def blocked(self, code: str, reason: str, permit: str = "") -> Draft:
+        """The same resource, not acted upon. What it would have done stays visible in its changes."""
+        return replace(
+            self,
+            decision=replace(
+                self.decision,
+                state=DecisionState.BLOCKED,
+                action=None,
+                reason=reason,
+                permit=permit,
+                code=code,
+                risk=Risk.NONE,
+                requests=0,
+                seconds=0,
+            ),
+        )
+
+    def resting(self, state: DecisionState, reason: str) -> Draft:
+        """The same resource in a state that does nothing."""
+        return replace(self, decision=replace(self.blocked("", reason).decision, state=state))
+
+
+Drafts = Mapping[ArmId, Draft]

@@ -1,0 +1,25 @@
+"""make_plan: decide, guard, order, in that order."""
+
+from __future__ import annotations
+
+from reconciler.model.ids import ArmId
+from reconciler.model.plan import Plan
+from reconciler.model.resource import Fleet, Snapshot
+from reconciler.plan.decide import decide
+from reconciler.plan.guards import Grounds, check_caps, guard
+from reconciler.plan.order import order
+
+
+def make_plan(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | None = None) -> Plan:
+    """What to do so that `snapshot` becomes what `fleet` declares; `chosen` limits who may be acted upon."""
+    drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
+    stopped = check_caps(drafts, fleet)
+    return Plan(
+        fleet=fleet.name,
+        decisions=tuple(drafts[id].decision for id in sorted(drafts)),
+        steps=() if stopped else order(drafts, fleet.name),
+        findings=fleet.findings,
+        blind=tuple((f"{blind.type} in {blind.scope}", blind.fault) for blind in snapshot.blind),
+        stopped=stopped,
+        requests_spent=snapshot.requests,
+    )

@@ -1,0 +1,52 @@
+"""--target and -l: which resources a person meant, with everything they stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+from reconciler.model.ids import ArmId
+from reconciler.model.resource import Desired, Fleet
+
+
+class NothingSelectedError(ValueError):
+    """A target or selector matched no document; the message says what comes close."""
+
+
+def select(fleets: Iterable[Fleet], targets: Iterable[str], labels: Mapping[str, str]) -> frozenset[ArmId]:
+    """The ids of the documents named by `targets` (`Account/a`, a child's `Account/a/deployments/d`, or an ARM id) that
+    carry all `labels`, with what is declared below them and what they need."""
+    wanted = tuple(targets)
+    desired = {id: each for fleet in fleets for id, each in fleet.desired.items()}
+    for target in wanted:
+        if not any(_names(each, target) for each in desired.values()):
+            close = get_close_matches(target, sorted(str(each.ref) for each in desired.values()), n=1)
+            raise NothingSelectedError(
+                f"--target {target} names no document" + (f"; did you mean {close[0]}?" if close else "")
+            )
+    chosen = {
+        each.id
+        for each in desired.values()
+        if (not wanted or any(_names(each, target) for target in wanted)) and labels.items() <= each.labels.items()
+    }
+    if not chosen:
+        pairs = ",".join(f"{key}={value}" for key, value in labels.items())
+        raise NothingSelectedError(f"-l {pairs} matches no document")
+    return frozenset(_with_needs(chosen, desired))
+
+
+def _names(desired: Desired, target: str) -> bool:
+    ref, folded = str(desired.ref).lower(), target.lower()
+    return ref == folded or ref.startswith(folded + "/") or desired.id.key == folded
+
+
+def _with_needs(chosen: set[ArmId], desired: Mapping[ArmId, Desired]) -> set[ArmId]:
+    reached: set[ArmId] = set()
+    frontier = list(chosen)
+    while frontier:
+        id = frontier.pop()
+        if id in reached or id not in desired:
+            continue
+        reached.add(id)
+        frontier.extend(desired[id].needs)
+    return reached
