@@ -80,5 +80,5 @@ def _seed(simulation: Simulation) -> None:
 
 def _account(simulation: Simulation) -> dict[str, Any]:
     resources = simulation.control("state", None)["resources"]
-    found: dict[str, Any] = next(body for key, body in resources.items() if key.lower() == _id(simulation).lower())
+    found: dict[str, Any] = next(each["body"] for each in resources if each["id"].lower() == _id(simulation).lower())
     return found
