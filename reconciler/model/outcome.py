@@ -1,13 +1,11 @@
-"""What became of a plan: an `Outcome` for every step, and what one cycle tells the next."""
+"""What became of a plan: an `Outcome` for every step, a `CycleReport` for the whole."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.finding import Fault
-from reconciler.model.ids import ArmId
 from reconciler.model.plan import Plan, Step
 
 
@@ -37,19 +35,12 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """What one cycle tells the next. Empty is always safe: Azure itself is the state."""
-
-    held: Mapping[ArmId, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CycleReport:
-    """One cycle over one fleet, start to end."""
+    """One cycle over one fleet, start to end. `refused` says why nothing was written although something was to do."""
 
     plan: Plan
     outcomes: tuple[Outcome, ...] = ()
+    refused: str = ""
     began: float
     ended: float
     requests: int = 0
-    memory: Memory = Memory()

@@ -1,4 +1,4 @@
-"""The two sides of every comparison: what documents want (`Desired`, `Fleet`), what Azure holds (`Live`, `Snapshot`)."""
+"""The two sides of a comparison: what documents want (`Desired`, `Fleet`), what Azure holds (`Live`, `Snapshot`)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,116 @@
+"""Walks the steps of a plan: serial in a lane, parallel across lanes, bounded in number and in time.
+
+A failed step marks what waited for it *not started* and says because of whom; its siblings go on. Every task lives in
+one TaskGroup that is waited for. Cancelling stops our waiting, never a request that has left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from dataclasses import dataclass
+
+from reconciler.apply.operation import StepRun
+from reconciler.kinds.base import Patience
+from reconciler.kinds.catalog import type_of
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Action, Plan, Step, Verb
+from reconciler.model.ports import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a run may spend: seconds until nothing more is waited for, and steps under way at once."""
+
+    seconds: float = 3600.0
+    parallel: int = 100
+
+
+async def run_plan(plan: Plan, world: World, budget: Budget) -> tuple[Outcome, ...]:
+    """An outcome for every step, in the order of the plan. Never raises for what Azure answers."""
+    if not plan.applicable:
+        return ()
+    walk = _Walk(plan, world, budget)
+    await walk.run()
+    return tuple(walk.outcomes[step.name] for step in plan.steps)
+
+
+class _Walk:
+    """One walk over one plan. Positions in the plan decide who is first among those that may start."""
+
+    def __init__(self, plan: Plan, world: World, budget: Budget) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+        self._steps = plan.steps
+        self._world = world
+        self._budget = budget
+        self._end = world.clock.monotonic() + budget.seconds
+        self._position = {step.name: position for position, step in enumerate(plan.steps)}
+        self._blockers = {step.name: {name for name in step.after if name in self._position} for step in plan.steps}
+        self._dependents: dict[str, list[str]] = {step.name: [] for step in plan.steps}
+        for name, blockers in self._blockers.items():
+            for blocker in blockers:
+                self._dependents[blocker].append(name)
+        self._ready = [self._position[name] for name, blockers in self._blockers.items() if not blockers]
+        heapq.heapify(self._ready)
+        self._parked: dict[str, list[int]] = {}  # ready, but the lane is taken
+        self._busy: set[str] = set()
+        self._done: asyncio.Queue[Outcome] = asyncio.Queue()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while len(self.outcomes) < len(self._steps):
+                self._start(tasks)
+                if self._busy:
+                    self._close(await self._done.get())
+
+    def _start(self, tasks: asyncio.TaskGroup) -> None:
+        while self._ready and len(self._busy) < self._budget.parallel:
+            position = heapq.heappop(self._ready)
+            step = self._steps[position]
+            if self._world.clock.monotonic() >= self._end:
+                self._abandon(step, "the time for this run is over")
+            elif step.lane in self._busy:
+                heapq.heappush(self._parked.setdefault(step.lane, []), position)
+            else:
+                self._busy.add(step.lane)
+                tasks.create_task(self._run_step(step), name=step.name)
+
+    async def _run_step(self, step: Step) -> None:
+        self._world.watcher.started(step)
+        deadline = min(self._end, self._world.clock.monotonic() + _patience(step))
+        self._done.put_nowait(await StepRun(step=step, world=self._world, deadline=deadline).run())
+
+    def _close(self, outcome: Outcome) -> None:
+        lane = outcome.step.lane
+        self._busy.discard(lane)
+        if parked := self._parked.get(lane):
+            heapq.heappush(self._ready, heapq.heappop(parked))
+        self._record(outcome)
+        for name in self._dependents[outcome.step.name]:
+            self._blockers[name].discard(outcome.step.name)
+            if outcome.result is not Result.DONE:
+                self._abandon(self._steps[self._position[name]], f"{outcome.step.name} is {outcome.result.value}")
+            elif not self._blockers[name] and name not in self.outcomes:
+                heapq.heappush(self._ready, self._position[name])
+
+    def _abandon(self, step: Step, because: str) -> None:
+        """Close a step that cannot start any more, and all that waited for it, naming the root cause."""
+        if step.name in self.outcomes:
+            return
+        now = self._world.clock.now()
+        self._record(Outcome(step=step, result=Result.NOT_STARTED, because=because, began=now, ended=now))
+        for name in self._dependents[step.name]:
+            self._abandon(self._steps[self._position[name]], because)
+
+    def _record(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.step.name] = outcome
+        self._world.watcher.finished(outcome)
+
+
+def _patience(step: Step) -> float:
+    type_ = type_of(step.id.type)
+    patience = type_.patience if type_ else Patience()
+    if step.verb in (Verb.DELETE, Verb.PURGE):
+        return patience.delete
+    births = step.action in (Action.CREATE, Action.RESTORE, Action.REPLACE)
+    return patience.create if births else patience.update

@@ -1,0 +1,264 @@
+"""One step: look again, send, wait, verify.
+
+Everything Azure can answer is a value here. A step ends in exactly one `Outcome`; what it could not finish it leaves in
+a state from which the next look at Azure goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from reconciler.apply.patience import Backoff, next_pause
+from reconciler.kinds.base import ResourceType, compose, compose_patch, project
+from reconciler.kinds.catalog import type_of
+from reconciler.kinds.diff import compare
+from reconciler.model.finding import Fault, FaultClass
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Step, Verb
+from reconciler.model.ports import Answer, Operation, Progress, World, Write
+from reconciler.model.resource import Live, LiveState
+from reconciler.model.wire import Json, JsonObject
+
+_HEAL_SECONDS = 90.0  # a create that ended Failed may turn Succeeded by itself
+_REMOVALS = (Verb.DELETE, Verb.PURGE)
+
+
+@dataclass(slots=True, kw_only=True)
+class StepRun:
+    """The run of one step. `deadline` is on the monotonic clock: after it nothing is waited for."""
+
+    step: Step
+    world: World
+    deadline: float
+    backoff: Backoff = field(init=False)
+    began: float = field(init=False)
+    requests: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self.backoff = Backoff(self.world.chance)
+        self.began = self.world.clock.now()
+
+    async def run(self) -> Outcome:
+        """Do the step, repeating what is retryable until the deadline."""
+        attempt = 0
+        while True:
+            outcome = await self._attempt()
+            fault = outcome.fault
+            if outcome.result is not Result.FAILED or fault is None or not fault.cls.retryable:
+                return outcome
+            pause = self.backoff.pause(attempt, fault)
+            if self.world.clock.monotonic() + pause >= self.deadline:
+                return replace(outcome, result=Result.IN_PROGRESS, because=f"gave up waiting: {fault}")
+            attempt += 1
+            self.world.watcher.waiting(self.step, f"{fault.code}, again", pause)
+            await self.world.clock.sleep(pause)
+
+    async def _attempt(self) -> Outcome:
+        live = await self._look()
+        if isinstance(live, Fault) and live.cls is not FaultClass.ABSENT:
+            return self._failed(live)
+        present = live if isinstance(live, Live) else None
+        early = self._already(present)
+        if early is not None:
+            return early
+        if present is not None and present.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
+            waited = await self._settle(present)
+            return waited if waited is not None else await self._attempt_settled()
+        return await self._send(present)
+
+    async def _attempt_settled(self) -> Outcome:
+        live = await self._look()
+        if isinstance(live, Fault) and live.cls is not FaultClass.ABSENT:
+            return self._failed(live)
+        present = live if isinstance(live, Live) else None
+        return self._already(present) or await self._send(present)
+
+    async def _look(self) -> Live | Fault:
+        """A fresh read; a purge and a restore act on what only exists deleted, so they look at nothing."""
+        if self.step.verb in (Verb.PURGE, Verb.RESTORE):
+            return Fault(cls=FaultClass.ABSENT, code="not_read", message="not read before a purge or a restore")
+        self.requests += 1
+        return await self.world.cloud.read(self.step.id)
+
+    def _already(self, live: Live | None) -> Outcome | None:
+        """The outcome where nothing is left to send: somebody did it, or the world is not the one planned for."""
+        step = self.step
+        if step.verb in _REMOVALS:
+            return self._removal_state(live)
+        if step.verb is Verb.RESTORE:
+            return None
+        if live is None:
+            return None if step.expects is None else self._ended(Result.STALE, "it is gone; the next plan decides")
+        return self._present_state(live, step.expects)
+
+    def _present_state(self, live: Live, expects: Mapping[str, Json] | None) -> Outcome | None:
+        if live.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
+            return None
+        if live.state is LiveState.SETTLED and not self._differences(live):
+            return self._ended(Result.DONE, "was already so")
+        if expects is None:
+            return self._ended(Result.STALE, "it exists by now and differs; the next plan decides")
+        moved = [path for path, value in project(self.type, live.wire, expects).items() if value != expects[path]]
+        return self._ended(Result.STALE, f"{', '.join(moved)} changed since the plan") if moved else None
+
+    def _removal_state(self, live: Live | None) -> Outcome | None:
+        if self.step.verb is Verb.PURGE:
+            return None
+        if live is None:
+            return self._ended(Result.DONE, "was already gone")
+        expects = self.step.expects or {}
+        moved = [path for path, value in project(self.type, live.wire, expects).items() if value != expects[path]]
+        return self._ended(Result.STALE, f"{', '.join(moved)} changed since the plan; it is kept") if moved else None
+
+    async def _send(self, live: Live | None) -> Outcome:
+        self.requests += 1
+        answer = await self.world.cloud.write(self._write(live))
+        if answer.fault is not None:
+            return self._refused(answer.fault)
+        waited = await self._follow(answer)
+        return waited if waited is not None else await self._verify()
+
+    def _write(self, live: Live | None) -> Write:
+        step = self.step
+        body: JsonObject | None = None
+        if step.verb is Verb.PUT:
+            body = compose(self.type, step.fields, live.wire if live else None)
+        elif step.verb is Verb.PATCH:
+            body = compose_patch(self.type, step.fields, live.wire if live else {})
+        elif step.verb is Verb.RESTORE:
+            body = {"location": step.location, "properties": {"restore": True}}
+        return Write(verb=step.verb, id=step.id, body=body, location=step.location)
+
+    def _refused(self, fault: Fault) -> Outcome:
+        if fault.cls is FaultClass.ABSENT and self.step.verb in _REMOVALS:
+            return self._ended(Result.DONE, "was already gone")
+        return self._failed(fault)
+
+    async def _follow(self, answer: Answer) -> Outcome | None:
+        """Wait for what Azure accepted; None when it ended well or when only a look at the resource can tell."""
+        operation = answer.operation
+        looks = 0
+        while operation is not None:
+            pause = next_pause(operation.pause, looks)
+            if self.world.clock.monotonic() + pause >= self.deadline:
+                return self._ended(Result.IN_PROGRESS, "Azure is still working on it")
+            self.world.watcher.waiting(self.step, "Azure is working on it", pause)
+            await self.world.clock.sleep(pause)
+            operation, failed = await self._poll(operation)
+            if failed is not None:
+                return await self._heal(failed)
+            looks += 1
+        return None
+
+    async def _poll(self, operation: Operation) -> tuple[Operation | None, Fault | None]:
+        self.requests += 1
+        poll = await self.world.cloud.poll(operation)
+        if poll.progress is Progress.SUCCEEDED:
+            return None, None
+        if poll.progress is Progress.FAILED:
+            unexplained = Fault(cls=FaultClass.UNKNOWN, code="operation_failed", message="Azure gave no reason")
+            return None, poll.fault or unexplained
+        if poll.fault is not None and poll.fault.cls is FaultClass.ABSENT:
+            return None, None  # Azure forgot the operation: the resource itself tells how it ended
+        pause = poll.fault.retry_after if poll.fault else poll.pause
+        return replace(operation, pause=pause), None
+
+    async def _heal(self, fault: Fault) -> Outcome | None:
+        """A failed operation is believed only after the resource agrees: some turn Succeeded by themselves."""
+        if self.step.verb in _REMOVALS:
+            return self._failed(fault)
+        until = min(self.deadline, self.world.clock.monotonic() + _HEAL_SECONDS)
+        looks = 0
+        while True:
+            live = await self._look()
+            if isinstance(live, Live) and live.state is LiveState.SETTLED:
+                return None
+            pause = next_pause(None, looks)
+            if self.world.clock.monotonic() + pause >= until:
+                return self._failed(fault)
+            await self.world.clock.sleep(pause)
+            looks += 1
+
+    async def _settle(self, live: Live) -> Outcome | None:
+        """Wait while Azure works on something that was not started by this step; None when it has come to rest."""
+        looks = 0
+        while live.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
+            pause = next_pause(None, looks)
+            if self.world.clock.monotonic() + pause >= self.deadline:
+                return self._ended(Result.IN_PROGRESS, f"Azure is still working on it ({live.provisioning_state})")
+            self.world.watcher.waiting(self.step, f"Azure says {live.provisioning_state}", pause)
+            await self.world.clock.sleep(pause)
+            looked = await self._look()
+            if isinstance(looked, Fault):
+                return None if looked.cls is FaultClass.ABSENT else self._failed(looked)
+            live = looked
+            looks += 1
+        return None
+
+    async def _verify(self) -> Outcome:
+        """Read back and compare: a write that Azure took and did not do is an error with a name."""
+        if self.step.verb is Verb.PURGE:
+            return self._ended(Result.DONE)
+        live = await self._look_back()
+        if self.step.verb is Verb.DELETE:
+            return self._verify_gone(live)
+        if isinstance(live, Live) and live.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
+            waited = await self._settle(live)
+            if waited is not None:
+                return waited
+            live = await self._look_back()
+        if isinstance(live, Fault):
+            return self._failed(live)
+        left = self._differences(live)
+        if left:
+            reason = "Azure took the write but did not do it: " + ", ".join(left)
+            return self._ended(Result.NOT_CONVERGING, reason)
+        return self._ended(Result.DONE)
+
+    async def _look_back(self) -> Live | Fault:
+        """The read after a write; retried by itself, so that a failing read never repeats the write before it."""
+        attempt = 0
+        while True:
+            self.requests += 1
+            live = await self.world.cloud.read(self.step.id)
+            absent = isinstance(live, Fault) and live.cls is FaultClass.ABSENT and self.step.verb is not Verb.DELETE
+            if isinstance(live, Live) or not (live.cls.retryable or absent):
+                return live
+            # A resource can be 404 for a few seconds after the write that made it.
+            pause = self.backoff.pause(attempt, live)
+            if attempt >= 8 or self.world.clock.monotonic() + pause >= self.deadline:
+                return live
+            await self.world.clock.sleep(pause)
+            attempt += 1
+
+    def _verify_gone(self, live: Live | Fault) -> Outcome:
+        if isinstance(live, Fault):
+            return self._ended(Result.DONE) if live.cls is FaultClass.ABSENT else self._failed(live)
+        if live.state is LiveState.DELETING:
+            return self._ended(Result.IN_PROGRESS, "Azure is still deleting it")
+        return self._ended(Result.NOT_CONVERGING, "Azure took the delete but the resource is still there")
+
+    def _differences(self, live: Live) -> list[str]:
+        wanted: Mapping[str, Json] = self.step.fields
+        return [change.path for change in compare(self.type, wanted, live.wire)]
+
+    @property
+    def type(self) -> ResourceType:
+        type_ = type_of(self.step.id.type)
+        assert type_ is not None, self.step.id.type
+        return type_
+
+    def _failed(self, fault: Fault) -> Outcome:
+        result = Result.BLOCKED if fault.cls.blocking else Result.FAILED
+        return replace(self._ended(result, str(fault)), fault=fault)
+
+    def _ended(self, result: Result, because: str = "") -> Outcome:
+        return Outcome(
+            step=self.step,
+            result=result,
+            because=because,
+            began=self.began,
+            ended=self.world.clock.now(),
+            requests=self.requests,
+        )
