@@ -4,6 +4,7 @@ Promises that nothing it is asked for reaches any other host. Knows neither ARM 
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 # ARM and Entra of the public cloud and of the sovereign ones; the simulation's certificate covers them.
@@ -30,7 +31,7 @@ class Proxy:
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
         self._server: asyncio.Server | None = None
-        self._tunnels: set[asyncio.StreamWriter] = set()
+        self._tunnels: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self, host: str, port: int = 0) -> str:
         """Its URL."""
@@ -39,38 +40,42 @@ class Proxy:
         return f"http://{host}:{bound}"
 
     async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in list(self._tunnels):
+        """Every tunnel is cut and gone when this returns."""
+        if self._server is None:
+            return
+        self._server.close()
+        tunnels = dict(self._tunnels)
+        for writer in tunnels.values():
             writer.transport.abort()
-        if self._server is not None:
-            await self._server.wait_closed()
+        if tunnels:
+            await asyncio.wait(tunnels)
+        await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._tunnels.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tunnels[task] = writer
         try:
-            if await _asked_for(reader) in AZURE_HOSTS:
-                await self._tunnel(reader, writer)
-            else:
-                writer.write(REFUSED)
-                await writer.drain()
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # Either side may go away at any time; there is nobody to tell.
+            # Either side may go away at any time; there is nobody to tell.
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                await self._answer(reader, writer)
         finally:
-            self._tunnels.discard(writer)
-            writer.close()
+            await _close(writer)
+            del self._tunnels[task]
 
-    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await _asked_for(reader) not in AZURE_HOSTS:
+            writer.write(REFUSED)
+            await writer.drain()
+            return
         onward, back = await asyncio.open_connection(*self._target)
-        self._tunnels.add(back)
         try:
             writer.write(OPENED)
             async with asyncio.TaskGroup() as directions:
                 directions.create_task(_pump(reader, back))
                 directions.create_task(_pump(onward, writer))
         finally:
-            self._tunnels.discard(back)
-            back.close()
+            await _close(back)
 
 
 async def _asked_for(reader: asyncio.StreamReader) -> str:
@@ -84,13 +89,15 @@ async def _asked_for(reader: asyncio.StreamReader) -> str:
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    """Until the source ends; then the sink is told, so that the other direction ends too."""
-    try:
+    """Until the source ends or a side is cut; then the sink is closed, which ends the other direction too."""
+    with suppress(OSError):
         while data := await source.read(CHUNK):
             sink.write(data)
             await sink.drain()
-    except OSError:
-        pass  # A side that was cut is an end like any other.
-    finally:
-        if not sink.is_closing():
-            sink.close()
+    sink.close()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
