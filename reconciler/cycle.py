@@ -61,7 +61,7 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
 
 
 async def converge(world: World, fleet: Fleet, request: CycleRequest) -> tuple[CycleReport, ...]:
-    """Cycles until everything is as declared, or blocked, or the budget's time is over. The last report is the state."""
+    """Cycles until all is as declared, or blocked, or the budget's time is over. The last report is the state."""
     assert request.budget is not None
     end = world.clock.monotonic() + request.budget.seconds
     reports: list[CycleReport] = []
