@@ -1,0 +1,168 @@
+"""What ARM itself checks before a provider sees a request: who asks, how often, where, and whether it may.
+
+Order: token, api-version, subscription, buckets, permission, registration, locks, policies.
+"""
+
+import fnmatch
+import re
+from typing import Final
+
+from armsim import errors
+from armsim.cloud import Call, Cloud
+from armsim.identity import Identity, TokenError
+from armsim.routes import Route
+from armsim.throttle import Throttle
+from armsim.wire import Body, Json, look, merge
+
+VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.IGNORECASE)
+WRITES: Final = frozenset({"PUT", "PATCH", "POST", "DELETE"})
+VERBS: Final = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
+
+
+def authenticate(identity: Identity, header: str | None, base: str) -> "errors.ArmError | None":
+    """Only the refusal; the principal is read by `Identity.accept`."""
+    try:
+        identity.accept(header, base)
+    except TokenError as problem:
+        return unauthorised(problem, base)
+    return None
+
+
+def unauthorised(problem: TokenError, base: str) -> errors.ArmError:
+    error = errors.gateway(401, problem.code, problem.message)
+    error.headers["www-authenticate"] = (
+        f'Bearer authorization_uri="{base}/common", error="invalid_token", error_description="{problem.message}"'
+    )
+    return error
+
+
+def require_version(call: Call) -> None:
+    version = next((value for name, value in call.query.items() if name.lower() == "api-version"), "")
+    if not version:
+        raise errors.gateway(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        )
+    if VERSION.fullmatch(version) is None:
+        raise errors.gateway(
+            400, "InvalidApiVersionParameter", f"The api-version '{version}' is invalid. It must be a date."
+        )
+    call.query["api-version"] = version
+
+
+def require_subscription(cloud: Cloud, call: Call) -> str:
+    """The folded subscription of the path, or nothing for a request to the tenant."""
+    if call.segments[:1] == [] or call.segments[0].lower() != "subscriptions" or len(call.segments) < 2:
+        return ""
+    name = call.segments[1].lower()
+    found = cloud.world.subscriptions.get(name)
+    if found is None:
+        raise errors.subscription_not_found(call.segments[1])
+    if found.tenant != call.principal.tenant:
+        raise errors.gateway(
+            401,
+            "InvalidAuthenticationTokenTenant",
+            f"The access token is from the wrong issuer. It must match the tenant '{found.tenant}' associated with "
+            "this subscription.",
+        )
+    return name
+
+
+def take_token(cloud: Cloud, throttle: Throttle, call: Call, subscription: str) -> dict[str, str]:
+    """The headers that tell what is left; raises 429."""
+    refusal, headers = throttle.take(cloud.settings, subscription, call.principal.client, call.method, call.now)
+    if refusal is not None:
+        error = errors.throttled(refusal.verb[:-1], subscription, call.principal.client, refusal.seconds)
+        error.headers.update(headers)
+        raise error
+    return headers
+
+
+def require_leave(cloud: Cloud, call: Call, route: Route, subscription: str) -> None:
+    """Permission, registration, locks and policies: only what this world has is looked at."""
+    world = cloud.world
+    if world.denied:
+        _require_permission(world.denied, call, route)
+    if subscription and world.subscriptions[subscription].unregistered:
+        _require_registration(cloud, call, subscription)
+    if call.method not in WRITES:
+        return
+    if world.locks:
+        _require_unlocked(world.locks, call)
+    if world.policies and call.method in {"PUT", "PATCH"}:
+        _require_policy(cloud, call, route)
+
+
+def _require_permission(denied: list[Body], call: Call, route: Route) -> None:
+    verb = VERBS[call.method]
+    action = route.action if route.action_verb == "" else f"{route.action}/{verb}"
+    for each in denied:
+        who = str(each.get("principal", "*")).lower()
+        if who not in {"*", call.principal.client.lower(), call.principal.object.lower()}:
+            continue
+        scope = str(each.get("scope", "/")).rstrip("/").lower()
+        inside = call.path.lower() == scope or call.path.lower().startswith(f"{scope}/")
+        if inside and fnmatch.fnmatchcase(action.lower(), str(each.get("action", "*")).lower()):
+            at = f"/subscriptions/{call.segments[1]}" if "deletedaccounts" in action.lower() else call.path
+            raise errors.forbidden(call.principal.client, call.principal.object, action, at)
+
+
+def _require_registration(cloud: Cloud, call: Call, subscription: str) -> None:
+    """Writes, and what a provider answers for a location; lists of resources are just empty."""
+    low = [each.lower() for each in call.segments]
+    if "providers" not in low or low[-1] in {"register", "unregister"}:
+        return
+    at = low.index("providers") + 1
+    if at >= len(low) or (at == len(low) - 1):
+        return
+    served = call.method not in WRITES and low[at + 1 : at + 2] != ["locations"]
+    if low[at] in cloud.world.subscriptions[subscription].unregistered and not served:
+        raise errors.unregistered(call.segments[at])
+
+
+def _require_unlocked(locks: list[Body], call: Call) -> None:
+    """A lock holds for its scope and all below; a delete also meets the locks below."""
+    if call.scope and "locks" in call.path.lower().rsplit("/providers/", 1)[-1]:
+        return
+    target = (call.scope or call.path).lower()
+    hits = []
+    for lock in locks:
+        scope = str(lock["scope"]).rstrip("/").lower()
+        above = target == scope or target.startswith(f"{scope}/")
+        below = call.method == "DELETE" and scope.startswith(f"{target}/")
+        if (above and (call.method == "DELETE" or lock["level"] == "ReadOnly")) or below:
+            hits.append(str(lock["scope"]))
+    if hits:
+        raise errors.locked("delete" if call.method == "DELETE" else "write", call.path, hits)
+
+
+def _require_policy(cloud: Cloud, call: Call, route: Route) -> None:
+    """Judges the resource as it would be after the write."""
+    stored = cloud.world.get(call.path.lower())
+    after = call.mapping
+    if call.method == "PATCH" and stored is not None:
+        after = merge(stored.body, after)
+    for policy in cloud.world.policies:
+        scope = str(policy.get("scope", "/")).rstrip("/").lower()
+        deny: Body = policy.get("deny") or {}
+        wanted = str(deny.get("type") or route.action).lower()
+        kind = "microsoft.resources/subscriptions/resourcegroups" if wanted.endswith("/resourcegroups") else wanted
+        if kind != route.action.lower() or not call.path.lower().startswith(scope):
+            continue
+        if _denies(deny, after):
+            message = str(deny.get("message") or "The resource does not comply with a policy.")
+            raise errors.disallowed_by_policy(call.segments[-1], message)
+
+
+def _denies(deny: Body, after: Body) -> bool:
+    """No field: always. `equals`, `notEquals`: by value. A field alone: when it is missing."""
+    field = deny.get("field")
+    if not field:
+        return True
+    value: Json = look(after, str(field))
+    if "equals" in deny:
+        return bool(value == deny["equals"])
+    if "notEquals" in deny:
+        return bool(value != deny["notEquals"])
+    return value is None

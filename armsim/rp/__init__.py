@@ -1,0 +1,1 @@
+"""One module per family of ARM types: what it validates, defaults, echoes, locks and how long it takes."""

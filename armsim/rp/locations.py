@@ -1,0 +1,185 @@
+"""`Microsoft.CognitiveServices` below a subscription and its locations: usages, models, SKUs, availability."""
+
+from armsim import catalogue, errors, quota
+from armsim.cloud import Call, Cloud, Reply
+from armsim.rp.base import require_account
+from armsim.wire import Body, encode, fold_location
+
+ROOT = "Microsoft.CognitiveServices"
+
+
+def usages(cloud: Cloud, call: Call) -> Reply:
+    subscription, location = call.names[0].lower(), _region(call.names[1]).name
+    rows = quota.usages(cloud.world, subscription, location)
+    wanted = call.query.get("$filter")
+    if wanted is not None and "eq" in wanted:
+        name = wanted.split("'")[1].lower() if "'" in wanted else wanted.rsplit(" ", 1)[-1].lower()
+        rows = [row for row in rows if row["name"]["value"].lower() == name]
+    return Reply(200, encode({"value": rows}))
+
+
+def models(cloud: Cloud, call: Call) -> Reply:
+    subscription, region = call.names[0], _region(call.names[1])
+    prefix = f"/subscriptions/{subscription}/providers/{ROOT}/locations/{region.label}/models/"
+    rows = []
+    for entry in cloud.catalogue.entries(region.name):
+        model = entry["model"]
+        name = f"{model['format']}.{model['name']}.{model['version']}"
+        rows.append(
+            {
+                "id": prefix + name,
+                "type": f"{ROOT}/locations/models",
+                "name": name,
+                "location": region.label,
+                "kind": entry["kind"],
+                "skuName": entry["skuName"],
+                "model": model,
+            }
+        )
+    return Reply(200, encode({"value": rows}))
+
+
+def model_capacities(cloud: Cloud, call: Call) -> Reply:
+    """What is left of the quota stands for the hardware; nothing better is known."""
+    wanted = {name.lower(): value.lower() for name, value in call.query.items()}
+    names = (wanted.get("modelformat", ""), wanted.get("modelname", ""), wanted.get("modelversion", ""))
+    regions = [_region(call.names[1])] if len(call.names) > 1 else list(catalogue.regions().values())
+    rows: list[Body] = []
+    for region in regions:
+        model = cloud.catalogue.find(region.name, "OpenAI", names)
+        for sku in (model or {}).get("skus", []):
+            rows.append(_capacity(cloud, call, (region.name, sku), model or {}))
+    return Reply(200, encode({"value": rows}))
+
+
+def _capacity(cloud: Cloud, call: Call, at: tuple[str, Body], model: Body) -> Body:
+    location, sku = at
+    subscription, pool = call.names[0].lower(), str(sku["usageName"]).lower()
+    limit = quota.limit_of(cloud.world, subscription, location, pool)
+    free = max(0, int(limit - cloud.world.in_use((subscription, location, pool))))
+    name = f"{model['format']}.{model['name']}.{model['version']}"
+    return {
+        "id": f"/subscriptions/{call.names[0]}/providers/{ROOT}/locations/{location}/models/{name}/skuCapacities/{sku['name']}",
+        "type": f"{ROOT}/locations/models/skuCapacities",
+        "name": sku["name"],
+        "location": location,
+        "properties": {
+            "model": {key: model[key] for key in ("format", "name", "version")},
+            "skuName": sku["name"],
+            "availableCapacity": free,
+            "availableFinetuneCapacity": 0,
+        },
+    }
+
+
+def skus(_cloud: Cloud, _call: Call) -> Reply:
+    return Reply(200, encode({"value": list(catalogue.sku_rows())}))
+
+
+def account_models(cloud: Cloud, call: Call) -> Reply:
+    account = require_account(cloud, call)
+    kind = str(account.body["kind"]).lower()
+    rows = [
+        each["model"] for each in cloud.catalogue.entries(account.location) if str(each["kind"]).lower() == kind
+    ]
+    return Reply(200, encode({"value": rows}))
+
+
+def account_skus(cloud: Cloud, call: Call) -> Reply:
+    account = require_account(cloud, call)
+    found = catalogue.skus_of(str(account.body["kind"])).values()
+    rows = [{"resourceType": f"{ROOT}/accounts", "sku": {"name": sku["name"], "tier": sku["tier"]}} for sku in found]
+    return Reply(200, encode({"value": rows}))
+
+
+def account_usages(cloud: Cloud, call: Call) -> Reply:
+    """The counters of calls, not the pools of quota. OpenAI accounts have none."""
+    require_account(cloud, call)
+    return Reply(200, encode({"value": []}))
+
+
+def private_links(cloud: Cloud, call: Call) -> Reply:
+    account = require_account(cloud, call)
+    row = {
+        "id": f"{account.id}/privateLinkResources/account",
+        "name": "account",
+        "type": f"{ROOT}/accounts/privateLinkResources",
+        "properties": {
+            "groupId": "account",
+            "displayName": "Cognitive Services Account",
+            "requiredMembers": ["default"],
+            "requiredZoneNames": ["privatelink.cognitiveservices.azure.com"],
+        },
+    }
+    return Reply(200, encode({"value": [row]}))
+
+
+def no_rows(cloud: Cloud, call: Call) -> Reply:
+    """Children that are not simulated: there are none."""
+    require_account(cloud, call)
+    return Reply(200, encode({"value": []}))
+
+
+def check_domain(cloud: Cloud, call: Call) -> Reply:
+    name = str(call.mapping.get("subdomainName") or "")
+    if not name:
+        raise errors.bad_request("The subdomainName is required.")
+    free = name.lower() not in cloud.world.domains
+    reason = None if free else "Sub domain name is already used. Please pick a different one."
+    answer = {
+        "isSubdomainAvailable": free,
+        "reason": reason,
+        "subdomainName": name,
+        "type": call.mapping.get("type", f"{ROOT}/accounts"),
+        "kind": call.mapping.get("kind"),
+    }
+    return Reply(200, encode(answer))
+
+
+def check_skus(_cloud: Cloud, call: Call) -> Reply:
+    region = _region(call.names[1])
+    kind = str(call.mapping.get("kind") or "")
+    known = catalogue.skus_of(kind)
+    rows = []
+    for sku in call.mapping.get("skus") or []:
+        entry = known.get(str(sku).lower())
+        fits = entry is not None and region.name in entry["locations"]
+        rows.append(
+            {
+                "kind": kind,
+                "type": call.mapping.get("type"),
+                "skuName": sku,
+                "skuAvailable": fits,
+                "reason": None if fits else "NotAvailableForSubscription",
+                "message": None if fits else f"The sku {sku} of kind {kind} is not available in {region.name}.",
+            }
+        )
+    return Reply(200, encode({"value": rows}))
+
+
+def quota_tier(_cloud: Cloud, call: Call) -> Reply:
+    return Reply(200, encode(_tier(call.names[0])))
+
+
+def quota_tiers(_cloud: Cloud, call: Call) -> Reply:
+    return Reply(200, encode({"value": [_tier(call.names[0])]}))
+
+
+def _tier(subscription: str) -> Body:
+    return {
+        "id": f"/subscriptions/{subscription}/providers/{ROOT}/quotaTiers/default",
+        "type": f"{ROOT}/quotaTiers",
+        "name": "default",
+        "properties": {"currentTierName": "Default", "tierUpgradePolicy": "NoAutoUpgrade"},
+    }
+
+
+def _region(name: str) -> catalogue.Region:
+    found = catalogue.regions().get(fold_location(name))
+    if found is None:
+        raise errors.gateway(
+            404,
+            "LocationNotFound",
+            f"The provided location '{name}' is not valid for subscription. Please use a known location.",
+        )
+    return found

@@ -1,0 +1,54 @@
+"""What can be set about the simulation: durations, sizes, variants. The defaults are the honest ones."""
+
+from dataclasses import dataclass, field, fields, replace
+
+from armsim.wire import Body
+
+TENANT = "11111111-1111-1111-1111-111111111111"
+CLIENT = "22222222-2222-2222-2222-222222222222"
+OBJECT = "33333333-3333-3333-3333-333333333333"
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
+# Not a secret: it opens nothing but a simulation on this machine.
+CLIENT_SECRET = "simulated-secret"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All times are simulated seconds; pairs are spread between low and high by name."""
+
+    seed: int = 0
+    latency: float = 0.0
+    account_create: tuple[float, float] = (1.0, 40.0)
+    account_update: float = 31.0
+    account_delete: tuple[float, float] = (2.0, 7.0)
+    sync_create: bool = False
+    deployment_write: tuple[float, float] = (1.0, 16.0)
+    deployment_delete: float = 1.0
+    rai_write: float = 1.0
+    purge: float = 1.0
+    group_delete: float = 77.0
+    provider_register: float = 10.0
+    retention: float = 48 * 3600.0
+    page_size: int = 100
+    # Off in every recording; the service fills `Microsoft.DefaultV2` since 2026.
+    rai_policy_default: str | None = None
+    # Older than the end of 2023 when off.
+    signed_operations: bool = True
+    throttle: bool = True
+    reads: tuple[float, float] = (250.0, 25.0)
+    writes: tuple[float, float] = (200.0, 10.0)
+    deletes: tuple[float, float] = (200.0, 10.0)
+    global_factor: float = 15.0
+    deployments_per_account: int = 32
+    log_size: int = 200_000
+    extra_limits: dict[str, float] = field(default_factory=dict)
+
+
+def change(settings: Settings, changes: Body) -> Settings:
+    """Settings with some values replaced; raises ValueError for a name that does not exist."""
+    known = {each.name for each in fields(Settings)}
+    unknown = sorted(set(changes) - known)
+    if unknown:
+        raise ValueError(f"no such settings: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
+    return replace(settings, **values)
