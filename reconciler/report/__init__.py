@@ -1,0 +1,1 @@
+"""Report: everything a person or a program reads. Renderers are pure functions to `str` and decide nothing."""

@@ -1,0 +1,254 @@
+"""Report: plan, outcomes and findings as JSON, and a saved plan read back. Pure; `docs/plan-format.md` is its contract.
+
+Keys are sorted and nothing that is covered by a digest depends on a clock. What is sensitive is masked, here too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from reconciler.model.finding import Fault, Finding
+from reconciler.model.ids import ArmId
+from reconciler.model.outcome import CycleReport, Outcome
+from reconciler.model.plan import Decision, Plan, Step
+from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
+from reconciler.report.summary import summarise
+from reconciler.report.words import MASK, is_sensitive
+
+FORMAT_VERSION: Final = "1.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedFleet:
+    """What a saved plan holds a fleet to: its digest, and its decisions by id to say what moved."""
+
+    name: str
+    digest: str
+    decisions: Mapping[str, JsonObject]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedPlan:
+    """A plan that was shown and kept. `targets` and `selector` narrowed it and narrow it again when it is applied."""
+
+    fleets: Mapping[str, SavedFleet]
+    targets: tuple[str, ...] = ()
+    selector: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What surrounds the fleets of one document: findings that belong to none, what narrowed it, how it ended."""
+
+    exit_code: int
+    findings: tuple[Finding, ...] = ()
+    targets: tuple[str, ...] = ()
+    selector: str = ""
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+
+def render_json(document: Json) -> str:
+    """The document as text: sorted keys, two spaces, one newline at the end."""
+    return json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+
+
+def render_plans(plans: Iterable[Plan], envelope: Envelope) -> str:
+    """A plan document: what would be done, one entry per fleet."""
+    return render_json(_envelop("plan", [_plan(plan) for plan in plans], envelope))
+
+
+def render_reports(reports: Iterable[CycleReport], envelope: Envelope) -> str:
+    """A report document: the same entries as a plan, with what became of every step."""
+    return render_json(_envelop("report", [_report(report) for report in reports], envelope))
+
+
+def tell_finding(finding: Finding) -> JsonObject:
+    origin = finding.origin
+    return {
+        "severity": finding.severity.value,
+        "code": finding.code,
+        "message": finding.message,
+        "hint": finding.hint,
+        "origin": {"file": origin.file, "line": origin.line, "column": origin.column} if origin else None,
+    }
+
+
+def read_plan(text: str) -> SavedPlan:
+    """A saved plan out of its document; ValueError says why it is not one."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"it is not JSON: {error}") from None
+    if not isinstance(document, dict) or document.get("kind") != "plan":
+        raise ValueError("it is not a plan; one is written by `reconciler once --dry-run --out FILE`")
+    version = str(document.get("format_version"))
+    if version.split(".", 1)[0] != FORMAT_VERSION.split(".", 1)[0]:
+        raise ValueError(f"its format_version is {version}; this version reads {FORMAT_VERSION}")
+    try:
+        fleets = [_read_fleet(each) for each in document["fleets"]]
+        selection = document["selection"]
+        targets, selector = tuple(str(each) for each in selection["targets"]), str(selection["selector"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"it is damaged: {error}") from None
+    return SavedPlan(fleets={fleet.name: fleet for fleet in fleets}, targets=targets, selector=selector)
+
+
+def tell_moved(saved: SavedFleet, plan: Plan) -> tuple[str, ...]:
+    """What is not as it was when the plan was saved, one line per resource."""
+    fresh = {decision.id.key: _decision(decision) for decision in plan.decisions}
+    moved = []
+    for key in sorted(saved.decisions.keys() | fresh.keys()):
+        before, after = saved.decisions.get(key), fresh.get(key)
+        if before is None or after is None or _steering(before) != _steering(after):
+            moved.append(f"{_name_of(before, after)}: {_tell_one(before)} when saved, {_tell_one(after)} now")
+    return tuple(moved) or ("the order or the values of its writes, which are not shown",)
+
+
+def _read_fleet(entry: JsonObject) -> SavedFleet:
+    decisions = entry["decisions"]
+    if not isinstance(decisions, list):
+        raise TypeError("decisions is not a list")
+    by_id = {str(each["id"]).lower(): each for each in decisions if isinstance(each, dict)}
+    return SavedFleet(name=str(entry["fleet"]), digest=str(entry["digest"]), decisions=by_id)
+
+
+def _steering(decision: JsonObject) -> bytes:
+    told: JsonObject = {key: decision.get(key) for key in ("state", "action", "reason", "changes")}
+    return canonical_bytes(told)
+
+
+def _name_of(*decisions: JsonObject | None) -> str:
+    return next(str(each.get("ref")) for each in decisions if each is not None)
+
+
+def _tell_one(decision: JsonObject | None) -> str:
+    if decision is None:
+        return "not there"
+    changes = decision.get("changes")
+    paths = [str(each.get("path")) for each in changes if isinstance(each, dict)] if isinstance(changes, list) else []
+    what = decision.get("action") if decision.get("state") == "act" else decision.get("state")
+    return f"{what} ({', '.join(paths)})" if paths else str(what)
+
+
+def _envelop(kind: str, fleets: list[Json], envelope: Envelope) -> JsonObject:
+    return {
+        "format_version": FORMAT_VERSION,
+        "kind": kind,
+        "fleets": fleets,
+        "findings": [tell_finding(finding) for finding in envelope.findings],
+        "selection": {"targets": list(envelope.targets), "selector": envelope.selector},
+        "exit_code": envelope.exit_code,
+        **envelope.extra,
+    }
+
+
+def _plan(plan: Plan) -> JsonObject:
+    summary = summarise(plan)
+    return {
+        "fleet": plan.fleet,
+        "digest": plan.digest,
+        "complete": plan.complete,
+        "applicable": plan.applicable,
+        "converged": plan.converged,
+        "stopped": plan.stopped,
+        "summary": {
+            "actions": {action.value: number for action, number in summary.actions.items()},
+            "states": {state.value: number for state, number in summary.states.items()},
+            "requests_to_apply": summary.requests,
+            "requests_spent": summary.requests_spent,
+            "usual_seconds": round(summary.seconds),
+        },
+        "decisions": [_decision(decision) for decision in plan.decisions],
+        "steps": [_step(step) for step in plan.steps],
+        "findings": [tell_finding(finding) for finding in plan.findings],
+        "blind": [{"scope": scope, "fault": _fault(fault)} for scope, fault in plan.blind],
+    }
+
+
+def _report(report: CycleReport) -> JsonObject:
+    return {
+        **_plan(report.plan),
+        "outcomes": [_outcome(outcome) for outcome in report.outcomes],
+        "seconds": round(report.ended - report.began, 3),
+        "requests": report.requests,
+    }
+
+
+def _decision(decision: Decision) -> JsonObject:
+    origin = decision.origin
+    return {
+        "id": str(decision.id),
+        "ref": str(decision.ref),
+        "state": decision.state.value,
+        "action": decision.action.value if decision.action else None,
+        "reason": decision.reason,
+        "permit": decision.permit,
+        "code": decision.code,
+        "risk": decision.risk.value,
+        "changes": [
+            {
+                "path": change.path,
+                "before": MASK if change.sensitive and change.before is not None else change.before,
+                "after": MASK if change.sensitive and change.after is not None else change.after,
+                "effect": change.effect.value,
+                "opens": change.opens,
+                "closes": change.closes,
+                "sensitive": change.sensitive,
+            }
+            for change in decision.changes
+        ],
+        "needs": [str(id) for id in decision.needs],
+        "warnings": list(decision.warnings),
+        "requests": decision.requests,
+        "usual_seconds": decision.seconds,
+        "location": decision.location,
+        "owned": decision.owned,
+        "origin": {"file": origin.file, "line": origin.line, "column": origin.column} if origin else None,
+    }
+
+
+def _step(step: Step) -> JsonObject:
+    return {
+        "name": step.name,
+        "id": str(step.id),
+        "verb": step.verb.value,
+        "action": step.action.value,
+        "phase": step.phase.value,
+        "fields": _masked(step.id, step.fields),
+        "expects": None if step.expects is None else _masked(step.id, step.expects),
+        "after": list(step.after),
+        "location": step.location,
+        "lane": step.lane,
+    }
+
+
+def _masked(id: ArmId, fields: Mapping[str, Json]) -> JsonObject:
+    shown = {path: MASK if value is not None and is_sensitive(id, path) else value for path, value in fields.items()}
+    return {path: thaw(value) for path, value in shown.items()}
+
+
+def _outcome(outcome: Outcome) -> JsonObject:
+    return {
+        "step": outcome.step.name,
+        "id": str(outcome.step.id),
+        "action": outcome.step.action.value,
+        "result": outcome.result.value,
+        "because": outcome.because,
+        "fault": _fault(outcome.fault) if outcome.fault else None,
+        "seconds": round(outcome.ended - outcome.began, 3),
+        "requests": outcome.requests,
+    }
+
+
+def _fault(fault: Fault) -> JsonObject:
+    return {
+        "class": fault.cls.value,
+        "code": fault.code,
+        "message": fault.message,
+        "advice": fault.advice,
+        "status": fault.status,
+        "request_id": fault.request_id,
+    }

@@ -1,0 +1,143 @@
+"""Report: plans as Markdown for a pull-request comment. Pure; never longer than it was allowed to be.
+
+Whatever is not ours stands in code spans or code blocks, where Markdown, HTML and mentions have no meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from reconciler.model.finding import Finding
+from reconciler.model.ids import Ref
+from reconciler.model.plan import Decision, DecisionState, Plan
+from reconciler.report.summary import cost_line, headline, summarise
+from reconciler.report.words import (
+    count,
+    document_of,
+    name_within,
+    plain,
+    shorten,
+    symbol_of,
+    tell_action,
+    tell_change,
+    tell_dangers,
+    tell_mark,
+    word_of,
+)
+
+LONGEST: Final = 60_000  # a comment may hold 65,536 characters; somebody adds a heading to ours
+_REASON: Final = 200
+_QUIET = (DecisionState.IN_SYNC, DecisionState.IGNORED)
+
+
+def render_markdown(plans: Iterable[Plan], findings: tuple[Finding, ...] = (), longest: int = LONGEST) -> str:
+    """All fleets' plans: per fleet the sum, the dangers, a table, and the fields folded away."""
+    parts = [part for plan in plans for part in _plan(plan)]
+    parts += [_findings(findings)] if findings else []
+    return _bound(parts or ["No fleet is declared."], longest)
+
+
+def code(text: str) -> str:
+    """`text` as a code span that nothing in it can end, fit for a table cell."""
+    shown = plain(text).replace("|", "\\|")
+    fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
+    edge = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{edge}{shown}{edge}{fence}" if shown else ""
+
+
+def _plan(plan: Plan) -> Iterator[str]:
+    summary = summarise(plan)
+    yield f"### Fleet {code(plan.fleet)}\n\n**{headline(summary)}**\n\n{cost_line(summary)}"
+    if plan.stopped:
+        yield f"> **Stopped by a safety limit, nothing will be written:** {code(plan.stopped)}"
+    dangers = [_danger(decision, sentence) for decision in plan.decisions for sentence in tell_dangers(decision)]
+    if dangers:
+        yield "**Read this first**\n\n" + "\n".join(dangers)
+    if plan.blind:
+        blind = [f"- {code(scope)}: {code(str(fault))}" for scope, fault in plan.blind]
+        yield "**Could not be read** (neither absent nor unchanged)\n\n" + "\n".join(blind)
+    if plan.findings:
+        yield _findings(plan.findings)
+    told = [decision for decision in plan.decisions if decision.state not in _QUIET]
+    if told:
+        yield "\n".join(("| | action | resource | why |", "|---|---|---|---|", *(_row(each) for each in told)))
+        yield from _details(told)
+    elif plan.converged:
+        yield "Nothing to do: Azure is as declared."
+
+
+def _danger(decision: Decision, sentence: str) -> str:
+    return f"- :warning: {tell_action(decision.action)} {code(shorten(decision.id))}: {code(sentence)}"
+
+
+def _row(decision: Decision) -> str:
+    reason = decision.reason if len(decision.reason) <= _REASON else decision.reason[: _REASON - 1] + "…"
+    permit = f" — to permit: {code(decision.permit)}" if decision.permit else ""
+    return f"| {code(symbol_of(decision))} | {word_of(decision)} | {code(str(decision.ref))} | {code(reason)}{permit} |"
+
+
+def _details(decisions: list[Decision]) -> Iterator[str]:
+    groups: dict[Ref, list[Decision]] = {}
+    for decision in decisions:
+        if decision.changes:
+            groups.setdefault(document_of(decision.ref), []).append(decision)
+    for ref, members in groups.items():
+        lines = [line for member in members for line in _fields(member)]
+        number = sum(len(member.changes) for member in members)
+        # GitHub reads HTML up to the blank line, so the name must not hold any: a code element with it escaped.
+        name = plain(str(ref)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
+        title = f"<summary><code>{name}</code> — {count(number, 'field')}</summary>"
+        yield f"<details>{title}\n\n{_block(lines)}\n\n</details>"
+
+
+def _fields(decision: Decision) -> Iterator[str]:
+    yield f"{symbol_of(decision)} {word_of(decision)} {name_within(decision.ref)}"
+    width = max(len(plain(change.path)) for change in decision.changes)
+    for change in decision.changes:
+        mark = tell_mark(change)
+        words = [*tell_change(change), *([mark] if mark else [])]
+        yield f"    {plain(change.path).ljust(width)}  {'  '.join(words)}"
+
+
+def _findings(findings: Iterable[Finding]) -> str:
+    return "**Findings**\n\n" + "\n".join(f"- {code(str(finding))}" for finding in findings)
+
+
+def _block(lines: list[str]) -> str:
+    text = "\n".join(lines)
+    fence = "`" * max(3, max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _bound(parts: list[str], longest: int) -> str:
+    """As many whole parts as fit; a part is a table or a block, never torn so that its end would be missing."""
+    room = longest - 200
+    kept: list[str] = []
+    left_out = 0
+    for part in parts:
+        fitting = part if len(part) <= room else _shorten_table(part, room)
+        if not fitting:
+            left_out += 1
+            continue
+        kept.append(fitting)
+        room -= len(fitting) + 2
+    if left_out:
+        kept.append(f"_{count(left_out, 'section')} left out for length; the whole plan is in the job's output._")
+    return "\n\n".join(kept) + "\n"
+
+
+def _shorten_table(part: str, room: int) -> str:
+    lines = part.split("\n")
+    if not part.startswith("|"):
+        return ""
+    kept = lines[:2]
+    size = sum(len(line) + 1 for line in kept) + 60
+    for line in lines[2:]:
+        if size + len(line) + 1 > room:
+            break
+        kept.append(line)
+        size += len(line) + 1
+    missing = len(lines) - len(kept)
+    return "\n".join((*kept, f"| | | | … {count(missing, 'more row')} |")) if len(kept) > 2 else ""

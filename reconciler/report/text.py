@@ -1,0 +1,233 @@
+"""Report: plan, outcomes and findings as text for a terminal. Pure; readable at 80 columns, with or without colour.
+
+What is dangerous comes first, what needs nothing is only counted. A word longer than the line is left whole, so that an
+id can be copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from textwrap import TextWrapper
+
+from reconciler.model.finding import Finding, Severity
+from reconciler.model.ids import Ref
+from reconciler.model.outcome import CycleReport, Outcome, Result
+from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan
+from reconciler.report.paint import Ink, Style, ink_of, ink_of_action
+from reconciler.report.summary import cost_line, headline, result_line, summarise
+from reconciler.report.words import (
+    RESULT_WORDS,
+    SYMBOLS,
+    count,
+    document_of,
+    name_within,
+    plain,
+    shorten,
+    show_duration,
+    symbol_of,
+    tell_action,
+    tell_change,
+    tell_dangers,
+    tell_mark,
+    word_of,
+)
+
+_QUIET = (DecisionState.IN_SYNC, DecisionState.IGNORED)
+_COMPACT = (Action.CREATE, Action.RESTORE)
+_NAME = 26  # the column of names; a longer one pushes its reason to the next line
+_SHOWN_DONE = 20  # more finished steps than this are only counted
+
+
+def render_plan(plan: Plan, style: Style) -> str:
+    """The whole plan: dangers, resources by document, what could not be read, findings, the summary."""
+    blocks = [
+        _heading(plan, style),
+        _dangers(plan, style),
+        *_documents(plan, style),
+        _blind(plan, style),
+        _findings(plan, style),
+        _closing(plan, style),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def render_findings(findings: Iterable[Finding], style: Style) -> str:
+    """One finding after the other, in the order of their places, each with what would be right."""
+    ordered = sorted(findings, key=lambda each: (each.origin is None, each.origin, each.code, each.message))
+    return "".join(line + "\n" for finding in ordered for line in _finding(finding, style))
+
+
+def render_outcomes(report: CycleReport, style: Style) -> str:
+    """What an apply has done: failures first with the next step in words, then what is done, then the sum."""
+    done = [outcome for outcome in report.outcomes if outcome.result is Result.DONE]
+    open_ = [outcome for outcome in report.outcomes if outcome.result is not Result.DONE]
+    lines = [line for outcome in open_ for line in _outcome(outcome, style)]
+    if style.verbose or len(done) <= _SHOWN_DONE:
+        lines += [line for outcome in done for line in _outcome(outcome, style)]
+    took = f"in {show_duration(report.ended - report.began)} with {count(report.requests, 'request')}"
+    said = result_line(report.outcomes) or "nothing written"
+    sum_ = style.paint(f"Fleet {plain(report.plan.fleet)}: {said}, {took}.", Ink.WARN if open_ else Ink.BOLD)
+    return "\n".join((*lines, *([""] if lines else []), sum_)) + "\n"
+
+
+def _heading(plan: Plan, style: Style) -> str:
+    subscriptions = sorted({decision.id.subscription for decision in plan.decisions})
+    where = f"  subscription {', '.join(subscriptions)}" if subscriptions else ""
+    return style.paint(f"Fleet {plain(plan.fleet)}", Ink.BOLD) + style.paint(plain(where), Ink.FAINT)
+
+
+def _dangers(plan: Plan, style: Style) -> str:
+    lines: list[str] = []
+    for decision in plan.decisions:
+        for sentence in tell_dangers(decision):
+            text = f"{tell_action(decision.action)} {shorten(decision.id)}: {sentence}"
+            lines += [style.paint(line, Ink.WARN) for line in _wrap(text, "  ! ", "    ", style)]
+    return "\n".join((style.paint("Read this first", Ink.BOLD), *lines)) if lines else ""
+
+
+def _documents(plan: Plan, style: Style) -> Iterator[str]:
+    groups: dict[Ref, list[Decision]] = {}
+    for decision in plan.decisions:
+        groups.setdefault(document_of(decision.ref), []).append(decision)
+    for ref, decisions in groups.items():
+        told = [each for each in decisions if style.verbose or each.state not in _QUIET]
+        if told:
+            yield "\n".join(_document(ref, told, len(decisions) - len(told), style))
+
+
+def _document(ref: Ref, decisions: list[Decision], quiet: int, style: Style) -> Iterator[str]:
+    location = next((each.location for each in decisions if each.location), "")
+    whole = next((each for each in decisions if each.ref == ref), None)
+    origin = whole.origin if whole else decisions[0].origin
+    where = "".join(f"  {plain(str(each))}" for each in (location, origin) if each)
+    yield style.paint(plain(str(ref)), Ink.BOLD) + style.paint(where, Ink.FAINT)
+    for decision in decisions:
+        yield from _decision(decision, style)
+    if quiet:
+        yield style.paint(f"  ... {quiet} more in sync", Ink.FAINT)
+
+
+def _decision(decision: Decision, style: Style) -> Iterator[str]:
+    head = f"{symbol_of(decision):>3} {word_of(decision):<7}  {name_within(decision.ref)}"
+    reason = plain(decision.reason)
+    if decision.state is DecisionState.BLOCKED and decision.action:
+        reason = f"{tell_action(decision.action)} not allowed: {reason}"
+    column = 13 + _NAME
+    ink = ink_of(decision)
+    if len(head) < column and len(reason) <= style.width - column:
+        yield style.paint(head.ljust(column), ink) + reason
+    else:
+        yield style.paint(head, ink)
+        yield from _wrap(reason, "      ", "      ", style)
+    if decision.permit:
+        yield from (
+            style.paint(line, Ink.FAINT) for line in _wrap(plain(decision.permit), "      to permit: ", " " * 8, style)
+        )
+    yield from _changes(decision, style)
+
+
+def _changes(decision: Decision, style: Style) -> Iterator[str]:
+    told = [change for change in decision.changes if not _goes_without_saying(decision, change)]
+    compact = [change for change in decision.changes if change not in told and change.after is not None]
+    if compact:
+        text = ", ".join(f"{plain(change.path)} {' '.join(tell_change(change))}" for change in compact)
+        yield from _wrap(text, "      ", "      ", style)
+    column = min(max((len(plain(change.path)) for change in told), default=0), 40)
+    for change in told:
+        yield from _change(change, column, style)
+
+
+def _goes_without_saying(decision: Decision, change: FieldChange) -> bool:
+    """The fields of something new are told in one paragraph, but what exposes it stands alone."""
+    return decision.action in _COMPACT and change.before is None and not change.opens and not change.closes
+
+
+def _change(change: FieldChange, column: int, style: Style) -> Iterator[str]:
+    path = plain(change.path).ljust(column)
+    mark = tell_mark(change)
+    words = [*tell_change(change), *([mark] if mark else [])]
+    ink = Ink.WARN if change.opens else Ink.NONE
+    one_line = f"      {path}  {'  '.join(words)}"
+    if len(one_line) <= style.width:
+        yield style.paint(one_line, ink)
+        return
+    yield style.paint(f"      {path}", ink).rstrip()
+    for word in words:
+        yield from (style.paint(line, ink) for line in _wrap(word, "        ", "          ", style))
+
+
+def _blind(plan: Plan, style: Style) -> str:
+    if not plan.blind:
+        return ""
+    lines = [
+        style.paint("Could not be read (neither absent nor unchanged; nothing below depends on a guess)", Ink.BOLD)
+    ]
+    for scope, fault in plan.blind:
+        lines += [
+            style.paint(line, Ink.HOLD) for line in _wrap(f"{plain(scope)}: {plain(str(fault))}", "  ? ", "    ", style)
+        ]
+        if fault.advice:
+            lines += _wrap(plain(fault.advice), "      next: ", "        ", style)
+    return "\n".join(lines)
+
+
+def _findings(plan: Plan, style: Style) -> str:
+    if not plan.findings:
+        return ""
+    return style.paint("Findings", Ink.BOLD) + "\n" + render_findings(plan.findings, style).rstrip("\n")
+
+
+def _finding(finding: Finding, style: Style) -> Iterator[str]:
+    ink = Ink.REMOVE if finding.severity is Severity.ERROR else Ink.CHANGE
+    where = f"{plain(str(finding.origin))}: " if finding.origin else ""
+    yield where + style.paint(finding.severity.value, ink) + f": {plain(finding.message)}"
+    if finding.hint:
+        yield from _wrap(plain(finding.hint), "    ", "    ", style)
+
+
+def _closing(plan: Plan, style: Style) -> str:
+    summary = summarise(plan)
+    lines = [style.paint(line, Ink.BOLD) for line in _wrap(headline(summary), "", "  ", style)]
+    lines += _wrap(cost_line(summary), "", "  ", style)
+    if plan.stopped:
+        stopped = f"Stopped by a safety limit, nothing will be written: {plain(plan.stopped)}"
+        lines += [style.paint(line, Ink.WARN) for line in _wrap(stopped, "", "  ", style)]
+    elif plan.converged:
+        lines.append(style.paint("Nothing to do: Azure is as declared.", Ink.ADD))
+    return "\n".join(lines)
+
+
+def _outcome(outcome: Outcome, style: Style) -> Iterator[str]:
+    step = outcome.step
+    head = f"{SYMBOLS[step.action]:>3} {step.action.value:<7}  {shorten(step.id)}"
+    ended = RESULT_WORDS[outcome.result]
+    took = f" in {show_duration(outcome.ended - outcome.began)}" if outcome.ended > outcome.began else ""
+    ink = ink_of_action(step.action) if outcome.result is Result.DONE else Ink.WARN
+    if outcome.result in (Result.IN_PROGRESS, Result.NOT_STARTED):
+        ink = Ink.WAIT
+    tail = f"{ended}{took}"
+    gap = max(2, style.width - len(head) - len(tail) - 2)
+    yield style.paint(head, ink) + " " * gap + tail
+    if outcome.result is Result.DONE:
+        return
+    if outcome.because:
+        yield from _wrap(plain(outcome.because), "      ", "      ", style)
+    if outcome.fault:
+        told = plain(str(outcome.fault))
+        if told not in plain(outcome.because):
+            yield from _wrap(told, "      ", "      ", style)
+        if outcome.fault.advice and outcome.fault.advice not in outcome.because:
+            yield from _wrap(plain(outcome.fault.advice), "      next: ", "        ", style)
+        if outcome.fault.request_id:
+            yield style.paint(f"      request id: {plain(outcome.fault.request_id)}", Ink.FAINT)
+
+
+def _wrap(text: str, first: str, rest: str, style: Style) -> list[str]:
+    wrapper = TextWrapper(
+        width=style.width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return wrapper.wrap(text)

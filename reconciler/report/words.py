@@ -1,0 +1,229 @@
+"""Report: plan values in people's words. Pure; knows nothing of colours, widths or output formats.
+
+Whatever came from a file or from Azure passes through `plain` on its way out, so that no name can move a cursor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from reconciler.kinds.catalog import KINDS, type_of
+from reconciler.model.ids import ArmId, Ref
+from reconciler.model.outcome import Result
+from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Risk, Step
+from reconciler.model.wire import Json, canonical_bytes
+
+MASK: Final = "(sensitive)"
+NOTHING: Final = "(none)"
+
+SYMBOLS: Final[Mapping[Action, str]] = {
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.REPLACE: "-/+",
+    Action.DELETE: "-",
+    Action.PURGE: "x",
+    Action.RESTORE: "^",
+    Action.ADOPT: "=",
+}
+
+STATE_SYMBOLS: Final[Mapping[DecisionState, str]] = {
+    DecisionState.ACT: "~",
+    DecisionState.IN_SYNC: ".",
+    DecisionState.IN_PROGRESS: ">",
+    DecisionState.BLOCKED: "!",
+    DecisionState.IGNORED: ".",
+    DecisionState.DRIFTED: "*",
+}
+
+STATE_WORDS: Final[Mapping[DecisionState, str]] = {
+    DecisionState.ACT: "act",
+    DecisionState.IN_SYNC: "in sync",
+    DecisionState.IN_PROGRESS: "waiting",
+    DecisionState.BLOCKED: "blocked",
+    DecisionState.IGNORED: "ignored",
+    DecisionState.DRIFTED: "drifted",
+}
+
+RESULT_WORDS: Final[Mapping[Result, str]] = {
+    Result.DONE: "done",
+    Result.FAILED: "failed",
+    Result.BLOCKED: "blocked",
+    Result.STALE: "stale",
+    Result.NOT_CONVERGING: "not converging",
+    Result.IN_PROGRESS: "in progress",
+    Result.NOT_STARTED: "not started",
+}
+
+_DANGERS: Final[Mapping[Risk, str]] = {
+    Risk.OPENS: "becomes reachable by more",
+    Risk.CUTS: "loses capacity that may be in use",
+    Risk.SPENDS: "starts to cost money by the hour",
+    Risk.DESTROYS: "is destroyed",
+}
+
+_KIND_OF_TYPE: Final = {kind.types[0].arm_type.lower(): kind.name for kind in KINDS}
+
+
+def plain(text: str) -> str:
+    """`text` with every character that could steer a terminal, or hide, made visible."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
+
+
+def shorten(id: ArmId) -> str:
+    """What people call the resource: `Account/aoai-swc/deployments/gpt-4o`, `vnet-ai/gateway` for a subnet."""
+    if not id.segments:
+        return plain(f"ResourceGroup/{id.group}" if id.group else f"subscription {id.subscription}")
+    kind = _KIND_OF_TYPE.get(id.top.type.lower())
+    if kind is not None:
+        below = "".join(f"/{segment}/{name}" for segment, name in id.segments[1:])
+        return plain(f"{kind}/{id.top.name}{below}")
+    if [segment.lower() for segment, _ in id.segments] == ["virtualnetworks", "subnets"]:
+        return plain(f"{id.segments[0][1]}/{id.name}")
+    return plain(f"{id.segments[-1][0]}/{id.name}")
+
+
+def document_of(ref: Ref) -> Ref:
+    """The document that a resource was declared in: the account of a deployment."""
+    return Ref(kind=ref.kind, name=ref.name.split("/", 1)[0])
+
+
+def name_within(ref: Ref) -> str:
+    """A resource's name as it reads below the heading of its document."""
+    _, _, below = ref.name.partition("/")
+    return plain(below or ref.name)
+
+
+def show_value(value: Json) -> str:
+    """A value on one line, as short as it stays unmistakable; ARM ids by their people's names."""
+    return _show(value, shortened=True)
+
+
+def _show(value: Json, *, shortened: bool) -> str:
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _show_text(value, shortened=shortened)
+    if isinstance(value, list):
+        return ", ".join(_show(item, shortened=shortened) for item in value) or "[]"
+    if isinstance(value, dict):
+        return _show_object(value, shortened=shortened)
+    return str(value)
+
+
+def _show_text(value: str, *, shortened: bool) -> str:
+    if shortened and value.lower().startswith("/subscriptions/"):
+        try:
+            return shorten(ArmId.parse(value))
+        except ValueError:
+            return plain(value)
+    if not value or value != value.strip() or value in ("true", "false", NOTHING, MASK):
+        return json.dumps(value, ensure_ascii=False)
+    return plain(value)
+
+
+def _show_object(value: dict[str, Json], *, shortened: bool) -> str:
+    told = {key: item for key, item in value.items() if item not in (None, False)}
+    if set(told) == {"id"}:
+        return _show(told["id"], shortened=shortened)
+    return "{" + ", ".join(f"{plain(key)}: {_show(item, shortened=shortened)}" for key, item in value.items()) + "}"
+
+
+def tell_change(change: FieldChange) -> tuple[str, ...]:
+    """A change as words that may be broken between: `before -> after`; of a list only what comes and goes."""
+    if change.sensitive:
+        return (MASK if change.before is None else f"{MASK} -> {MASK}",)
+    if isinstance(change.before, list) and isinstance(change.after, list):
+        moved = _list_moves(change.before, change.after)
+        if moved:
+            return moved
+    shortened = show_value(change.before) != show_value(change.after)
+    after = _show(change.after, shortened=shortened)
+    if change.before is None:
+        return (after,)
+    return (f"{_show(change.before, shortened=shortened)} -> {after}",)
+
+
+def _list_moves(before: list[Json], after: list[Json]) -> tuple[str, ...]:
+    had = {canonical_bytes(item) for item in before}
+    has = {canonical_bytes(item) for item in after}
+    gone = [item for item in before if canonical_bytes(item) not in has]
+    come = [item for item in after if canonical_bytes(item) not in had]
+    shortened = not {show_value(item) for item in gone} & {show_value(item) for item in come}
+    signs = [(sign, item) for sign, items in (("+", come), ("-", gone)) for item in items]
+    return tuple(f"{sign}{_show(item, shortened=shortened)}" for sign, item in signs)
+
+
+def tell_mark(change: FieldChange) -> str:
+    """What a change does to the exposure of the resource; "" for most."""
+    if change.opens:
+        return "(opens)"
+    return "(closes)" if change.closes else ""
+
+
+def is_sensitive(id: ArmId, path: str) -> bool:
+    """Whether the value at `path` must never be shown."""
+    type_ = type_of(id.type)
+    return type_ is not None and type_.lens(path).field.sensitive
+
+
+def tell_dangers(decision: Decision) -> tuple[str, ...]:
+    """What a person should read before agreeing to `decision`; nothing for most."""
+    if not decision.acts:
+        return ()
+    sentences = []
+    danger = _DANGERS.get(decision.risk)
+    if danger is not None:
+        opened = [plain(change.path) for change in decision.changes if change.opens]
+        by = f": {', '.join(opened)}" if decision.risk is Risk.OPENS and opened else ""
+        sentences.append(f"{danger}{by}")
+    return (*sentences, *(plain(warning) for warning in decision.warnings))
+
+
+def tell_action(action: Action | None) -> str:
+    """The action as a word; a decision without one leaves the resource alone."""
+    return action.value if action else "leave"
+
+
+def tell_step(step: Step) -> str:
+    return f"{SYMBOLS[step.action]} {step.action.value} {shorten(step.id)}"
+
+
+def symbol_of(decision: Decision) -> str:
+    if decision.acts and decision.action:
+        return SYMBOLS[decision.action]
+    return STATE_SYMBOLS[decision.state]
+
+
+def word_of(decision: Decision) -> str:
+    if decision.acts:
+        return tell_action(decision.action)
+    return STATE_WORDS[decision.state]
+
+
+def count(number: int, noun: str) -> str:
+    """`1 change`, `2 changes`."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+
+
+def join_words(words: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *most, last = [*words]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def show_duration(seconds: float) -> str:
+    """`0 s`, `41 s`, `1 min 12 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, rest = divmod(round(whole / 60), 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"

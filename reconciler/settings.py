@@ -1,0 +1,352 @@
+"""Settings: flags over `RECONCILER_*` over a config file over defaults, and where each value came from.
+
+Promises to tell everything that is wrong at once, each with its place. Holds no secret: secrets stay in the
+environment, under names that a Fleet's credential gives. Loads YAML only when there is a config file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from reconciler.model.finding import Finding, Origin
+
+if TYPE_CHECKING:
+    from yaml import MappingNode, Node
+
+PREFIX: Final = "RECONCILER_"
+CONFIG_FILE: Final = "reconciler.yaml"
+
+
+class Source(StrEnum):
+    """Who said a value, the strongest first."""
+
+    FLAG = "flag"
+    ENVIRONMENT = "environment"
+    FILE = "file"
+    DEFAULT = "default"
+
+
+class Output(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+class Color(StrEnum):
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class LogFormat(StrEnum):
+    AUTO = "auto"
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+Value = str | int | float | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting: its name is the key of the config file; the flag and the variable are the same name respelled."""
+
+    name: str
+    default: str
+    read: Callable[[str], Value]
+    summary: str
+    flag: str = ""
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.name).upper()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A value as somebody wrote it, and where."""
+
+    text: str
+    source: Source
+    place: str
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the tool itself is told; what it does to Azure is told by the Fleet documents."""
+
+    sources: tuple[str, ...]
+    endpoint: str
+    authority: str
+    audience: str
+    ca_bundle: str
+    timeout: float
+    parallelism: int
+    output: Output
+    color: Color
+    log_format: LogFormat
+    log_level: LogLevel
+    clock_rate: float
+    simulate_pace: float
+    given: Mapping[str, Given]
+
+
+def read_duration(text: str) -> float:
+    """Seconds from `90`, `90s`, `10m`, `2h` or `1h30m`."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    if not match or not text:
+        raise ValueError("a duration is a number of seconds, or like 90s, 10m, 1h30m")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(hours * 3600 + minutes * 60 + seconds)
+
+
+def _read_pace(text: str) -> float:
+    try:
+        pace = float(text)
+    except ValueError:
+        pace = 0.0
+    if not 0.1 <= pace <= 1000:
+        raise ValueError("a pace is a number from 0.1 to 1000")
+    return pace
+
+
+def _read_parallelism(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise ValueError("parallelism is a whole number from 1 to 1000")
+    return int(text)
+
+
+def _read_url(text: str) -> str:
+    if text and not re.fullmatch(r"https://[^\s/?#]+(/[^\s?#]*)?", text):
+        raise ValueError("an endpoint is a URL that starts with https://")
+    return text.rstrip("/")
+
+
+def _read_file(text: str) -> str:
+    if text and not Path(text).exists():
+        raise ValueError("there is no such file")
+    return text
+
+
+def _read_sources(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(os.pathsep) if part)
+
+
+def _one_of(words: type[StrEnum]) -> Callable[[str], Value]:
+    def read(text: str) -> Value:
+        if text not in [each.value for each in words]:
+            raise ValueError(f"one of {', '.join(each.value for each in words)}")
+        return text
+
+    return read
+
+
+SETTINGS: Final = (
+    Setting(
+        name="sources",
+        default="desired_state",
+        read=_read_sources,
+        summary="files and directories of desired state",
+        flag="PATH",
+    ),
+    Setting(
+        name="endpoint", default="", read=_read_url, summary="Azure Resource Manager, for Fleets that name no cloud"
+    ),
+    Setting(name="authority", default="", read=_read_url, summary="Entra ID, for Fleets that name no cloud"),
+    Setting(name="audience", default="", read=str, summary="token audience; the endpoint when left out"),
+    Setting(name="caBundle", default="", read=_read_file, summary="certificates to trust: a PEM file or a directory"),
+    Setting(name="timeout", default="2h", read=read_duration, summary="how long `once` waits for provisioning"),
+    Setting(name="parallelism", default="100", read=_read_parallelism, summary="writes under way at once"),
+    Setting(name="output", default="text", read=_one_of(Output), summary="text, json or markdown"),
+    Setting(name="color", default="auto", read=_one_of(Color), summary="auto, always or never"),
+    Setting(name="logFormat", default="auto", read=_one_of(LogFormat), summary="auto, console or json"),
+    Setting(name="logLevel", default="warning", read=_one_of(LogLevel), summary="debug, info, warning or error"),
+    Setting(
+        name="clockRate",
+        default="1",
+        read=_read_pace,
+        summary="pace of time, for a simulation that was started with the same",
+    ),
+    Setting(
+        name="simulatePace",
+        default="30",
+        read=_read_pace,
+        summary="pace of time in a simulation started with --simulate",
+    ),
+)
+
+
+def load_settings(
+    flags: Mapping[str, str], environment: Mapping[str, str], config: str | None
+) -> tuple[Settings | None, tuple[Finding, ...]]:
+    """The settings, or everything that is wrong with them. `flags` holds what was on the command line, by name;
+    `config` a file that must exist, None the usual one if it does."""
+    written, findings = _read_config(config or environment.get(PREFIX + "CONFIG"))
+    problems = [*findings, *_check_variables(environment)]
+    values: dict[str, Value] = {}
+    given = {each.name: _give(each, flags, environment, written) for each in SETTINGS}
+    for each in SETTINGS:
+        try:
+            values[each.name] = each.read(given[each.name].text)
+        except ValueError as error:
+            problems.append(_refuse(each, given[each.name], str(error)))
+    if bool(given["endpoint"].text) != bool(given["authority"].text):
+        lonely = "endpoint" if given["endpoint"].text else "authority"
+        hint = "a cloud is named by both endpoint and authority"
+        problems.append(Finding(code="setting_alone", message=f"{lonely} is set alone", hint=hint))
+    if problems:
+        return None, tuple(problems)
+    return _assemble(values, given), ()
+
+
+def tell_settings(settings: Settings) -> list[tuple[str, str, str]]:
+    """Name, value and place of every setting, in the order of the table."""
+    return [(each.name, settings.given[each.name].text, settings.given[each.name].place) for each in SETTINGS]
+
+
+def _give(
+    each: Setting, flags: Mapping[str, str], environment: Mapping[str, str], written: Mapping[str, Given]
+) -> Given:
+    if each.name in flags:
+        flag = each.flag or "--" + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", each.name).lower()
+        return Given(text=flags[each.name], source=Source.FLAG, place=f"{Source.FLAG} {flag}")
+    if each.variable in environment:
+        place = f"{Source.ENVIRONMENT} {each.variable}"
+        return Given(text=environment[each.variable], source=Source.ENVIRONMENT, place=place)
+    if each.name in written:
+        return written[each.name]
+    return Given(text=each.default, source=Source.DEFAULT, place=str(Source.DEFAULT))
+
+
+def _refuse(each: Setting, given: Given, why: str) -> Finding:
+    return Finding(
+        code="setting_invalid",
+        message=f"{each.name} is {given.text!r}, from {given.place}",
+        hint=why,
+        origin=given.origin,
+    )
+
+
+def _check_variables(environment: Mapping[str, str]) -> Iterator[Finding]:
+    known = {each.variable for each in SETTINGS} | {PREFIX + "CONFIG"}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            yield Finding(
+                code="setting_unknown",
+                message=f"the environment variable {name} is not a setting",
+                hint=_suggest(name, known),
+            )
+
+
+def _suggest(word: str, known: set[str]) -> str:
+    close = get_close_matches(word, sorted(known), n=1)
+    return f"did you mean {close[0]}?" if close else f"settings are {', '.join(sorted(known))}"
+
+
+def _read_config(named: str | None) -> tuple[dict[str, Given], list[Finding]]:
+    path = Path(named or CONFIG_FILE)
+    if not named and not path.exists():
+        return {}, []
+    start = Origin(file=str(path), line=1, column=1)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        return {}, [Finding(code="config_unreadable", message=f"config file {path}: {reason}", origin=start)]
+    return _read_yaml(text, start)
+
+
+def _read_yaml(text: str, start: Origin) -> tuple[dict[str, Given], list[Finding]]:
+    import yaml  # noqa: PLC0415 - only needed where there is a config file
+
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        at = Origin(file=start.file, line=mark.line + 1, column=mark.column + 1) if mark else start
+        message = getattr(error, "problem", None) or str(error).split("\n", 1)[0]
+        return {}, [Finding(code="config_syntax", message=message, origin=at)]
+    if root is None:
+        return {}, []
+    if not isinstance(root, yaml.MappingNode):
+        return {}, [Finding(code="config_syntax", message="a config file is a mapping of settings", origin=start)]
+    return _read_mapping(root, start.file)
+
+
+def _read_mapping(root: MappingNode, file: str) -> tuple[dict[str, Given], list[Finding]]:
+    known = {each.name for each in SETTINGS}
+    written: dict[str, Given] = {}
+    findings: list[Finding] = []
+    for key, value in root.value:
+        origin = _origin(key, file)
+        name = str(key.value)
+        text = _scalar_text(value)
+        if name not in known:
+            hint = _suggest(name, known)
+            findings.append(
+                Finding(code="setting_unknown", message=f"unknown setting {name}", hint=hint, origin=origin)
+            )
+        elif name in written:
+            findings.append(Finding(code="setting_twice", message=f"{name} is written twice", origin=origin))
+        elif text is None:
+            hint = "write one value, or for sources a list of paths"
+            findings.append(
+                Finding(
+                    code="setting_invalid", message=f"{name} is not one value", hint=hint, origin=_origin(value, file)
+                )
+            )
+        else:
+            at = _origin(value, file)
+            written[name] = Given(text=text, source=Source.FILE, place=f"{Source.FILE} {at}", origin=at)
+    return written, findings
+
+
+def _scalar_text(node: Node) -> str | None:
+    from yaml import ScalarNode, SequenceNode  # noqa: PLC0415 - loaded already, or there would be no node
+
+    if isinstance(node, ScalarNode):
+        return str(node.value)
+    if isinstance(node, SequenceNode) and all(isinstance(item, ScalarNode) for item in node.value):
+        return os.pathsep.join(str(item.value) for item in node.value)
+    return None
+
+
+def _origin(node: Node, file: str) -> Origin:
+    return Origin(file=file, line=node.start_mark.line + 1, column=node.start_mark.column + 1)
+
+
+def _assemble(values: Mapping[str, Value], given: Mapping[str, Given]) -> Settings:
+    sources = values["sources"]
+    return Settings(
+        sources=sources if isinstance(sources, tuple) else (),
+        endpoint=str(values["endpoint"]),
+        authority=str(values["authority"]),
+        audience=str(values["audience"]),
+        ca_bundle=str(values["caBundle"]),
+        timeout=float(str(values["timeout"])),
+        parallelism=int(str(values["parallelism"])),
+        output=Output(str(values["output"])),
+        color=Color(str(values["color"])),
+        log_format=LogFormat(str(values["logFormat"])),
+        log_level=LogLevel(str(values["logLevel"])),
+        clock_rate=float(str(values["clockRate"])),
+        simulate_pace=float(str(values["simulatePace"])),
+        given=given,
+    )
