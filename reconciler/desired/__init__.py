@@ -1,0 +1,5 @@
+"""Desired state: files in, fleets out. `load_estate` reads, fills in, validates and connects the documents of a tree."""
+
+from reconciler.desired.fleet import load_estate
+
+__all__ = ["load_estate"]

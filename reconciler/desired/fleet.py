@@ -1,0 +1,320 @@
+"""`load_estate`: source, template, schema, graph, in that order; out come fleets and everything wrong with the tree.
+
+Promises: the same documents give the same estate whatever file they stand in. A broken document is named in its fleet and
+wanted by nobody; it spoils only what needs it. Reads files through `source` and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.desired.graph import Conflict, Connected, Member, connect, find_conflicts
+from reconciler.desired.schema import FLEET, Reading, read_document
+from reconciler.desired.source import RawDocument, SourceFile, read_sources
+from reconciler.desired.template import fill
+from reconciler.kinds import account, deployment, rai_policy
+from reconciler.kinds.base import Expansion, Setting
+from reconciler.kinds.catalog import kind_named
+from reconciler.kinds.fleet import CapSpec, CloudSpec, CredentialSpec, FleetSpec, PruneSpec
+from reconciler.model.finding import Finding, Origin, Severity
+from reconciler.model.ids import Ref
+from reconciler.model.resource import Cap, CloudTarget, Estate, Fleet, FleetPolicy, SoftDeleted
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Where a cloud is. As an argument to `load_estate` it stands in for whatever cloud a Fleet names."""
+
+    endpoint: str
+    authority: str
+    audience: str = ""
+
+
+CLOUDS: Mapping[str, Endpoints] = {
+    "public": Endpoints(endpoint="https://management.azure.com", authority="https://login.microsoftonline.com"),
+    "usgovernment": Endpoints(
+        endpoint="https://management.usgovcloudapi.net", authority="https://login.microsoftonline.us"
+    ),
+    "china": Endpoints(
+        endpoint="https://management.chinacloudapi.cn", authority="https://login.chinacloudapi.cn"
+    ),
+}
+
+
+def load_estate(
+    sources: Iterable[Path], environment: Mapping[str, str], endpoints: Endpoints | None = None
+) -> Estate:
+    """Everything the sources declare. `endpoints` overrides the cloud of every fleet, as a simulation needs."""
+    files = read_sources(sources)
+    raws = [raw for file in files for raw in file.documents if not _is_foreign(raw)]
+    readings = [read_document(fill(raw, environment)) for raw in raws]
+    domains, findings = _divide(files, readings)
+    for domain in domains:
+        domain.members = _members(domain)
+    conflicts = tuple(find_conflicts(member for domain in domains for member in domain.members))
+    fleets: list[Fleet] = []
+    for domain in domains:
+        connected = _connect(domain, conflicts)
+        findings += [*domain.findings, *connected.findings]
+        if domain.spec is not None:
+            fleets.append(_assemble(domain, connected, _target(domain.spec, environment, endpoints)))
+    findings += [finding for reading in readings for finding in reading.findings]
+    findings += [conflict.finding for conflict in conflicts]
+    return Estate(fleets=tuple(sorted(fleets, key=lambda fleet: fleet.name)), findings=_in_order(findings))
+
+
+def _is_foreign(raw: RawDocument) -> bool:
+    """A kustomization lives among documents without being one."""
+    version = raw.content.get("apiVersion") if isinstance(raw.content, dict) else None
+    return isinstance(version, str) and version.startswith("kustomize.config.k8s.io/")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Domain:
+    """A Fleet and what it governs, while it is being put together. `spec` is None while the Fleet itself is wrong."""
+
+    directory: Path
+    name: str
+    origin: Origin
+    spec: FleetSpec | None
+    readings: list[Reading] = field(default_factory=list)
+    files: list[SourceFile] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def _divide(files: Sequence[SourceFile], readings: Sequence[Reading]) -> tuple[list[_Domain], list[Finding]]:
+    """Give every document and every file to the nearest Fleet at or above its directory."""
+    heads: dict[Path, list[Reading]] = {}
+    for reading in readings:
+        if reading.kind == FLEET:
+            heads.setdefault(reading.raw.directory, []).append(reading)
+    domains = {directory: _found(directory, fleets) for directory, fleets in sorted(heads.items())}
+    _check_names(list(domains.values()))
+    stray: list[Finding] = []
+    for reading in readings:
+        home = _govern(domains, reading.raw.directory)
+        if home is not None and reading.kind != FLEET:
+            home.readings.append(reading)
+        elif home is None and domains:
+            stray.append(_say_ungoverned(reading))
+    for file in files:
+        home = _govern(domains, file.directory)
+        (stray if home is None else home.findings).extend(file.findings)
+        if home is not None and file.findings:
+            home.files.append(file)
+    if not domains and not any(finding.severity is Severity.ERROR for finding in stray):
+        stray.append(_say_no_fleet(files))
+    return list(domains.values()), stray
+
+
+def _govern(domains: Mapping[Path, _Domain], directory: Path) -> _Domain | None:
+    return next((domains[each] for each in (directory, *directory.parents) if each in domains), None)
+
+
+def _found(directory: Path, fleets: Sequence[Reading]) -> _Domain:
+    first = min(fleets, key=lambda each: each.raw.origin)
+    name = first.ref.name if first.ref else ""
+    domain = _Domain(directory=directory, name=name, origin=first.raw.origin, spec=None)
+    for again in fleets:
+        if again is first:
+            continue
+        finding = Finding(
+            code="two_fleets",
+            message="a second Fleet in one directory",
+            hint=f"move it and its documents to a directory of their own; the other one is at {first.raw.origin}",
+            origin=again.raw.key(("kind",)),
+        )
+        domain.findings.append(finding)
+    if len(fleets) == 1 and first.typed is not None:
+        spec = first.spec()
+        assert isinstance(spec, FleetSpec)
+        domain.spec = spec
+    return domain
+
+
+def _check_names(domains: Sequence[_Domain]) -> None:
+    """A fleet's name marks what it owns, so two fleets of one name would fight."""
+    seen: dict[str, _Domain] = {}
+    for domain in sorted(domains, key=lambda each: each.origin):
+        if not domain.name:
+            continue
+        if not _NAME.fullmatch(domain.name):
+            domain.findings.append(
+                Finding(
+                    code="fleet_name",
+                    message=f"a Fleet cannot be called {domain.name!r}",
+                    hint="it becomes a tag: use up to 63 letters, digits, dots, dashes, underscores",
+                    origin=domain.origin,
+                )
+            )
+            domain.spec = None
+        first = seen.setdefault(domain.name.lower(), domain)
+        if first is not domain:
+            domain.findings.append(
+                Finding(
+                    code="duplicate_fleet",
+                    message=f"a second Fleet is called {domain.name}",
+                    hint=f"the other one is at {first.origin}; the name marks what a fleet owns, so rename one",
+                    origin=domain.origin,
+                )
+            )
+            domain.spec = first.spec = None
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+def _say_ungoverned(reading: Reading) -> Finding:
+    return Finding(
+        code="no_fleet",
+        message=f"no Fleet governs {reading.ref or 'this document'}",
+        hint="add a `kind: Fleet` document to its directory or one above",
+        origin=reading.raw.origin,
+    )
+
+
+def _say_no_fleet(files: Sequence[SourceFile]) -> Finding:
+    return Finding(
+        code="no_fleet",
+        message="there is no Fleet in the desired state",
+        hint="add a document of `kind: Fleet`; it says which subscription the others are for",
+        origin=Origin(file=files[0].name, line=1, column=1) if files else None,
+    )
+
+
+def _members(domain: _Domain) -> list[Member]:
+    """Expand what validated. Below a broken Fleet the documents are still checked, against defaults nobody will use."""
+    spec = domain.spec
+    unknown = f"unknown {domain.directory}"
+    setting = Setting(
+        fleet=domain.name,
+        subscription=spec.subscription if spec else unknown,
+        group=(spec.resource_group or "") if spec else unknown,
+        location=(spec.location or "") if spec else unknown,
+        tags=(spec.tags or {}) if spec else {},
+    )
+    return [_member(domain, reading, setting) for reading in domain.readings if reading.ref is not None]
+
+
+def _member(domain: _Domain, reading: Reading, setting: Setting) -> Member:
+    assert reading.ref is not None
+    kind = kind_named(reading.kind)
+    expansion = kind.expand(reading.document(), setting) if kind and reading.typed else Expansion()
+    domain.findings += expansion.findings
+    return Member(
+        fleet=domain.name or str(domain.directory),
+        ref=reading.ref,
+        origin=reading.raw.origin,
+        name_origin=reading.raw.place(("metadata", "name")),
+        expansion=expansion,
+        moved=reading.moved,
+        moved_origin=reading.raw.place(("lifecycle", "moved")),
+        findings=(*reading.findings, *expansion.findings),
+    )
+
+
+def _connect(domain: _Domain, conflicts: Sequence[Conflict]) -> _Connection:
+    """Collect what is broken in a fleet, by document, and what is left when all that needs it is gone too."""
+    about: dict[int, list[Finding]] = {id(each): _errors(each.findings) for each in domain.members}
+    for conflict in conflicts:
+        for member in conflict.members:
+            if id(member) in about:
+                about[id(member)].append(conflict.finding)
+    lost = [each for each in domain.members if about[id(each)]]
+    connected = connect(domain.members, lost)
+    broken: dict[Ref, tuple[Finding, ...]] = dict(connected.fallen)
+    for each in lost:
+        broken[each.ref] = (*broken.get(each.ref, ()), *about[id(each)])
+    for reading in domain.readings:
+        if reading.ref is None:
+            where = Ref(kind=reading.kind or "document", name=f"{reading.raw.file}:{reading.raw.origin.line}")
+            broken[where] = reading.findings
+    for file in domain.files:
+        errors = _errors(file.findings)
+        if errors:
+            broken[Ref(kind="file", name=file.name)] = tuple(errors)
+    return _Connection(connected=connected, broken={ref: broken[ref] for ref in sorted(broken)})
+
+
+def _errors(findings: Iterable[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.severity is Severity.ERROR]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Connection:
+    connected: Connected
+    broken: Mapping[Ref, tuple[Finding, ...]]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return self.connected.findings
+
+
+def _assemble(domain: _Domain, connection: _Connection, target: CloudTarget) -> Fleet:
+    assert domain.spec is not None
+    about = [finding for findings in connection.broken.values() for finding in findings]
+    return Fleet(
+        name=domain.name,
+        subscription=domain.spec.subscription,
+        target=target,
+        desired=connection.connected.desired,
+        policy=_policy(domain.spec),
+        broken=connection.broken,
+        findings=_in_order([*about, *connection.findings]),
+        origin=domain.origin,
+    )
+
+
+def _policy(spec: FleetSpec) -> FleetPolicy:
+    prune = spec.prune or PruneSpec()
+    limits = spec.limits
+    types = (
+        (prune.accounts, account.TYPE),
+        (prune.deployments, deployment.TYPE),
+        (prune.rai_policies, rai_policy.TYPE),
+    )
+    careful = FleetPolicy()
+    return FleetPolicy(
+        adopt_all=spec.adoption == "all",
+        prune=frozenset(type_.arm_type.lower() for wanted, type_ in types if wanted),
+        allow=frozenset(spec.allow or ()),
+        allow_empty=spec.allow_empty,
+        soft_deleted=SoftDeleted(spec.soft_deleted),
+        deletes=_cap(limits.deletes if limits else None, careful.deletes),
+        changes=_cap(limits.changes if limits else None, careful.changes),
+    )
+
+
+def _cap(written: CapSpec | None, careful: Cap) -> Cap:
+    return careful if written is None else Cap(count=written.count, percent=written.percent)
+
+
+def _target(spec: FleetSpec, environment: Mapping[str, str], override: Endpoints | None) -> CloudTarget:
+    """Where the fleet's Azure is and who we are there; the usual AZURE_ variables fill what is not written."""
+    credential = spec.credential or CredentialSpec()
+    cloud = override or _endpoints(spec.cloud)
+    return CloudTarget(
+        endpoint=cloud.endpoint.rstrip("/"),
+        authority=cloud.authority.rstrip("/"),
+        audience=cloud.audience or cloud.endpoint.rstrip("/"),
+        credential=credential.type,
+        tenant=spec.tenant or environment.get("AZURE_TENANT_ID", ""),
+        client_id=credential.client_id or environment.get("AZURE_CLIENT_ID", ""),
+        secret_variable=credential.secret_variable or "AZURE_CLIENT_SECRET",
+        token_file=credential.token_file or environment.get("AZURE_FEDERATED_TOKEN_FILE", ""),
+    )
+
+
+def _endpoints(cloud: str | CloudSpec | None) -> Endpoints:
+    if isinstance(cloud, CloudSpec):
+        return Endpoints(endpoint=cloud.endpoint, authority=cloud.authority, audience=cloud.audience or "")
+    return CLOUDS[cloud or "public"]
+
+
+def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Each finding once, as a reader meets them going through the files."""
+    nowhere = Origin(file="", line=0, column=0)
+    return tuple(sorted(dict.fromkeys(findings), key=lambda each: (each.origin or nowhere, each.code, each.message)))

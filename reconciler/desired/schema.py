@@ -1,0 +1,393 @@
+"""Documents as people wrote them in, typed documents out; each mistake becomes one sentence at its place.
+
+Promises: every mistake of a document is reported at once, where it stands, with what would be right. Knows the kinds only
+as specs: a new kind needs no line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import Field as Described
+from pydantic import ValidationError, create_model
+from pydantic_core import ErrorDetails
+
+from reconciler.desired.shape import Shape, fields_of, find_field, shape_of
+from reconciler.desired.source import Keys, RawDocument, Tree
+from reconciler.kinds.base import Document
+from reconciler.kinds.catalog import KINDS
+from reconciler.kinds.fleet import FleetSpec
+from reconciler.kinds.spec import API_VERSION, LifecycleSpec, MetadataSpec, Plain, Spec
+from reconciler.model.finding import Finding, Origin
+from reconciler.model.ids import Ref
+from reconciler.model.resource import Lifecycle, ManagePolicy
+
+FLEET = "Fleet"
+
+SPECS: Mapping[str, type[Spec]] = MappingProxyType({FLEET: FleetSpec, **{kind.name: kind.spec for kind in KINDS}})
+
+
+class DocumentSpec(Spec):
+    """What every document has in common; the model of a kind adds its `spec`."""
+
+    api_version: Annotated[Literal["reconciler/v1"], Described(description="The version of this format.")]
+    metadata: MetadataSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What became of one document. `typed` is None while anything about it is wrong; `ref` is its name if it has one."""
+
+    raw: RawDocument
+    kind: str = ""
+    ref: Ref | None = None
+    typed: DocumentSpec | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def moved(self) -> str:
+        """The name the document says it had before."""
+        lifecycle = getattr(self.typed, "lifecycle", None)
+        return (lifecycle.moved or "") if isinstance(lifecycle, LifecycleSpec) else ""
+
+    def spec(self) -> Spec:
+        spec = getattr(self.typed, "spec", None)
+        assert isinstance(spec, Spec)
+        return spec
+
+    def document(self) -> Document:
+        """The typed document in the form that kinds expand. Only for one that validated."""
+        assert self.typed is not None
+        assert self.ref is not None
+        return Document(
+            ref=self.ref,
+            spec=self.spec(),
+            lifecycle=_lifecycle(getattr(self.typed, "lifecycle", None)),
+            labels=MappingProxyType(dict(self.typed.metadata.labels or {})),
+            origin=self.raw.origin,
+            place=lambda path: self.raw.place(("spec", *path)),
+        )
+
+
+def _lifecycle(written: LifecycleSpec | None) -> Lifecycle:
+    if written is None:
+        return Lifecycle()
+    return Lifecycle(
+        policy=ManagePolicy(written.policy),
+        adopt=written.adopt,
+        prevent_destroy=written.prevent_destroy,
+        ignore=tuple(written.ignore or ()),
+        allow=frozenset(written.allow or ()),
+    )
+
+
+@cache
+def document_model(kind: str) -> type[DocumentSpec]:
+    """The model of a whole document of this kind; a Fleet has no lifecycle."""
+    spec = SPECS[kind]
+    fields: dict[str, object] = {
+        "kind": (Annotated[Literal[kind], Described(description="What is declared.")], ...),  # type: ignore[valid-type]
+        "spec": (Annotated[spec, Described(description=_first_line(spec))], ...),
+    }
+    if kind != FLEET:
+        described = Described(description="How the reconciler treats it.")
+        fields["lifecycle"] = (Annotated[LifecycleSpec | None, described], None)
+    return create_model(f"{kind}Document", __base__=DocumentSpec, __doc__=_first_line(spec), **fields)  # type: ignore[call-overload,no-any-return]
+
+
+def _first_line(spec: type[Spec]) -> str:
+    return " ".join((spec.__doc__ or "").split())
+
+
+def read_document(raw: RawDocument) -> Reading:
+    """Validate one document against the model of its kind."""
+    raw = _complete(raw)
+    content = raw.content
+    if not isinstance(content, dict):
+        finding = Finding(
+            code="document",
+            message="a document is a mapping, not " + _name_value(content),
+            hint="begin it with `apiVersion: reconciler/v1` and `kind: …`",
+            origin=raw.origin,
+        )
+        return Reading(raw=raw, findings=(*raw.findings, finding))
+    kind, about_kind = _read_kind(raw, content)
+    ref = _read_ref(content, kind)
+    if about_kind is not None:
+        return Reading(raw=raw, kind=kind, ref=ref, findings=(*raw.findings, about_kind))
+    model = document_model(kind)
+    try:
+        typed = model.model_validate(content)
+    except ValidationError as error:
+        explained = tuple(_Explainer(raw, model).explain(error.errors()))
+        return Reading(raw=raw, kind=kind, ref=ref, findings=(*raw.findings, *explained))
+    return Reading(raw=raw, kind=kind, ref=ref, typed=None if raw.findings else typed, findings=raw.findings)
+
+
+def _complete(raw: RawDocument) -> RawDocument:
+    """No `spec:`, or one with nothing below it, is a spec of defaults; YAML calls the latter null."""
+    content = raw.content
+    if not isinstance(content, dict):
+        return raw
+    empty = {key for key in ("spec", "lifecycle") if content.get(key) is None and (key in content or key == "spec")}
+    return replace(raw, content={**content, **{key: {} for key in sorted(empty)}}) if empty else raw
+
+
+def _read_kind(raw: RawDocument, content: dict[str, Tree]) -> tuple[str, Finding | None]:
+    kind = content.get("kind")
+    known = ", ".join(sorted(SPECS))
+    if kind is None:
+        place = raw.key(("kind",)) if "kind" in content else raw.origin
+        return "", Finding(code="kind", message="the document has no kind", hint=f"add `kind:`, one of {known}", origin=place)
+    if isinstance(kind, str) and kind in SPECS:
+        return str(kind), None
+    word = kind if isinstance(kind, str) else _name_value(kind)
+    hint = suggest(word, SPECS) or f"known kinds: {known}"
+    return str(word), Finding(code="kind", message=f"unknown kind {word}", hint=hint, origin=raw.place(("kind",)))
+
+
+def _read_ref(content: dict[str, Tree], kind: str) -> Ref | None:
+    metadata = content.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return Ref(kind=kind, name=str(name)) if kind and isinstance(name, str) and name else None
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """`did you mean X?`, or nothing where nothing is near."""
+    names = {each.lower(): each for each in known}
+    near = get_close_matches(word.lower(), sorted(names), n=1, cutoff=0.6)
+    return f"did you mean {names[near[0]]}?" if near else ""
+
+
+def name_path(content: Tree, path: Keys) -> str:
+    """A path as people write it: `deployments[gpt-4o].sku.capacity`, the wrapper `spec` left out."""
+    text = ""
+    node = content
+    for at, part in enumerate(path):
+        if isinstance(part, int):
+            node = node[part] if isinstance(node, list) and part < len(node) else None
+            name = node.get("name") if isinstance(node, dict) else None
+            text += f"[{name}]" if isinstance(name, str) else f"[{part}]"
+            continue
+        node = node.get(part) if isinstance(node, dict) else None
+        if at or part != "spec" or len(path) == 1:
+            text += f".{part}" if text else str(part)
+    return text
+
+
+_WORDS = {Shape.TEXT: "text", Shape.WHOLE: "a whole number", Shape.FLAG: "true or false", Shape.LIST: "a list"}
+
+
+def _name_value(value: object) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return f"the text {str(value)!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Error:
+    """One of pydantic's errors with its real path; `branch` are the union members it went through, `fork` where first."""
+
+    path: Keys
+    type: str
+    value: object
+    ctx: Mapping[str, object]
+    message: str
+    fork: Keys | None
+    branch: str
+
+
+class _Explainer:
+    """Turns pydantic's errors about one document into findings."""
+
+    def __init__(self, raw: RawDocument, model: type[Spec]) -> None:
+        self._raw = raw
+        self._model = model
+
+    def explain(self, errors: Iterable[ErrorDetails]) -> Iterator[Finding]:
+        plain: list[_Error] = []
+        forks: dict[Keys, dict[str, list[_Error]]] = {}
+        for details in errors:
+            error = self._locate(details)
+            if error.fork is None:
+                plain.append(error)
+            else:
+                forks.setdefault(error.fork, {}).setdefault(error.branch, []).append(error)
+        for fork, branches in forks.items():
+            plain += self._choose(fork, branches)
+        yield from (self._explain(error) for error in plain)
+
+    def _locate(self, details: ErrorDetails) -> _Error:
+        """Drop the names of union members that pydantic puts into its locations."""
+        node: Tree = self._raw.content
+        path: list[str | int] = []
+        fork: Keys | None = None
+        branch = ""
+        loc = details["loc"]
+        for at, part in enumerate(loc):
+            if isinstance(node, dict) and isinstance(part, str) and part in node:
+                node = node[part]
+            elif isinstance(node, list) and isinstance(part, int) and part < len(node):
+                node = node[part]
+            elif at == len(loc) - 1 and details["type"] == "missing":
+                node = None
+            else:
+                fork, branch = (tuple(path), str(part)) if fork is None else (fork, branch)
+                continue
+            path.append(part)
+        return _Error(
+            path=tuple(path),
+            type=details["type"],
+            value=details["input"],
+            ctx=details.get("ctx", {}),
+            message=details["msg"],
+            fork=fork,
+            branch=branch,
+        )
+
+    def _choose(self, fork: Keys, branches: dict[str, list[_Error]]) -> list[_Error]:
+        """Of the members of a union only the one that was probably meant is worth a sentence."""
+
+        def fits(errors: list[_Error]) -> bool:
+            return not any(error.path == fork and error.type.endswith("_type") for error in errors)
+
+        fitting = [errors for errors in branches.values() if fits(errors)]
+        return min(fitting or list(branches.values()), key=len)
+
+    def _explain(self, error: _Error) -> Finding:
+        if error.type == "missing":
+            return self._missing(error)
+        if error.type == "extra_forbidden":
+            return self._unknown(error)
+        message, hint = self._judge(error)
+        return Finding(code="value", message=message, hint=hint, origin=self._raw.place(error.path))
+
+    def _missing(self, error: _Error) -> Finding:
+        parent, name = error.path[:-1], str(error.path[-1])
+        found = find_field(self._model, error.path)
+        example = name
+        if found is not None:
+            values = " or ".join(found.values)
+            example = f"{name}: {values}" if values else f"{name}: …"
+        where = f"under {name_path(self._raw.content, parent)}" if parent else "to the document"
+        return Finding(
+            code="missing_field",
+            message=f"{name_path(self._raw.content, error.path)} is missing",
+            hint=f"add `{example}` {where}" + (f"; {found.note}" if found and found.note else ""),
+            origin=self._raw.key(parent),
+        )
+
+    def _unknown(self, error: _Error) -> Finding:
+        parent, name = error.path[:-1], str(error.path[-1])
+        where = f" in {name_path(self._raw.content, parent)}" if parent else ""
+        return Finding(
+            code="unknown_field",
+            message=f"unknown field {name}{where}",
+            hint=self._hint_unknown(name, parent),
+            origin=self._raw.key(error.path),
+        )
+
+    def _hint_unknown(self, name: str, parent: Keys) -> str:
+        known = fields_of(self._model, parent)
+        near = suggest(name, known)
+        if near:
+            return near
+        if name in _HABITS:
+            return _HABITS[name]
+        elsewhere = self._elsewhere(name, parent)
+        if elsewhere:
+            return f"{name} belongs in {elsewhere}"
+        return f"known fields: {', '.join(known)}" if known else "remove it"
+
+    def _elsewhere(self, name: str, parent: Keys) -> str:
+        """The nearest place of the document at which the field is known: above, beside or one level below."""
+        for length in range(len(parent), -1, -1):
+            above = parent[:length]
+            if length < len(parent) and name in fields_of(self._model, above):
+                return name_path(self._raw.content, above) or "the document itself"
+            for sibling in fields_of(self._model, above):
+                if name in fields_of(self._model, (*above, sibling)):
+                    return name_path(self._raw.content, (*above, sibling))
+        return ""
+
+    def _judge(self, error: _Error) -> tuple[str, str]:
+        """What is wrong with a value, and what would be right."""
+        path = name_path(self._raw.content, error.path)
+        field = find_field(self._model, error.path)
+        if error.type == "refused":
+            return f"{path}: {error.ctx['message']}", str(error.ctx["hint"])
+        if error.type == "literal_error" and field is not None and isinstance(error.value, str):
+            near = suggest(error.value, field.values)
+            allowed = f"write {' or '.join(field.values)}"
+            return f"{path} cannot be {error.value!r}", f"{near} Otherwise {allowed}" if near and len(field.values) > 2 else near or allowed
+        if error.value is None:
+            return f"{path} is empty", "give it a value, or remove the line"
+        if error.type == "string_pattern_mismatch":
+            rule = field.rule if field and field.rule else f"it must match {error.ctx['pattern']}"
+            return f"{path} cannot be {error.value!r}", rule
+        bound = _BOUNDS.get(error.type)
+        if bound is not None:
+            template, key = bound
+            limit = error.ctx[key]
+            return f"{path} is {error.value}", template.format(limit=limit)
+        if error.type == "string_too_short" and not error.value:
+            return f"{path} is empty", "give it a value"
+        if error.type.endswith("_type") or error.type == "literal_error":
+            return self._judge_type(error, path)
+        return f"{path}: {error.message}", ""
+
+    def _judge_type(self, error: _Error, path: str) -> tuple[str, str]:
+        found = find_field(self._model, error.path)
+        shape = found.shape if found else shape_of(error.type)
+        name = error.path[-1] if error.path else ""
+        value = error.value
+        if shape in (Shape.WHOLE, Shape.FLAG) and isinstance(value, str) and not isinstance(value, Plain):
+            return f"{path} must be {_WORDS[shape]}, not quoted text", f"remove the quotes: `{name}: {value}`"
+        message = f"{path} must be {_WORDS.get(shape, 'a mapping of fields')}, not {_name_value(value)}"
+        if shape is Shape.LIST:
+            return message, "write each item on a line of its own, after `- `"
+        if shape is Shape.TEXT:
+            return message, "write one value; quote it if it holds : or # or begins with { or ["
+        if found is not None and found.fields:
+            return message, f"write its fields below it: {', '.join(found.fields)}"
+        return message, "write `name: value` lines below it" if shape is Shape.MAPPING else ""
+
+
+_BOUNDS = {
+    "greater_than_equal": ("it must be at least {limit}", "ge"),
+    "less_than_equal": ("it must be at most {limit}", "le"),
+    "string_too_long": ("it may have at most {limit} characters", "max_length"),
+    "string_too_short": ("it must have at least {limit} characters", "min_length"),
+    "too_long": ("it may have at most {limit} items", "max_length"),
+    "too_short": ("it must have at least {limit} items", "min_length"),
+}
+
+# What people bring along from other tools.
+_HABITS = {
+    "properties": "Azure's properties wrapper is left out here; write its fields directly below spec",
+    "tpm": "write sku.capacity, in Azure's units (often 1,000 tokens per minute each)",
+    "scaleSettings": "Azure has replaced it: write sku with name and capacity",
+    "skuName": "write sku with a name below it",
+    "sku_name": "write sku with a name below it",
+    "resource_group_name": "write resourceGroup",
+    "public_network_access_enabled": "write publicNetworkAccess: Enabled or Disabled",
+    "local_auth_enabled": "write disableLocalAuth: true or false",
+    "id": "the id follows from subscription, resource group and metadata.name; remove it",
+    "type": "the type follows from kind; remove it",
+    "namespace": "documents have no namespace; a Fleet governs its directory",
+    "status": "state is Azure's; remove it",
+}
+
+
+def findings_origin(finding: Finding) -> Origin:
+    """A sort key: findings read in the order of files and lines."""
+    return finding.origin or Origin(file="", line=0, column=0)
