@@ -18,8 +18,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 20.0
 STOP_SECONDS = 10.0
-# Simulated seconds per second: a create of forty seconds is over before a client's second poll.
-PACE = 300.0
+# Simulated seconds per second: a create of forty seconds is over before a client polls it for the first time.
+PACE = 3000.0
 
 
 @dataclass(frozen=True, slots=True)

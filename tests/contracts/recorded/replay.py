@@ -69,24 +69,21 @@ class _Player:
         self._rules = Rules(endpoint, scene.unfiltered, scene.shortened, scene.ordered)
         # Recorded operation and page URLs, and what the simulation handed out in their place.
         self._links: dict[str, str] = {}
-        self._headers: dict[str, str] = {}
+        self._form: dict[str, str] = {}
 
     async def prepare(self, client: str, secret: str) -> None:
-        """The clock, the subscription, what was there, and a token."""
+        """The clock, the subscription, and what was there."""
         start = self._exchanges[0].date.timestamp()
         await self._control("POST", "clock", {"set": start - 60})
         subscription = {"subscriptionId": NOBODY, "tenantId": TENANT, "displayName": "recorded"}
         seed = {"subscriptions": [subscription], "resources": self._scene.resources}
         await self._control("POST", "seed", seed | _seed_of(self._scene, self._exchanges))
-        form = {
+        self._form = {
             "grant_type": "client_credentials",
             "client_id": client,
             "client_secret": secret,
             "scope": "https://management.azure.com/.default",
         }
-        async with self._session.post(f"{self._endpoint}/{TENANT}/oauth2/v2.0/token", data=form) as answer:
-            token = (await answer.json())["access_token"]
-        self._headers = {"authorization": f"Bearer {token}"}
 
     async def play(self) -> list[Found]:
         found: list[Found] = []
@@ -130,7 +127,10 @@ class _Player:
         for later in self._exchanges[exchange.number :]:
             body = later.body if isinstance(later.body, dict) else {}
             if body.get("name") == operation[1] and "endTime" in body:
-                return {"kind": "slow", "seconds": from_iso(body["endTime"]) - exchange.date.timestamp() + 1.2}
+                return {
+                    "kind": "slow",
+                    "seconds": max(0.2, from_iso(body["endTime"]) - exchange.date.timestamp() + 0.8),
+                }
         return None
 
     async def _send(self, exchange: Exchange) -> tuple[int, dict[str, str], Json]:
@@ -139,7 +139,7 @@ class _Player:
         sent = None
         if exchange.sent is not None:
             sent = self._names.translate(json.dumps(exchange.sent)).encode()
-        headers = self._headers | ({"content-type": "application/json"} if sent else {})
+        headers = await self._authorise() | ({"content-type": "application/json"} if sent else {})
         address = URL(url.replace(" ", "%20"), encoded=True)
 
         async def ask() -> tuple[int, dict[str, str], Json]:
@@ -155,6 +155,12 @@ class _Player:
                 if not asked.done():
                     await self._control("POST", "clock", {"advance": STEP})
         return asked.result()
+
+    async def _authorise(self) -> dict[str, str]:
+        """A fresh token each time: the recorded clock may have moved on by days."""
+        async with self._session.post(f"{self._endpoint}/{TENANT}/oauth2/v2.0/token", data=self._form) as answer:
+            token = (await answer.json())["access_token"]
+        return {"authorization": f"Bearer {token}"}
 
     def _learn(self, exchange: Exchange, headers: dict[str, str], body: Json) -> None:
         for name in ("azure-asyncoperation", "location"):

@@ -4,6 +4,7 @@ Knows the recordings; does not know how anything is compared.
 """
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from tests.contracts.recorded.exchanges import Json
 
@@ -58,13 +59,29 @@ def deployment(of: Json, name: str, sku: str, capacity: int, model: tuple[str, s
 
 # Before the end of 2023 operation URLs carried no signature.
 UNSIGNED: dict[str, Json] = {"signed_operations": False}
+LOCKED = (
+    f"{ZERO}/resourcegroups/cliautomation01000001/providers/Microsoft.Storage/storageAccounts/acliautomationlab1471"
+)
+# The service fails in these recordings; the simulation is made to fail, and shows how it dresses a failure.
+TIMED_OUT = "The gateway did not receive a response from 'Microsoft.DBforMariaDB' within the specified time period."
+THROTTLED = (
+    f"Number of requests for subscription '{ZERO.rpartition('/')[2]}' and operation "
+    "'PUT/SUBSCRIPTIONS/RESOURCEGROUPS/PROVIDERS/MICROSOFT.MEDIA/MEDIASERVICES/' exceeded the backend storage limit. "
+    "Please try again after '6' seconds."
+)
 TEST_GROUP = group("clitest.rg000001")
 
 
 def _paged() -> list[Json]:
-    """Two hundred accounts, in the order in which they were made."""
+    """Two hundred accounts, made one after the other as the recorded dates of some of them tell."""
     names = [(kind, f"{kind.lower()}paging_wu_{number}") for kind in ("Face", "Emotion") for number in range(100)]
-    return [group("pstestrg5394", "westus")] + [account("pstestrg5394", name, kind, "West US") for kind, name in names]
+    start = datetime(2017, 9, 15, 10, 12, 25, 228_000, tzinfo=UTC)
+    accounts = []
+    for number, (kind, name) in enumerate(names):
+        created = (start + timedelta(seconds=1.756 * number)).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+        made = account("pstestrg5394", name, kind, "West US", dateCreated=created)
+        accounts.append(made | {"systemData": {"createdAt": created}})
+    return [group("pstestrg5394", "westus"), *accounts]
 
 
 def _used_westeurope() -> list[Json]:
@@ -116,6 +133,18 @@ SCENES = [
                 tags={"product": "azurecli", "cause": "automation", "date": "2023-02-07T11:22:45Z"},
             )
         ],
+    ),
+    Scene(
+        "err_misc.json",
+        [group("cliautomation01000001")],
+        seed={"locks": [{"scope": LOCKED, "level": "CanNotDelete"}]},
+        faults={
+            7: {"kind": "status", "status": 504, "code": "GatewayTimeout", "message": TIMED_OUT},
+            8: {"kind": "status", "status": 503, "html": True},
+            10: {"kind": "status", "status": 429, "code": "SubscriptionRequestsThrottled", "message": THROTTLED},
+        },
+        left_out=dict.fromkeys([0, 1, 2, 3, 6, 9], f"resources {NOT_SIMULATED}")
+        | {5: "policy definitions are not simulated"},
     ),
     Scene("rg_lifecycle.json", [group("cli_test_rg_scenario000001", "westus")]),
 ]
