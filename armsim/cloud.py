@@ -51,6 +51,8 @@ class Call:
     names: list[str] = field(default_factory=list)
     scope: str = ""
     fault: Fault | None = None
+    limits: dict[str, str] = field(default_factory=dict)
+    mutated: bool = False
 
     @property
     def mapping(self) -> Body:

@@ -19,9 +19,10 @@ from armsim.cloud import Call, Cloud, Principal, Reply
 from armsim.faults import OPERATION_KINDS, Fault
 from armsim.identity import Identity, TokenError
 from armsim.ledger import Ledger, Line
+from armsim.routes import Route
 from armsim.rp import resources, table
 from armsim.throttle import Throttle
-from armsim.wire import Body, Json, encode
+from armsim.wire import Json, encode
 
 JSON_TYPE: Final = "application/json; charset=utf-8"
 NOBODY: Final = Principal("", "", "")
@@ -117,13 +118,13 @@ class Door:
     async def _arm(self, arrived: _Request) -> _Outcome:
         cloud = self.cloud
         started = cloud.settle()
-        version = cloud.world.version
         principal, refused = self._who(arrived)
         fault = cloud.faults.pick(arrived.method, arrived.path, principal.client) if refused is None else None
+        segments = [unquote(part) for part in arrived.raw_path.split("/") if part]
         call = Call(
             arrived.method,
             arrived.path,
-            [unquote(part) for part in arrived.raw_path.split("/") if part],
+            segments,
             {},
             arrived.raw_query,
             None,
@@ -132,7 +133,6 @@ class Door:
             started,
             fault=fault,
         )
-        mutated, limits = False, dict[str, str]()
         try:
             if refused is not None:
                 raise refused
@@ -140,18 +140,14 @@ class Door:
                 await cloud.clock.sleep(cloud.settings.latency)
             await self._before(call)
             call.now = cloud.settle()
-            version = cloud.world.version
-            route_reply, limits = self._answer(call, arrived)
-            mutated = cloud.world.version != version
-            outcome = await self._after(call, route_reply)
+            outcome = await self._after(call, self._answer(call, arrived))
         except errors.ArmError as error:
-            mutated = mutated or cloud.world.version != version and error.status == 504
             outcome = _refusal(error)
         except _CutError:
-            self._log(arrived, call, _Outcome(0, None, {}, "ConnectionClosed"), mutated or cloud.world.version != version)
+            self._log(arrived, call, _Outcome(0, None, {}, "ConnectionClosed"))
             raise
-        self._log(arrived, call, outcome, mutated)
-        return outcome._replace(headers=self._headers(arrived, outcome, limits))
+        self._log(arrived, call, outcome)
+        return outcome._replace(headers=self._headers(arrived, outcome, call.limits))
 
     def _who(self, arrived: _Request) -> tuple[Principal, errors.ArmError | None]:
         if arrived.path.lower().startswith("/metadata/endpoints"):
@@ -161,37 +157,43 @@ class Door:
         except TokenError as problem:
             return NOBODY, gate.unauthorised(problem, arrived.base)
 
-    def _answer(self, call: Call, arrived: _Request) -> tuple[Reply, dict[str, str]]:
+    def _answer(self, call: Call, arrived: _Request) -> Reply:
         """Through the gate to the provider, without waiting for anything."""
+        cloud, fault = self.cloud, call.fault
         call.query = _query(arrived.raw_query)
         if call.path.lower() == "/metadata/endpoints":
-            return resources.cloud_metadata(self.cloud, call), {}
+            return resources.cloud_metadata(cloud, call)
         gate.require_version(call)
-        subscription = gate.require_subscription(self.cloud, call)
-        limits = gate.take_token(self.cloud, self.throttle, call, subscription)
+        subscription = gate.require_subscription(cloud, call)
+        call.limits = gate.take_token(cloud, self.throttle, call, subscription)
+        found = self._find(call)
+        if found is None:
+            raise _no_route(call)
+        route, call.names = found
+        answer = route.answers.get(call.method)
+        if answer is None:
+            raise errors.method_not_allowed(call.method)
+        call.body = _parse(call.method, arrived)
+        gate.require_leave(cloud, call, route, subscription)
+        version = cloud.world.version
+        if fault is not None:
+            fault.spent = False
         try:
-            found = self._find(call)
-            if found is None:
-                raise _no_route(call)
-            route, call.names = found
-            answer = route.answers.get(call.method)
-            if answer is None:
-                raise errors.method_not_allowed(call.method)
-            call.body = _parse(call.method, arrived)
-            gate.require_leave(self.cloud, call, route, subscription)
-            return answer(self.cloud, call), limits
-        except errors.ArmError as error:
-            error.headers = {**limits, **error.headers}
-            raise
+            return answer(cloud, call)
         except (ValueError, TypeError, AttributeError, KeyError) as problem:
             # A body of the wrong shape, wherever a provider noticed it.
             if call.method not in gate.WRITES:
                 raise
-            error = errors.gateway(400, "InvalidRequestContent", f"The request content was invalid: {problem}")
-            error.headers = limits
-            raise error from problem
+            raise errors.gateway(
+                400, "InvalidRequestContent", f"The request content was invalid: {problem}"
+            ) from problem
+        finally:
+            call.mutated = cloud.world.version != version
+            if fault is not None and fault.kind in OPERATION_KINDS and not fault.spent:
+                cloud.faults.give_back(fault)
+                call.fault = None
 
-    def _find(self, call: Call) -> tuple[table.Route, list[str]] | None:
+    def _find(self, call: Call) -> tuple[Route, list[str]] | None:
         found = self.routes.find(call.segments)
         if found is not None:
             return found
@@ -242,16 +244,13 @@ class Door:
                     raise errors.ArmError(
                         504,
                         "GatewayTimeout",
-                        "The gateway did not receive a response from 'Microsoft.CognitiveServices' within the specified "
-                        "time period.",
+                        "The gateway did not receive a response from 'Microsoft.CognitiveServices' within the "
+                        "specified time period.",
                     )
                 case "cut_after":
                     raise _CutError
                 case "kill" if fault.text("when", "before") == "after":
                     _kill(fault)
-                case kind if kind in OPERATION_KINDS and not fault.spent:
-                    cloud.faults.give_back(fault)
-                    call.fault = None
                 case _:
                     pass
         if reply.until is not None:
@@ -287,7 +286,7 @@ class Door:
             headers["x-ms-client-request-id"] = arrived.headers.get("x-ms-client-request-id", "")
         return headers
 
-    def _log(self, arrived: _Request, call: Call, outcome: _Outcome, mutated: bool) -> None:  # noqa: FBT001
+    def _log(self, arrived: _Request, call: Call, outcome: _Outcome) -> None:
         fault = call.fault
         writing = call.method in gate.WRITES and arrived.body
         self.ledger.write(
@@ -301,7 +300,7 @@ class Door:
                 outcome.code,
                 call.principal.client,
                 len(outcome.body or b""),
-                mutated,
+                call.mutated,
                 fault.id if fault is not None else None,
                 self.cloud.clock.now() - call.now,
                 outcome.status == 429 and fault is None,
@@ -323,9 +322,7 @@ async def _read(request: web.BaseRequest) -> _Request:
     headers = {name.lower(): value for name, value in request.headers.items()}
     scheme = "https" if request.secure else "http"
     body = await request.read() if request.body_exists else b""
-    return _Request(
-        request.method, raw_path, raw_query, path, f"{scheme}://{headers.get('host', '')}", headers, body
-    )
+    return _Request(request.method, raw_path, raw_query, path, f"{scheme}://{headers.get('host', '')}", headers, body)
 
 
 def _query(text: str) -> dict[str, str]:
@@ -381,9 +378,7 @@ def _no_route(call: Call) -> errors.ArmError:
         at = low.index("providers")
         kind = "/".join(call.segments[at + 2 :: 2])
         return errors.unknown_type(kind, call.segments[at + 1], call.query["api-version"])
-    return errors.gateway(
-        404, "HttpResourceNotFound", f"The request url {call.base}{call.path} is not found."
-    )
+    return errors.gateway(404, "HttpResourceNotFound", f"The request url {call.base}{call.path} is not found.")
 
 
 def _throttle(seconds: float) -> errors.ArmError:
@@ -397,7 +392,7 @@ def _injected(fault: Fault) -> errors.ArmError:
     if fault.detail.get("html"):
         error = errors.page(status, errors.UNAVAILABLE_PAGE)
     else:
-        words: Body = {429: "TooManyRequests", 503: "ServerTimeout", 504: "GatewayTimeout"}
+        words = {429: "TooManyRequests", 503: "ServerTimeout", 504: "GatewayTimeout"}
         code = fault.text("code", words.get(status, "InternalServerError"))
         error = errors.ArmError(status, code, fault.text("message", "An error occurred."))
     if "retry_after" in fault.detail:
@@ -408,5 +403,3 @@ def _injected(fault: Fault) -> errors.ArmError:
 def _kill(fault: Fault) -> None:
     os.kill(int(fault.number("pid", 0)), signal.SIGKILL)
     raise _CutError
-
-

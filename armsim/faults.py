@@ -1,4 +1,4 @@
-"""Injected faults: which one a request meets. What each kind does is done where it bites (front door, operations, reads).
+"""Injected faults: which one a request meets. What each kind does is done where it bites: door, operations, reads.
 
 Kinds that change an operation are given back when the request started none.
 """

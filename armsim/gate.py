@@ -9,7 +9,7 @@ from typing import Final
 
 from armsim import errors
 from armsim.cloud import Call, Cloud
-from armsim.identity import Identity, TokenError
+from armsim.identity import TokenError
 from armsim.routes import Route
 from armsim.throttle import Throttle
 from armsim.wire import Body, Json, look, merge
@@ -17,15 +17,6 @@ from armsim.wire import Body, Json, look, merge
 VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.IGNORECASE)
 WRITES: Final = frozenset({"PUT", "PATCH", "POST", "DELETE"})
 VERBS: Final = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
-
-
-def authenticate(identity: Identity, header: str | None, base: str) -> "errors.ArmError | None":
-    """Only the refusal; the principal is read by `Identity.accept`."""
-    try:
-        identity.accept(header, base)
-    except TokenError as problem:
-        return unauthorised(problem, base)
-    return None
 
 
 def unauthorised(problem: TokenError, base: str) -> errors.ArmError:

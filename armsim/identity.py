@@ -237,7 +237,7 @@ class Identity:
 
 def refusal(error: IdentityError, now: str) -> bytes:
     """The error body of the token endpoint."""
-    number = error.description.split(":")[0].removeprefix("AADSTS")
+    number = error.description.partition(":")[0].removeprefix("AADSTS")
     return encode(
         {
             "error": error.code,
@@ -249,7 +249,7 @@ def refusal(error: IdentityError, now: str) -> bytes:
 
 
 def _scope_audience(scope: str) -> str:
-    first = scope.split(" ")[0]
+    first = scope.split(" ", maxsplit=1)[0]
     if not first.endswith("/.default"):
         raise IdentityError(400, "invalid_scope", "AADSTS1002012: The scope must be of the form resource/.default.")
     return first.removesuffix("/.default")

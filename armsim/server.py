@@ -16,7 +16,8 @@ from typing import Self
 
 from aiohttp import web
 
-from armsim import control, settings as defaults, tls
+from armsim import control, tls
+from armsim import settings as defaults
 from armsim.clock import Clock
 from armsim.cloud import Cloud
 from armsim.door import Door

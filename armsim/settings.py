@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, fields, replace
 
-from armsim.wire import Body
+from armsim.wire import Body, Json
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
@@ -50,5 +50,7 @@ def change(settings: Settings, changes: Body) -> Settings:
     unknown = sorted(set(changes) - known)
     if unknown:
         raise ValueError(f"no such settings: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
+    values: dict[str, Json] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()
+    }
     return replace(settings, **values)

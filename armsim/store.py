@@ -49,7 +49,19 @@ class ArmId(NamedTuple):
 class Resource:
     """One stored version of a resource."""
 
-    __slots__ = ("_rendered", "body", "created", "group", "held", "id", "key", "location", "name", "subscription", "type")
+    __slots__ = (
+        "_rendered",
+        "body",
+        "created",
+        "group",
+        "held",
+        "id",
+        "key",
+        "location",
+        "name",
+        "subscription",
+        "type",
+    )
 
     def __init__(self, id_: str, body: Body, created: float) -> None:
         self.id = id_

@@ -59,7 +59,7 @@ def to_bool(value: Json) -> bool:
 def to_int(value: Json) -> int:
     """Azure reads `"10"` where a number belongs."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(value)
+        raise TypeError(value)
     number = float(value)
     if number != int(number):
         raise ValueError(value)

@@ -88,7 +88,11 @@ def list_by_subscription(cloud: Cloud, call: Call) -> Reply:
     subscription = call.names[0].lower()
     members = {each.key: each for each in cloud.world.of_type(subscription, ACCOUNT)}
     for key, old in (stale(cloud, call) or {}).items():
-        if f"/{ACCOUNT}/" not in key or not key.startswith(f"/subscriptions/{subscription}/") or "/" in key.split(f"/{ACCOUNT}/")[1]:
+        if (
+            f"/{ACCOUNT}/" not in key
+            or not key.startswith(f"/subscriptions/{subscription}/")
+            or "/" in key.split(f"/{ACCOUNT}/")[1]
+        ):
             continue
         if old is None:
             members.pop(key, None)
@@ -349,9 +353,7 @@ def _update(cloud: Cloud, call: Call, account: Resource, after: Body, status: in
     after = _touch(cloud, call, account, after)
     changed = _store(cloud, call, account, after)
     location = str(after["location"])
-    plan = Plan(
-        "Updating", account.key, "account-ready", cloud.settings.account_update, location, account.key
-    )
+    plan = Plan("Updating", account.key, "account-ready", cloud.settings.account_update, location, account.key)
     operation = operations.start(cloud, call, plan)
     reply = answer(changed, status)
     reply.headers.update(operations.async_headers(cloud, call, operation))
@@ -526,9 +528,7 @@ def _properties(cloud: Cloud, kind: str, sent: Json) -> Body:
     return result
 
 
-_WRITABLE: Final = frozenset(
-    {"customSubDomainName", "publicNetworkAccess", "networkAcls", *FLAGS, *ECHOED}
-)
+_WRITABLE: Final = frozenset({"customSubDomainName", "publicNetworkAccess", "networkAcls", *FLAGS, *ECHOED})
 
 
 def _domain_name(value: Json) -> str:

@@ -40,7 +40,9 @@ def delete_lock(cloud: Cloud, call: Call) -> Reply:
 
 
 def permissions(_cloud: Cloud, _call: Call) -> Reply:
-    return Reply(200, encode({"value": [{"actions": ["*"], "notActions": [], "dataActions": [], "notDataActions": []}]}))
+    return Reply(
+        200, encode({"value": [{"actions": ["*"], "notActions": [], "dataActions": [], "notDataActions": []}]})
+    )
 
 
 def no_rows(_cloud: Cloud, _call: Call) -> Reply:

@@ -53,7 +53,7 @@ def bury(cloud: Cloud, account: Resource, at: float, purge_at: float | None = No
     tombstone.key = key_of(Place(parts[2], parts[4], account.name), location)
     tombstone.type = DELETED
     tombstone.held = ()
-    children = [each for each in cloud.world.children(account.key)]
+    children = cloud.world.children(account.key)
     cloud.world.bury(account.key, tombstone, Grave(account, children, location, due), at)
     cloud.world.lanes.pop(account.key, None)
     cloud.world.schedule(due, "expiry", tombstone.key)

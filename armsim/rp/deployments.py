@@ -27,7 +27,7 @@ from armsim.rp.base import (
     whole_list,
 )
 from armsim.store import Operation, Resource
-from armsim.wire import Body, Json, look, to_bool, to_int
+from armsim.wire import Body, Json, encode, look, to_bool, to_int
 
 UPGRADES: Final = ("OnceNewDefaultVersionAvailable", "OnceCurrentVersionExpired", "NoAutoUpgrade")
 # Capabilities of a model that its deployments do not repeat.
@@ -87,10 +87,14 @@ def list_skus(cloud: Cloud, call: Call) -> Reply:
         account.location, str(account.body["kind"]), (model["format"], model["name"], model["version"])
     )
     rows = [
-        {"resourceType": "Microsoft.CognitiveServices/accounts/deployments", "sku": {"name": sku["name"]}, "capacity": sku["capacity"]}
+        {
+            "resourceType": "Microsoft.CognitiveServices/accounts/deployments",
+            "sku": {"name": sku["name"]},
+            "capacity": sku["capacity"],
+        }
         for sku in (entry or {}).get("skus", [])
     ]
-    return Reply(200, operations.encode({"value": rows}))
+    return Reply(200, encode({"value": rows}))
 
 
 # -- writes
@@ -192,7 +196,7 @@ def _read(cloud: Cloud, account: Resource, body: Body, existing: Resource | None
     capacity = sku.get("capacity")
     try:
         units = 1 if capacity is None else to_int(capacity)
-    except ValueError as problem:
+    except (ValueError, TypeError) as problem:
         raise errors.gateway(
             400, "InvalidRequestContent", f"The request content was invalid: capacity is no number: {capacity!r}."
         ) from problem
@@ -202,9 +206,7 @@ def _read(cloud: Cloud, account: Resource, body: Body, existing: Resource | None
     return Wish(sku_name, units, form, name, version)
 
 
-def _default_version(
-    cloud: Cloud, account: Resource, wanted: tuple[str, str, str], existing: Resource | None
-) -> str:
+def _default_version(cloud: Cloud, account: Resource, wanted: tuple[str, str, str], existing: Resource | None) -> str:
     form, name, sku = wanted
     if existing is not None:
         return str(look(existing.body, "properties.model.version"))
@@ -217,9 +219,7 @@ def _default_version(
 
 
 def _offer(cloud: Cloud, account: Resource, wish: Wish, existing: Resource | None) -> Offer:
-    model = cloud.catalogue.find(
-        account.location, str(account.body["kind"]), (wish.format, wish.model, wish.version)
-    )
+    model = cloud.catalogue.find(account.location, str(account.body["kind"]), (wish.format, wish.model, wish.version))
     words = f"Format: {wish.format}, Name: {wish.model}, Version: {wish.version}"
     if model is None:
         raise errors.bad_request(
@@ -309,9 +309,7 @@ def _invalid(message: str) -> errors.ArmError:
 # -- making
 
 
-def _build(
-    cloud: Cloud, call: Call, at: tuple[Resource, Resource | None], of: tuple[Wish, Offer]
-) -> Resource:
+def _build(cloud: Cloud, call: Call, at: tuple[Resource, Resource | None], of: tuple[Wish, Offer]) -> Resource:
     account, existing = at
     wish, offer = of
     name = existing.name if existing else call.names[3]
@@ -351,9 +349,7 @@ def _properties(cloud: Cloud, call: Call, wish: Wish, offer: Offer) -> Body:
     if sent.get("dynamicThrottlingEnabled") is not None:
         properties["dynamicThrottlingEnabled"] = to_bool(sent["dynamicThrottlingEnabled"])
     properties["capabilities"] = {
-        name: value
-        for name, value in (offer.model.get("capabilities") or {}).items()
-        if name.lower() not in MODEL_ONLY
+        name: value for name, value in (offer.model.get("capabilities") or {}).items() if name.lower() not in MODEL_ONLY
     }
     properties["provisioningState"] = ""
     if offer.sku.get("rateLimits"):

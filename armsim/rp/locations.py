@@ -47,8 +47,8 @@ def model_capacities(cloud: Cloud, call: Call) -> Reply:
     rows: list[Body] = []
     for region in regions:
         model = cloud.catalogue.find(region.name, "OpenAI", names)
-        for sku in (model or {}).get("skus", []):
-            rows.append(_capacity(cloud, call, (region.name, sku), model or {}))
+        offered = (model or {}).get("skus", [])
+        rows.extend(_capacity(cloud, call, (region.name, sku), model or {}) for sku in offered)
     return Reply(200, encode({"value": rows}))
 
 
@@ -59,7 +59,8 @@ def _capacity(cloud: Cloud, call: Call, at: tuple[str, Body], model: Body) -> Bo
     free = max(0, int(limit - cloud.world.in_use((subscription, location, pool))))
     name = f"{model['format']}.{model['name']}.{model['version']}"
     return {
-        "id": f"/subscriptions/{call.names[0]}/providers/{ROOT}/locations/{location}/models/{name}/skuCapacities/{sku['name']}",
+        "id": f"/subscriptions/{call.names[0]}/providers/{ROOT}/locations/{location}/models/{name}"
+        f"/skuCapacities/{sku['name']}",
         "type": f"{ROOT}/locations/models/skuCapacities",
         "name": sku["name"],
         "location": location,
@@ -79,9 +80,7 @@ def skus(_cloud: Cloud, _call: Call) -> Reply:
 def account_models(cloud: Cloud, call: Call) -> Reply:
     account = require_account(cloud, call)
     kind = str(account.body["kind"]).lower()
-    rows = [
-        each["model"] for each in cloud.catalogue.entries(account.location) if str(each["kind"]).lower() == kind
-    ]
+    rows = [each["model"] for each in cloud.catalogue.entries(account.location) if str(each["kind"]).lower() == kind]
     return Reply(200, encode({"value": rows}))
 
 

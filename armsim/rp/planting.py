@@ -127,7 +127,12 @@ def _fill_deployment(cloud: Cloud, body: Body, now: float) -> Body:
 
 def _fill_policy(cloud: Cloud, body: Body, now: float) -> Body:
     body["type"] = "Microsoft.CognitiveServices/accounts/raiPolicies"
-    body["properties"] = {"type": "UserManaged", "mode": "Default", "contentFilters": [], **(body.get("properties") or {})}
+    body["properties"] = {
+        "type": "UserManaged",
+        "mode": "Default",
+        "contentFilters": [],
+        **(body.get("properties") or {}),
+    }
     body.setdefault("systemData", stamp(None, PLANTER, now))
     body.setdefault("etag", account_etag(cloud, "westeurope", now))
     return body
@@ -161,5 +166,3 @@ def _offer(cloud: Cloud, id_: str, model: Body, sku: str) -> tuple[Body, Body] |
 
 def _etag(cloud: Cloud, kind: str, location: str, now: float) -> str:
     return guid_etag(cloud) if kind == DEPLOYMENT else account_etag(cloud, location, now)
-
-

@@ -72,9 +72,7 @@ def put(cloud: Cloud, call: Call) -> Reply:
     status = 200 if existing else 201
     if existing is None:
         hide(cloud, call, policy.key)
-    plan = Plan(
-        "Creating", policy.key, "nothing", cloud.settings.rai_write, str(account.body["location"]), account.key
-    )
+    plan = Plan("Creating", policy.key, "nothing", cloud.settings.rai_write, str(account.body["location"]), account.key)
     operation = operations.start(cloud, call, plan)
     if operations.is_bent(operation):
         return answer(policy, status)
@@ -95,9 +93,7 @@ def delete(cloud: Cloud, call: Call) -> Reply:
     for each in cloud.world.members(f"{account.key}/deployments"):
         if str(look(each.body, "properties.raiPolicyName") or "").lower() == name.lower():
             raise errors.bad_request(f"The policy '{name}' is used by deployment '{each.name}' and cannot be deleted.")
-    plan = Plan(
-        "Deleting", key, "policy-deleted", cloud.settings.rai_write, str(account.body["location"]), account.key
-    )
+    plan = Plan("Deleting", key, "policy-deleted", cloud.settings.rai_write, str(account.body["location"]), account.key)
     operation = operations.start(cloud, call, plan)
     return Reply(202, headers=operations.async_headers(cloud, call, operation))
 

@@ -328,9 +328,7 @@ def _namespace(call: Call) -> str:
     name = call.names[-1]
     found = PROVIDERS.get(name.lower())
     if found is None:
-        raise errors.gateway(
-            404, "InvalidResourceNamespace", f"The resource namespace '{name}' is invalid."
-        )
+        raise errors.gateway(404, "InvalidResourceNamespace", f"The resource namespace '{name}' is invalid.")
     return found
 
 

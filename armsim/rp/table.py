@@ -53,7 +53,10 @@ READS: dict[str, tuple[Answer, str]] = {
 
 ACTIONS: dict[str, tuple[Answer, str]] = {
     f"{S}/providers/*/register": (resources.register, "Microsoft.Resources/subscriptions/providers/register/action"),
-    f"{S}/providers/*/unregister": (resources.unregister, "Microsoft.Resources/subscriptions/providers/unregister/action"),
+    f"{S}/providers/*/unregister": (
+        resources.unregister,
+        "Microsoft.Resources/subscriptions/providers/unregister/action",
+    ),
     f"{P}/checkdomainavailability": (locations.check_domain, f"{CS}/checkDomainAvailability/action"),
     f"{L}/checkskuavailability": (locations.check_skus, f"{CS}/locations/checkSkuAvailability/action"),
     f"{A}/*/listkeys": (accounts.list_keys, f"{CS}/accounts/listKeys/action"),
