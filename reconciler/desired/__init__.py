@@ -1,4 +1,4 @@
-"""Desired state: files in, fleets out. `load_estate` reads, fills in, validates and connects the documents of a tree."""
+"""Desired state: files in, fleets out. `load_estate` reads, fills in, validates and connects documents."""
 
 from reconciler.desired.fleet import load_estate
 

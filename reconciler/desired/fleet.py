@@ -1,7 +1,7 @@
 """`load_estate`: source, template, schema, graph, in that order; out come fleets and everything wrong with the tree.
 
-Promises: the same documents give the same estate whatever file they stand in. A broken document is named in its fleet and
-wanted by nobody; it spoils only what needs it. Reads files through `source` and nothing else.
+Promises: the same documents give the same estate whatever file they stand in. A broken document is named in its fleet
+and wanted by nobody; it spoils only what needs it. Reads files through `source` and nothing else.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import Ref
 from reconciler.model.resource import Cap, CloudTarget, Estate, Fleet, FleetPolicy, SoftDeleted
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
     """Where a cloud is. As an argument to `load_estate` it stands in for whatever cloud a Fleet names."""
@@ -37,15 +38,11 @@ CLOUDS: Mapping[str, Endpoints] = {
     "usgovernment": Endpoints(
         endpoint="https://management.usgovcloudapi.net", authority="https://login.microsoftonline.us"
     ),
-    "china": Endpoints(
-        endpoint="https://management.chinacloudapi.cn", authority="https://login.chinacloudapi.cn"
-    ),
+    "china": Endpoints(endpoint="https://management.chinacloudapi.cn", authority="https://login.chinacloudapi.cn"),
 }
 
 
-def load_estate(
-    sources: Iterable[Path], environment: Mapping[str, str], endpoints: Endpoints | None = None
-) -> Estate:
+def load_estate(sources: Iterable[Path], environment: Mapping[str, str], endpoints: Endpoints | None = None) -> Estate:
     """Everything the sources declare. `endpoints` overrides the cloud of every fleet, as a simulation needs."""
     files = read_sources(sources)
     raws = [raw for file in files for raw in file.documents if not _is_foreign(raw)]

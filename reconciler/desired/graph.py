@@ -7,7 +7,7 @@ Azure.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
@@ -27,7 +27,7 @@ class Member:
     ref: Ref
     origin: Origin
     name_origin: Origin
-    expansion: Expansion = Expansion()
+    expansion: Expansion = field(default_factory=Expansion)
     moved: str = ""
     moved_origin: Origin | None = None
     findings: tuple[Finding, ...] = ()
@@ -55,7 +55,9 @@ def find_conflicts(members: Iterable[Member]) -> Iterator[Conflict]:
     yield from _cycles(singles)
 
 
-def _group(members: Sequence[Member], keys: Callable[[Member], Iterable[Hashable]]) -> list[tuple[Hashable, list[Member]]]:
+def _group(
+    members: Sequence[Member], keys: Callable[[Member], Iterable[Hashable]]
+) -> list[tuple[Hashable, list[Member]]]:
     """The members that share a key, for every key that more than one of them has, in the order of the members."""
     found: dict[Hashable, list[Member]] = {}
     for each in members:
@@ -234,7 +236,9 @@ def _say_fallen(member: Member, cause: Ref) -> Finding:
 def _near_misses(members: Sequence[Member]) -> Iterator[Finding]:
     """A group that nobody declares may well exist; one that is spelt almost like a declared one is worth a word."""
     groups = {each.ref.name for each in members for wanted in each.expansion.desired if wanted.type == GROUP_TYPE}
-    known = {name.lower() for name in groups} | {each.ref.name.lower() for each in members if each.ref.kind == "ResourceGroup"}
+    known = {name.lower() for name in groups} | {
+        each.ref.name.lower() for each in members if each.ref.kind == "ResourceGroup"
+    }
     for each in members:
         missing = {
             need.name

@@ -1,7 +1,7 @@
 """Documents as people wrote them in, typed documents out; each mistake becomes one sentence at its place.
 
-Promises: every mistake of a document is reported at once, where it stands, with what would be right. Knows the kinds only
-as specs: a new kind needs no line here.
+Promises: every mistake of a document is reported at once, where it stands, with what would be right. Knows the kinds
+only as specs: a new kind needs no line here.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pydantic import Field as Described
 from pydantic import ValidationError, create_model
 from pydantic_core import ErrorDetails
 
-from reconciler.desired.shape import Shape, fields_of, find_field, shape_of
+from reconciler.desired.shape import Shape, SpecField, fields_of, find_field, shape_of
 from reconciler.desired.source import Keys, RawDocument, Tree
 from reconciler.kinds.base import Document
 from reconciler.kinds.catalog import KINDS
 from reconciler.kinds.fleet import FleetSpec
-from reconciler.kinds.spec import API_VERSION, LifecycleSpec, MetadataSpec, Plain, Spec
-from reconciler.model.finding import Finding, Origin
+from reconciler.kinds.spec import LifecycleSpec, MetadataSpec, Plain, Spec
+from reconciler.model.finding import Finding
 from reconciler.model.ids import Ref
 from reconciler.model.resource import Lifecycle, ManagePolicy
 
@@ -41,7 +41,7 @@ class DocumentSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What became of one document. `typed` is None while anything about it is wrong; `ref` is its name if it has one."""
+    """What became of one document. `typed` is None while anything is wrong with it; `ref` is its name if it has one."""
 
     raw: RawDocument
     kind: str = ""
@@ -91,7 +91,7 @@ def document_model(kind: str) -> type[DocumentSpec]:
     """The model of a whole document of this kind; a Fleet has no lifecycle."""
     spec = SPECS[kind]
     fields: dict[str, object] = {
-        "kind": (Annotated[Literal[kind], Described(description="What is declared.")], ...),  # type: ignore[valid-type]
+        "kind": (Annotated[Literal[kind], Described(description="What is declared.")], ...),
         "spec": (Annotated[spec, Described(description=_first_line(spec))], ...),
     }
     if kind != FLEET:
@@ -143,7 +143,9 @@ def _read_kind(raw: RawDocument, content: dict[str, Tree]) -> tuple[str, Finding
     known = ", ".join(sorted(SPECS))
     if kind is None:
         place = raw.key(("kind",)) if "kind" in content else raw.origin
-        return "", Finding(code="kind", message="the document has no kind", hint=f"add `kind:`, one of {known}", origin=place)
+        return "", Finding(
+            code="kind", message="the document has no kind", hint=f"add `kind:`, one of {known}", origin=place
+        )
     if isinstance(kind, str) and kind in SPECS:
         return str(kind), None
     word = kind if isinstance(kind, str) else _name_value(kind)
@@ -195,7 +197,7 @@ def _name_value(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Error:
-    """One of pydantic's errors with its real path; `branch` are the union members it went through, `fork` where first."""
+    """One of pydantic's errors with its real path; at `fork` it went into `branch`, a member of a union."""
 
     path: Keys
     type: str
@@ -322,44 +324,46 @@ class _Explainer:
     def _judge(self, error: _Error) -> tuple[str, str]:
         """What is wrong with a value, and what would be right."""
         path = name_path(self._raw.content, error.path)
-        field = find_field(self._model, error.path)
         if error.type == "refused":
             return f"{path}: {error.ctx['message']}", str(error.ctx["hint"])
+        if error.value is None or error.value == "":
+            return f"{path} is empty", "give it a value, or remove the line"
+        if error.type in _BOUNDS:
+            template, key = _BOUNDS[error.type]
+            return f"{path} is {_measure(error.value)}", template.format(limit=error.ctx[key])
+        return self._judge_value(error, path)
+
+    def _judge_value(self, error: _Error, path: str) -> tuple[str, str]:
+        field = find_field(self._model, error.path)
         if error.type == "literal_error" and field is not None and isinstance(error.value, str):
             near = suggest(error.value, field.values)
-            allowed = f"write {' or '.join(field.values)}"
-            return f"{path} cannot be {error.value!r}", f"{near} Otherwise {allowed}" if near and len(field.values) > 2 else near or allowed
-        if error.value is None:
-            return f"{path} is empty", "give it a value, or remove the line"
+            choice = f"write {' or '.join(field.values)}"
+            return f"{path} cannot be {str(error.value)!r}", f"{near} {choice}" if near else choice
         if error.type == "string_pattern_mismatch":
             rule = field.rule if field and field.rule else f"it must match {error.ctx['pattern']}"
-            return f"{path} cannot be {error.value!r}", rule
-        bound = _BOUNDS.get(error.type)
-        if bound is not None:
-            template, key = bound
-            limit = error.ctx[key]
-            return f"{path} is {error.value}", template.format(limit=limit)
-        if error.type == "string_too_short" and not error.value:
-            return f"{path} is empty", "give it a value"
+            return f"{path} cannot be {str(error.value)!r}", rule
         if error.type.endswith("_type") or error.type == "literal_error":
-            return self._judge_type(error, path)
+            return self._judge_type(error, path, field)
         return f"{path}: {error.message}", ""
 
-    def _judge_type(self, error: _Error, path: str) -> tuple[str, str]:
-        found = find_field(self._model, error.path)
-        shape = found.shape if found else shape_of(error.type)
-        name = error.path[-1] if error.path else ""
+    def _judge_type(self, error: _Error, path: str, field: SpecField | None) -> tuple[str, str]:
+        shape = field.shape if field else shape_of(error.type)
         value = error.value
-        if shape in (Shape.WHOLE, Shape.FLAG) and isinstance(value, str) and not isinstance(value, Plain):
+        if shape in (Shape.WHOLE, Shape.FLAG) and isinstance(value, str):
+            name = error.path[-1] if error.path else ""
             return f"{path} must be {_WORDS[shape]}, not quoted text", f"remove the quotes: `{name}: {value}`"
         message = f"{path} must be {_WORDS.get(shape, 'a mapping of fields')}, not {_name_value(value)}"
         if shape is Shape.LIST:
             return message, "write each item on a line of its own, after `- `"
         if shape is Shape.TEXT:
             return message, "write one value; quote it if it holds : or # or begins with { or ["
-        if found is not None and found.fields:
-            return message, f"write its fields below it: {', '.join(found.fields)}"
+        if field is not None and field.fields:
+            return message, f"write its fields below it: {', '.join(field.fields)}"
         return message, "write `name: value` lines below it" if shape is Shape.MAPPING else ""
+
+
+def _measure(value: object) -> str:
+    return f"{len(value)} long" if isinstance(value, (str, list, dict)) else str(value)
 
 
 _BOUNDS = {
@@ -386,8 +390,3 @@ _HABITS = {
     "namespace": "documents have no namespace; a Fleet governs its directory",
     "status": "state is Azure's; remove it",
 }
-
-
-def findings_origin(finding: Finding) -> Origin:
-    """A sort key: findings read in the order of files and lines."""
-    return finding.origin or Origin(file="", line=0, column=0)

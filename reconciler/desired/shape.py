@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-Keys = tuple[Union[str, int], ...]
+Keys = tuple[str | int, ...]
 
 
 class Shape(StrEnum):

@@ -1,8 +1,8 @@
 """The only file of this room that touches the disk: YAML trees in, documents that remember every place out.
 
-Promises: plain scalars keep their text; each key and each value has its line and column; whatever is wrong with a file is
-a finding, and a broken file or document hides no other; aliases cannot blow up memory and nesting cannot blow the stack
-(libyaml's composer recurses in C, so the tree is built from its events instead). Knows nothing of kinds.
+Promises: plain scalars keep their text; each key and each value has its line and column; whatever is wrong with a file
+is a finding, and a broken file or document hides no other; aliases cannot blow up memory and nesting cannot blow the
+stack (libyaml's composer recurses in C, so the tree is built from its events instead). Knows nothing of kinds.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import Protocol, Union
 
 import yaml
 
 from reconciler.kinds.spec import Plain
 from reconciler.model.finding import Finding, Origin, Severity
 
-Tree = Union[None, str, Plain, list["Tree"], dict[str, "Tree"]]
-Keys = tuple[Union[str, int], ...]
+Tree = Union[None, str, Plain, list["Tree"], dict[str, "Tree"]]  # noqa: UP007 - a name that refers to itself
+Keys = tuple[str | int, ...]
 
 STDIN = Path("-")
 MAX_BYTES = 16 * 1024 * 1024
@@ -43,7 +43,7 @@ class RawDocument:
     findings: tuple[Finding, ...] = ()
 
     def place(self, path: Keys) -> Origin:
-        """Where a person would look for `path`: a scalar at its value, anything larger at its key; else the nearest above."""
+        """Where a person would look: a scalar at its value, anything larger at its key; else the nearest above."""
         for length in range(len(path), 0, -1):
             here = path[:length]
             if here not in self.values:
@@ -59,7 +59,10 @@ class RawDocument:
     def _is_scalar(self, path: Keys) -> bool:
         node = self.content
         for part in path:
-            node = node[part]  # type: ignore[index,call-overload]
+            if isinstance(node, dict):
+                node = node.get(str(part))
+            elif isinstance(node, list) and isinstance(part, int):
+                node = node[part]
         return not isinstance(node, (dict, list))
 
 
@@ -85,7 +88,7 @@ def read_sources(sources: Iterable[Path]) -> tuple[SourceFile, ...]:
 
 
 def _walk(path: Path, above: tuple[Path, ...]) -> Iterator[Path]:
-    """Files below `path`. Hidden names are skipped, which also hides the `..data` behind a mounted ConfigMap's links."""
+    """Files below `path`. Hidden names are skipped, and so is the `..data` behind the links of a mounted ConfigMap."""
     if path == STDIN or not path.is_dir():
         yield path
         return
@@ -185,7 +188,7 @@ def _nothing(text: str, name: str) -> Finding:
 
 
 class _AbandonedError(Exception):
-    """This document is not worth reading to its end: deep nesting costs libyaml quadratic time. `line` is where we stopped."""
+    """The document is not worth reading on: deep nesting costs libyaml quadratic time. `line` is where we stopped."""
 
     def __init__(self, line: int) -> None:
         super().__init__(line)
@@ -194,7 +197,7 @@ class _AbandonedError(Exception):
 
 @dataclass(slots=True)
 class _Node:
-    """A YAML node: text, items or pairs; none of them is null. An alias shares its anchor's node, so this is a graph."""
+    """A YAML node: text, items or pairs; none of these is null. An alias shares its anchor's node: this is a graph."""
 
     line: int
     column: int
@@ -271,16 +274,15 @@ class _Part:
         )
 
     def _compose(self, events: Iterator[yaml.Event], event: yaml.Event, depth: int) -> _Node:
-        mark = event.start_mark
         if isinstance(event, yaml.AliasEvent):
             return self._follow(event)
+        line, column = _place(event.start_mark)
         if depth > MAX_DEPTH:
-            self._about.append(
-                self._finding("too_deep", f"nested more than {MAX_DEPTH} levels deep", "flatten it", mark.line, mark.column)
-            )
-            raise _AbandonedError(mark.line)
-        node = _Node(line=mark.line, column=mark.column, open=True)
-        if event.anchor:
+            message = f"nested more than {MAX_DEPTH} levels deep"
+            self._about.append(self._finding("too_deep", message, "flatten it", line, column))
+            raise _AbandonedError(line)
+        node = _Node(line=line, column=column, open=True)
+        if isinstance(event, yaml.NodeEvent) and event.anchor:
             self._anchors[event.anchor] = node
         self._check_tag(event)
         if isinstance(event, yaml.ScalarEvent):
@@ -300,24 +302,22 @@ class _Part:
         return node
 
     def _follow(self, event: yaml.AliasEvent) -> _Node:
-        mark = event.start_mark
-        target = self._anchors.get(event.anchor)
+        line, column = _place(event.start_mark)
+        target = self._anchors.get(event.anchor or "")
         if target is not None and not target.open:
             return target
         if target is None:
             message, hint = f"*{event.anchor} names no anchor", f"define &{event.anchor} earlier in the same document"
         else:
             message, hint = f"*{event.anchor} contains itself", "remove the alias"
-        self._about.append(self._finding("alias", message, hint, mark.line, mark.column))
-        return _Node(line=mark.line, column=mark.column)
+        self._about.append(self._finding("alias", message, hint, line, column))
+        return _Node(line=line, column=column)
 
     def _check_tag(self, event: yaml.Event) -> None:
-        tag = event.tag
-        if tag in _KNOWN_TAGS:
-            return
-        written = tag.replace("tag:yaml.org,2002:", "!!")
-        mark = event.start_mark
-        self._about.append(self._finding("tag", f"the tag {written} means nothing here", "remove it", mark.line, mark.column))
+        tag = event.tag if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) else None
+        if tag is not None and tag not in _KNOWN_TAGS:
+            message = f"the tag {tag.replace('tag:yaml.org,2002:', '!!')} means nothing here"
+            self._about.append(self._finding("tag", message, "remove it", *_place(event.start_mark)))
 
     def _explain(self, error: yaml.MarkedYAMLError, text: str) -> Finding:
         """libyaml's complaint in words; where the beginning of the trouble is known, the finding stands there."""
@@ -327,23 +327,34 @@ class _Part:
             problem = "violates indentation"
         for phrase, at_context, message, hint in _SYNTAX:
             if phrase in problem:
-                mark = (error.context_mark if at_context else None) or error.problem_mark
-                return self._finding("syntax", message, hint, mark.line, mark.column)
-        line, column = (mark.line, mark.column) if mark else (0, 0)
-        return self._finding("syntax", f"not YAML: {problem}", "", line, column)
+                began = (error.context_mark if at_context else None) or error.problem_mark
+                return self._finding("syntax", message, hint, *_place(began))
+        return self._finding("syntax", f"not YAML: {problem}", "", *_place(mark))
 
     def _finding(self, code: str, message: str, hint: str, line: int, column: int) -> Finding:
         origin = Origin(file=self._name, line=self._first + line + 1, column=column + 1)
         return Finding(code=code, message=message, hint=hint, origin=origin)
 
 
+class _Marked(Protocol):
+    @property
+    def line(self) -> int: ...
+
+    @property
+    def column(self) -> int: ...
+
+
+def _place(mark: _Marked | None) -> tuple[int, int]:
+    return (mark.line, mark.column) if mark else (0, 0)
+
+
 _KNOWN_TAGS = frozenset(
-    [None, "!", *(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))]
+    ["!", *(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))]
 )
 _UNPRINTABLE = re.compile("[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
-# What libyaml (or the pure Python parser) says, whether the place is where it began, what is meant, what would be right.
+# What the parser says (libyaml's or the pure one); whether the place is where it began; what is meant; what is right.
 _SYNTAX = (
     ("violates indentation", False, "a tab is used as indentation", "indent with spaces"),
     ("'\\t' that cannot start", False, "a tab is used as indentation", "indent with spaces"),
@@ -372,14 +383,14 @@ _SYNTAX = (
 def _scalar(event: yaml.ScalarEvent) -> str | None:
     text: str = event.value
     tag = event.tag or ""
-    plain = event.style in (None, "") and tag in ("", "!") or tag.endswith((":int", ":float", ":bool", ":null"))
-    if not plain or tag == "!":
+    plain = (event.style in (None, "") and tag == "") or tag.endswith((":int", ":float", ":bool", ":null"))
+    if not plain:
         return text
     return None if text in _NULLS else Plain(text)
 
 
 class _Build:
-    """Turns a node graph into plain data with a place for every path. Expanding aliases is what could grow, so it is counted."""
+    """Turns a node graph into plain data with a place for every path; counts what aliases expand to."""
 
     def __init__(self, *, name: str, first: int) -> None:
         self.keys: dict[Keys, Origin] = {}

@@ -1,7 +1,7 @@
 """`${NAME}` in a value becomes what the environment says; `$${` stays `${`.
 
-Promises: an unset or empty variable is a finding at its place and never an empty string; a value that is filled in is text
-in its place and can never become structure. Knows nothing of kinds; defaults of a Fleet reach documents as a `Setting`.
+Promises: an unset or empty variable is a finding at its place and never an empty string; a value that is filled in is
+text in its place and can never become structure. Knows nothing of kinds; a Fleet's defaults come as a `Setting`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class _Filling:
         elif not self._environment.get(name):
             state = "empty" if name in self._environment else "not set"
             near = get_close_matches(name, sorted(self._environment), n=1, cutoff=0.8)
-            hint = f"did you mean {near[0]}?" if near and state == "not set" else f"set {name}, or write the value itself"
+            guess = near and state == "not set"
+            hint = f"did you mean {near[0]}?" if guess else f"set {name}, or write the value itself"
             self._report(f"the environment variable {name} is {state}", hint, origin)
         else:
             return self._environment[name]

@@ -1,4 +1,4 @@
-"""What a written value may be: the base of every spec, the parts every document shares, and scalars that mind YAML's traps.
+"""What a written value may be: the base of every spec, what every document shares, scalars that mind YAML's traps.
 
 YAML's plain scalars arrive as `Plain`, their source text untouched, so that the field decides what was meant: a version
 `0613` stays the text 0613, and `on` is never a boolean. Where a value was written is not known here.
@@ -109,7 +109,7 @@ class LifecycleSpec(Spec):
     policy: Annotated[
         Literal["manage", "observe", "detach"],
         Described(
-            description="manage converges it; observe reports drift and never writes; detach lets go and keeps it alive."
+            description="manage converges it; observe reports drift and never writes; detach lets go and keeps it."
         ),
     ] = "manage"
     adopt: Annotated[Flag, Described(description="Take over a resource that exists and carries no owner's tag.")] = (
