@@ -1,0 +1,58 @@
+"""One way to one cloud: connection pool, TLS context, credential and request budget, shared by all its clients."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from reconciler.cloud.credential import make_credential, read_principal
+from reconciler.cloud.policies import BudgetPolicy
+from reconciler.cloud.session import CloudSettings
+from reconciler.cloud.transport import ExactTransport
+from reconciler.model.ports import Chance, Clock
+from reconciler.model.resource import CloudTarget
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncSupportsTokenInfo
+
+
+class Connection:
+    """What `open` has opened. `scope` is what tokens are asked for."""
+
+    def __init__(
+        self, target: CloudTarget, transport: ExactTransport, credential: AsyncSupportsTokenInfo, budget: BudgetPolicy
+    ) -> None:
+        self.endpoint = target.endpoint.rstrip("/")
+        self.scope = (target.audience or target.endpoint).rstrip("/") + "/.default"
+        self.transport = transport
+        self.credential = credential
+        self.budget = budget
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, target: CloudTarget, clock: Clock, chance: Chance, trust: ssl.SSLContext, settings: CloudSettings
+    ) -> AsyncIterator[Connection]:
+        async with AsyncExitStack() as stack:
+            session = aiohttp.ClientSession(
+                # The budget bounds how many requests are under way; a second bound here would only hide a wait in it.
+                connector=aiohttp.TCPConnector(ssl=trust, limit=0, limit_per_host=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,  # azure-core does it
+                trust_env=True,
+            )
+            await stack.enter_async_context(session)
+            transport = ExactTransport(session, clock)
+            credential = make_credential(target, settings.environment, transport)
+            stack.push_async_callback(credential.close)
+            budget = BudgetPolicy(target.endpoint.rstrip("/").lower(), settings.budgets, clock, chance)
+            yield cls(target, transport, credential, budget)
+
+    async def principal(self) -> str | None:
+        """Our own name in systemData; raises AzureError when no token is to be had."""
+        token = await self.credential.get_token_info(self.scope)
+        return read_principal(token.token)

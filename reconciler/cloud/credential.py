@@ -1,0 +1,137 @@
+"""Who we are: the credential that a target asks for, and the name under which Azure will write down what we did.
+
+A credential that cannot work is one that fails when it is asked, so that whoever asks gets a fault with the reason.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity.aio import (
+    AzureCliCredential,
+    ChainedTokenCredential,
+    ClientSecretCredential,
+    EnvironmentCredential,
+    ManagedIdentityCredential,
+    WorkloadIdentityCredential,
+)
+
+from reconciler.cloud.transport import ExactTransport
+from reconciler.model.resource import CloudTarget
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncSupportsTokenInfo
+
+
+class NoCredential:
+    """Stands in for a credential that could not be made; says why each time it is asked."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    async def get_token_info(self, *_scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:  # noqa: ARG002 — the protocol
+        raise ClientAuthenticationError(self._reason)
+
+    async def close(self) -> None:
+        return
+
+    async def __aenter__(self) -> NoCredential:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        return
+
+
+def make_credential(
+    target: CloudTarget, environment: Mapping[str, str], transport: ExactTransport
+) -> AsyncSupportsTokenInfo:
+    """The credential of `target`, its tokens fetched through `transport`."""
+    try:
+        return _make(target, environment, transport)
+    except ValueError as error:
+        return NoCredential(f"The credential {target.credential!r} cannot be used: {error}")
+
+
+def _make(target: CloudTarget, environment: Mapping[str, str], transport: ExactTransport) -> AsyncSupportsTokenInfo:
+    credential: AsyncSupportsTokenInfo
+    match target.credential:
+        case "clientSecret":
+            credential = _client_secret(target, environment, transport)
+        case "workloadIdentity":
+            credential = _workload_identity(target, environment, transport)
+        case "managedIdentity":
+            credential = ManagedIdentityCredential(client_id=target.client_id or None, transport=transport)
+        case "azureCli":
+            credential = AzureCliCredential(tenant_id=target.tenant)
+        case "default":
+            credential = _usual(target, environment, transport)
+        case _:
+            credential = NoCredential(f"There is no credential of type {target.credential!r}")
+    return credential
+
+
+def _client_secret(
+    target: CloudTarget, environment: Mapping[str, str], transport: ExactTransport
+) -> AsyncSupportsTokenInfo:
+    variable = target.secret_variable or "AZURE_CLIENT_SECRET"
+    secret = environment.get(variable, "")
+    if not secret:
+        return NoCredential(f"The environment variable {variable} holds no client secret")
+    tenant = target.tenant or environment.get("AZURE_TENANT_ID", "")
+    client = target.client_id or environment.get("AZURE_CLIENT_ID", "")
+    return ClientSecretCredential(tenant, client, secret, authority=target.authority, transport=transport)
+
+
+def _workload_identity(
+    target: CloudTarget, environment: Mapping[str, str], transport: ExactTransport
+) -> WorkloadIdentityCredential:
+    return WorkloadIdentityCredential(
+        tenant_id=target.tenant or environment.get("AZURE_TENANT_ID"),
+        client_id=target.client_id or environment.get("AZURE_CLIENT_ID"),
+        token_file_path=target.token_file or environment.get("AZURE_FEDERATED_TOKEN_FILE"),
+        authority=target.authority,
+        transport=transport,
+    )
+
+
+def _usual(target: CloudTarget, environment: Mapping[str, str], transport: ExactTransport) -> AsyncSupportsTokenInfo:
+    """The usual ones in turn. Not azure-identity's own default chain: that one keeps the authority of a sovereign or
+    private cloud from the workload identity in it."""
+    chain: list[AsyncSupportsTokenInfo] = [EnvironmentCredential(authority=target.authority, transport=transport)]
+    if target.token_file or environment.get("AZURE_FEDERATED_TOKEN_FILE"):
+        chain.append(_workload_identity(target, environment, transport))
+    chain.append(ManagedIdentityCredential(client_id=target.client_id or None, transport=transport))
+    chain.append(AzureCliCredential(tenant_id=target.tenant))
+    return ChainedTokenCredential(*chain)
+
+
+def read_principal(token: str) -> str | None:
+    """Our name as Azure writes it in systemData: a person's user name, an application's client id.
+
+    The token is only read, never checked: Azure does that.
+    """
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return None
+    if not isinstance(claims, dict):
+        return None
+    person = ("upn", "unique_name", "preferred_username", "email")
+    application = ("appid", "azp", "oid", "sub")
+    for name in (*person, *application) if claims.get("idtyp") != "app" else application:
+        value = claims.get(name)
+        if isinstance(value, str) and value:
+            return value
+    return None

@@ -1,0 +1,99 @@
+"""Our own list of what happens to each request on its way out and to each answer on its way in.
+
+What is not in it: azure-core's retries (the reader and the executor own those), the registration of resource providers
+behind our back, redirects, and any logging of bodies and headers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import (
+    AsyncBearerTokenCredentialPolicy,
+    AsyncHTTPPolicy,
+    ContentDecodePolicy,
+    SansIOHTTPPolicy,
+)
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+from reconciler.cloud.budget import Budgets, Gate, Toll, Urgency
+from reconciler.cloud.credential import read_principal
+from reconciler.cloud.session import ReadOnlyViolation
+from reconciler.model.ports import Chance, Clock
+
+Request = PipelineRequest[HttpRequest]
+Response = PipelineResponse[HttpRequest, AsyncHttpResponse]
+
+# POSTs that ask and change nothing.
+_ASKING = ("/checkdomainavailability", "/calculatemodelcapacity", "/checkskuavailability")
+
+
+class ReadOnlyPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Refuses whatever could change something: the second lock on a dry run."""
+
+    def on_request(self, request: Request) -> None:
+        method, path = request.http_request.method, urlsplit(request.http_request.url).path
+        if method in ("GET", "HEAD") or (method == "POST" and path.lower().endswith(_ASKING)):
+            return
+        raise ReadOnlyViolation(f"{method} {path} must not be sent: this session only reads")
+
+
+class BearerPolicy(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpResponse]):
+    """Puts the token on; asks once for a new one when Azure does not take it."""
+
+    async def on_challenge(self, request: Request, response: Response) -> bool:
+        if await super().on_challenge(request, response):
+            return True
+        # Claims, even if they ask for nothing, are what makes a credential pass by its own cache.
+        await self.authorize_request(request, *self._scopes, claims='{"access_token":{}}')
+        return True
+
+
+class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Lets a request out when the budget of its subscription and principal has room; counts what left."""
+
+    def __init__(self, endpoint: str, budgets: Budgets, clock: Clock, chance: Chance) -> None:
+        super().__init__()
+        self.sent = 0
+        self._endpoint = endpoint
+        self._budgets = budgets
+        self._clock = clock
+        self._chance = chance
+        self._principals: dict[str, str] = {}
+
+    async def send(self, request: Request) -> Response:
+        urgency = request.context.options.pop("urgency", Urgency.STEP)
+        gate = self._gate(request.http_request)
+        async with gate.admit(urgency) as passage:
+            self.sent += 1
+            response = await self.next.send(request)
+            answer = response.http_response
+            gate.learn(passage, answer.status_code, lower(answer.headers))
+        return response
+
+    def _gate(self, request: HttpRequest) -> Gate:
+        parts = urlsplit(request.url).path.lower().split("/")
+        subscription = parts[parts.index("subscriptions") + 1] if "subscriptions" in parts[:-1] else ""
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token not in self._principals:
+            self._principals = {token: read_principal(token) or ""}
+        place = (self._endpoint, subscription, self._principals[token])
+        return self._budgets.gate(place, Toll.of(request.method), self._clock, self._chance)
+
+
+class SparePages(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Stands where azure-core would parse each page of a list, and gives the models an empty one.
+
+    We read the answer ourselves: the models drop what they do not know, and building a thousand of them takes
+    longer than the requests that brought them.
+    """
+
+    def on_response(self, request: Request, response: Response) -> None:  # noqa: ARG002 — the protocol
+        response.context[ContentDecodePolicy.CONTEXT_NAME] = {"value": []}
+
+
+def lower(headers: Any) -> dict[str, str]:
+    """Headers by lower-case name."""
+    return {name.lower(): value for name, value in headers.items()}
