@@ -164,7 +164,7 @@ _certificates: dict[int, str] = {}
 
 def _certificate(seed: int) -> str:
     if seed not in _certificates:
-        _certificates[seed] = _text(hashlib.shake_256(f"certificate:{seed}".encode()).digest(2500), 2500)
+        _certificates[seed] = _text(hashlib.shake_256(f"certificate:{seed}".encode()).digest(2600), 2600)
     return _certificates[seed]
 
 
