@@ -74,6 +74,7 @@ def _variables(sim: Simulator) -> str:
         "AZURE_FEDERATED_TOKEN_FILE": sim.federated_token_file,
         "AZURE_POD_IDENTITY_AUTHORITY_HOST": sim.imds,
         "ARM_ENDPOINT": sim.endpoint,
+        "ARMSIM_PROXY": sim.proxy,
         "RESOURCE_MANAGER_ENDPOINT": sim.endpoint,
         "REQUESTS_CA_BUNDLE": sim.ca_bundle,
         "SSL_CERT_FILE": sim.ca_bundle,

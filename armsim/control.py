@@ -62,6 +62,7 @@ def seed(cloud: Cloud, door: "Door", body: Body) -> int:
         for location, limits in locations.items():
             for pool, limit in limits.items():
                 world.limits[(subscription.lower(), fold_location(location), pool.lower())] = float(limit)
+                world.spelled[pool.lower()] = pool
                 count += 1
     for each in body.get("unregisteredProviders", []):
         world.subscriptions[str(each["subscriptionId"]).lower()].unregistered.add(str(each["namespace"]).lower())

@@ -38,7 +38,9 @@ def usages(world: World, subscription: str, location: str) -> list[Body]:
     for folded, pool in known.items():
         rows.append(_row(world, (subscription, location, folded), pool.name, pool.label))
     extra = {key[2] for key in (*world.limits, *world.used) if key[:2] == (subscription, location)}
-    rows.extend(_row(world, (subscription, location, name), name, name) for name in sorted(extra - set(known)))
+    for folded in sorted(extra - set(known)):
+        name = world.spelled.get(folded, folded)
+        rows.append(_row(world, (subscription, location, folded), name, name))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The simulation as an object: two loopback ports, one for ARM and Entra over TLS, one for managed identity.
+"""The simulation as an object: loopback ports for ARM and Entra over TLS, for managed identity, and for the proxy.
 
     async with Simulator() as sim:
         ...  # sim.endpoint, sim.ca_bundle, sim.client_secret
@@ -23,6 +23,7 @@ from armsim.cloud import Cloud
 from armsim.door import Door
 from armsim.identity import Identity
 from armsim.ledger import Ledger
+from armsim.proxy import Proxy
 from armsim.settings import Settings
 from armsim.store import Subscription, World
 from armsim.wire import Body, Json, encode
@@ -58,6 +59,7 @@ class Simulator:
         self.door = Door(self.cloud, self.identity, Ledger(self.settings.log_size))
         self.endpoint = ""
         self.imds = ""
+        self.proxy = ""
         self.ca_bundle = ""
         self.federated_token_file = ""
 
@@ -83,6 +85,9 @@ class Simulator:
         self._port = 0
         metadata = await self._open(web.Server(self.door.serve_metadata), None)
         self.imds = f"http://{self._host}:{metadata}"
+        proxy = Proxy((self._host, arm))
+        self.proxy = await proxy.start(self._host)
+        self._stack.push_async_callback(proxy.stop)
         return self
 
     async def __aexit__(
@@ -106,6 +111,7 @@ class Simulator:
             "endpoint": self.endpoint,
             "authority": self.authority,
             "imds": self.imds,
+            "proxy": self.proxy,
             "ca_bundle": self.ca_bundle,
             "tenant_id": self.tenant_id,
             "client_id": self.client_id,

@@ -156,6 +156,8 @@ class World:
         self.lanes: dict[str, str] = {}
         self.used: dict[PoolKey, float] = {}
         self.limits: dict[PoolKey, float] = {}
+        # Pools that the catalogue does not know, as they were written.
+        self.spelled: dict[str, str] = {}
         self.domains: dict[str, str] = {}
         self.subscriptions: dict[str, Subscription] = {}
         self.locks: list[Body] = []
@@ -287,6 +289,7 @@ class World:
             "operations": [asdict(each) for each in self.operations.values()],
             "lanes": self.lanes,
             "limits": [[*key, limit] for key, limit in self.limits.items()],
+            "spelled": self.spelled,
             "subscriptions": [
                 {
                     "id": each.id,
@@ -325,6 +328,7 @@ class World:
         world.operations = {each["guid"]: Operation(**each) for each in dump["operations"]}
         world.lanes = dict(dump["lanes"])
         world.limits = {(each[0], each[1], each[2]): each[3] for each in dump["limits"]}
+        world.spelled = dict(dump.get("spelled", {}))
         for each in dump["subscriptions"]:
             world.subscriptions[each["id"].lower()] = Subscription(
                 each["id"], each["tenant"], each["name"], set(each["unregistered"]), dict(each["registering"])

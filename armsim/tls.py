@@ -6,7 +6,10 @@ from pathlib import Path
 
 import trustme
 
-NAMES = ("127.0.0.1", "localhost", "::1")
+from armsim.proxy import AZURE_HOSTS
+
+# Azure's own names are for clients that come through the proxy.
+NAMES = ("127.0.0.1", "localhost", "::1", *AZURE_HOSTS)
 
 
 def prepare(folder: Path) -> tuple[Path, ssl.SSLContext]:

@@ -4,7 +4,7 @@ from armsim import errors, operations
 from armsim.clock import iso_fine
 from armsim.cloud import Call, Cloud, Reply
 from armsim.operations import Plan
-from armsim.rp.base import Place, account_etag, answer
+from armsim.rp.base import Place, account_etag
 from armsim.store import DELETED, Grave, Operation, Resource
 from armsim.wire import fold_location, join_list
 
@@ -67,7 +67,8 @@ def expire(cloud: Cloud, at: float, key: str) -> None:
 
 
 def get(cloud: Cloud, call: Call) -> Reply:
-    return answer(_require(cloud, call))
+    """The etag is in the body only."""
+    return Reply(200, _require(cloud, call).render())
 
 
 def list_by_subscription(cloud: Cloud, call: Call) -> Reply:

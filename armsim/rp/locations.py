@@ -93,8 +93,21 @@ def account_skus(cloud: Cloud, call: Call) -> Reply:
 
 def account_usages(cloud: Cloud, call: Call) -> Reply:
     """The counters of calls, not the pools of quota. OpenAI accounts have none."""
-    require_account(cloud, call)
-    return Reply(200, encode({"value": []}))
+    account = require_account(cloud, call)
+    counters = catalogue.account_template(str(account.body["kind"])).get("usages", [])
+    rows = [
+        {
+            "name": {"value": each["name"], "localizedValue": each["name"]},
+            "status": "Included",
+            "currentValue": 0.0,
+            "limit": float(each["limit"]),
+            "nextResetTime": "0001-01-01T00:00:00Z",
+            "quotaPeriod": each["quotaPeriod"],
+            "unit": "Count",
+        }
+        for each in counters
+    ]
+    return Reply(200, encode({"value": rows}))
 
 
 def private_links(cloud: Cloud, call: Call) -> Reply:
@@ -105,7 +118,6 @@ def private_links(cloud: Cloud, call: Call) -> Reply:
         "type": f"{ROOT}/accounts/privateLinkResources",
         "properties": {
             "groupId": "account",
-            "displayName": "Cognitive Services Account",
             "requiredMembers": ["default"],
             "requiredZoneNames": ["privatelink.cognitiveservices.azure.com"],
         },
