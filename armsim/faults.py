@@ -20,7 +20,7 @@ KINDS = OPERATION_KINDS | {
 class Fault:
     id: str
     kind: str
-    method: str | None
+    methods: frozenset[str]
     path: re.Pattern[str] | None
     principal: str | None
     left: int
@@ -68,7 +68,7 @@ class Faults:
         fault = Fault(
             str(spec.get("id") or f"fault-{self._serial}"),
             str(kind),
-            str(match["method"]).upper() if match.get("method") else None,
+            frozenset(str(match["method"]).upper().split("|")) if match.get("method") else frozenset(),
             re.compile(path, re.IGNORECASE) if path else None,
             match.get("principal"),
             int(spec.get("count", 1)),
@@ -127,7 +127,7 @@ _OWN = frozenset({"id", "match", "kind", "count", "probability", "skip"})
 
 
 def _matches(fault: Fault, method: str, path: str, principal: str) -> bool:
-    if fault.method is not None and fault.method != method:
+    if fault.methods and method not in fault.methods:
         return False
     if fault.principal is not None and fault.principal != principal:
         return False
