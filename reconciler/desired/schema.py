@@ -6,7 +6,8 @@ only as specs: a new kind needs no line here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
@@ -22,10 +23,11 @@ from reconciler.desired.source import Keys, RawDocument, Tree
 from reconciler.kinds.base import Document
 from reconciler.kinds.catalog import KINDS
 from reconciler.kinds.fleet import FleetSpec
-from reconciler.kinds.spec import LifecycleSpec, MetadataSpec, Plain, Spec
+from reconciler.kinds.spec import LifecycleSpec, MetadataSpec, Spec
 from reconciler.model.finding import Finding
 from reconciler.model.ids import Ref
 from reconciler.model.resource import Lifecycle, ManagePolicy
+from reconciler.model.wire import ABSENT, Absent
 
 FLEET = "Fleet"
 
@@ -70,6 +72,7 @@ class Reading:
             lifecycle=_lifecycle(getattr(self.typed, "lifecycle", None)),
             labels=MappingProxyType(dict(self.typed.metadata.labels or {})),
             origin=self.raw.origin,
+            name_origin=self.raw.place(("metadata", "name")),
             place=lambda path: self.raw.place(("spec", *path)),
         )
 
@@ -126,7 +129,8 @@ def read_document(raw: RawDocument) -> Reading:
     except ValidationError as error:
         explained = tuple(_Explainer(raw, model).explain(error.errors()))
         return Reading(raw=raw, kind=kind, ref=ref, findings=(*raw.findings, *explained))
-    return Reading(raw=raw, kind=kind, ref=ref, typed=None if raw.findings else typed, findings=raw.findings)
+    findings = (*raw.findings, *_check_lifecycle(raw, typed))
+    return Reading(raw=raw, kind=kind, ref=ref, typed=None if findings else typed, findings=findings)
 
 
 def _complete(raw: RawDocument) -> RawDocument:
@@ -136,6 +140,39 @@ def _complete(raw: RawDocument) -> RawDocument:
         return raw
     empty = {key for key in ("spec", "lifecycle") if content.get(key) is None and (key in content or key == "spec")}
     return replace(raw, content={**content, **{key: {} for key in sorted(empty)}}) if empty else raw
+
+
+def _check_lifecycle(raw: RawDocument, typed: DocumentSpec) -> Iterator[Finding]:
+    """Wishes about a document that contradict each other, and ignored paths that it cannot have."""
+    lifecycle = getattr(typed, "lifecycle", None)
+    if not isinstance(lifecycle, LifecycleSpec):
+        return
+    if lifecycle.prevent_destroy and lifecycle.policy == "detach":
+        yield _contradiction(raw, "preventDestroy", "policy detach lets go of it", "remove one of the two")
+    if lifecycle.prevent_destroy and {"delete", "replace", "purge"} & set(lifecycle.allow or ()):
+        yield _contradiction(raw, "allow", "preventDestroy forbids what is allowed here", "remove one of the two")
+    if lifecycle.adopt and lifecycle.policy == "detach":
+        yield _contradiction(raw, "adopt", "policy detach lets go of it", "remove one of the two")
+    model, spec = type(typed), getattr(typed, "spec", None)
+    extra = getattr(spec, "additional_properties", None) or {}
+    for at, path in enumerate(lifecycle.ignore or ()):
+        keys = tuple(0 if part.startswith("[") else part for part in re.findall(r"\[[^\]]*\]|[^.\[\]]+", path))
+        if find_field(model, ("spec", *keys)) is not None or (keys and keys[0] in extra):
+            continue
+        known = fields_of(model, ("spec",))
+        yield Finding(
+            code="unknown_path",
+            message=f"lifecycle.ignore names {path}, which a document of this kind cannot have",
+            hint=suggest(str(keys[0]), known)
+            if keys and keys[0] not in known
+            else "name a field as it is written in spec",
+            origin=raw.place(("lifecycle", "ignore", at)),
+        )
+
+
+def _contradiction(raw: RawDocument, field: str, why: str, hint: str) -> Finding:
+    message = f"lifecycle.{field} cannot be: {why}"
+    return Finding(code="contradiction", message=message, hint=hint, origin=raw.key(("lifecycle", field)))
 
 
 def _read_kind(raw: RawDocument, content: dict[str, Tree]) -> tuple[str, Finding | None]:
@@ -206,6 +243,15 @@ class _Error:
     message: str
     fork: Keys | None
     branch: str
+    of_key: bool
+
+
+def _below(node: Tree, part: str | int) -> Tree | Absent:
+    if isinstance(node, dict) and isinstance(part, str):
+        return node.get(part, ABSENT)
+    if isinstance(node, list) and isinstance(part, int) and part < len(node):
+        return node[part]
+    return ABSENT
 
 
 class _Explainer:
@@ -236,12 +282,13 @@ class _Explainer:
         branch = ""
         loc = details["loc"]
         for at, part in enumerate(loc):
-            if isinstance(node, dict) and isinstance(part, str) and part in node:
-                node = node[part]
-            elif isinstance(node, list) and isinstance(part, int) and part < len(node):
-                node = node[part]
+            below = _below(node, part)
+            if below is not ABSENT:
+                node = below
             elif at == len(loc) - 1 and details["type"] == "missing":
                 node = None
+            elif part == "[key]":
+                continue
             else:
                 fork, branch = (tuple(path), str(part)) if fork is None else (fork, branch)
                 continue
@@ -254,6 +301,7 @@ class _Explainer:
             message=details["msg"],
             fork=fork,
             branch=branch,
+            of_key=loc[-1:] == ("[key]",),
         )
 
     def _choose(self, fork: Keys, branches: dict[str, list[_Error]]) -> list[_Error]:
@@ -271,20 +319,21 @@ class _Explainer:
         if error.type == "extra_forbidden":
             return self._unknown(error)
         message, hint = self._judge(error)
-        return Finding(code="value", message=message, hint=hint, origin=self._raw.place(error.path))
+        place = self._raw.key if error.of_key else self._raw.place
+        return Finding(code="value", message=message, hint=hint, origin=place(error.path))
 
     def _missing(self, error: _Error) -> Finding:
         parent, name = error.path[:-1], str(error.path[-1])
         found = find_field(self._model, error.path)
-        example = name
-        if found is not None:
-            values = " or ".join(found.values)
-            example = f"{name}: {values}" if values else f"{name}: …"
+        values = found.values if found else ()
+        example = f"{name}: {' or '.join(values)}" if 0 < len(values) <= 3 else f"{name}: …"
+        notes = [f"one of {', '.join(values)}" if len(values) > 3 else "", found.note if found else ""]
         where = f"under {name_path(self._raw.content, parent)}" if parent else "to the document"
+        hint = f"add `{example}` {where}"
         return Finding(
             code="missing_field",
             message=f"{name_path(self._raw.content, error.path)} is missing",
-            hint=f"add `{example}` {where}" + (f"; {found.note}" if found and found.note else ""),
+            hint="; ".join([hint, *(note for note in notes if note)]),
             origin=self._raw.key(parent),
         )
 
@@ -330,7 +379,10 @@ class _Explainer:
             return f"{path} is empty", "give it a value, or remove the line"
         if error.type in _BOUNDS:
             template, key = _BOUNDS[error.type]
-            return f"{path} is {_measure(error.value)}", template.format(limit=error.ctx[key])
+            size = (
+                f"{len(error.value)} long" if key.endswith("length") and isinstance(error.value, Sized) else error.value
+            )
+            return f"{path} is {size}", template.format(limit=error.ctx[key])
         return self._judge_value(error, path)
 
     def _judge_value(self, error: _Error, path: str) -> tuple[str, str]:
@@ -338,7 +390,7 @@ class _Explainer:
         if error.type == "literal_error" and field is not None and isinstance(error.value, str):
             near = suggest(error.value, field.values)
             choice = f"write {' or '.join(field.values)}"
-            return f"{path} cannot be {str(error.value)!r}", f"{near} {choice}" if near else choice
+            return f"{path} cannot be {str(error.value)!r}", near or choice
         if error.type == "string_pattern_mismatch":
             rule = field.rule if field and field.rule else f"it must match {error.ctx['pattern']}"
             return f"{path} cannot be {str(error.value)!r}", rule
@@ -360,10 +412,6 @@ class _Explainer:
         if field is not None and field.fields:
             return message, f"write its fields below it: {', '.join(field.fields)}"
         return message, "write `name: value` lines below it" if shape is Shape.MAPPING else ""
-
-
-def _measure(value: object) -> str:
-    return f"{len(value)} long" if isinstance(value, (str, list, dict)) else str(value)
 
 
 _BOUNDS = {

@@ -27,7 +27,8 @@ from reconciler.kinds.checks import check_account
 from reconciler.kinds.common import child_lifecycle, owned_tags, place_fields, resolve_location
 from reconciler.kinds.deployment import DeploymentSpec
 from reconciler.kinds.rai_policy import RaiPolicySpec
-from reconciler.kinds.spec import Flag, Spec, Text
+from reconciler.kinds.scalars import Address, GroupName, HostName, IdentityId, Region, SubnetId, TagName, TagValue
+from reconciler.kinds.spec import Flag, Free, Spec, Text
 from reconciler.kinds.values import (
     folded,
     id_keys,
@@ -39,6 +40,7 @@ from reconciler.kinds.values import (
     strings,
     subnet_rules,
 )
+from reconciler.model.finding import Severity
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.plan import Effect, FieldChange
 from reconciler.model.resource import Desired, Live
@@ -170,13 +172,21 @@ TYPE = ResourceType(
 
 
 class AccountSkuSpec(Spec):
-    name: Annotated[Text, Described(description="Pricing tier; S0 for OpenAI and AIServices.")]
+    """The account's pricing tier."""
+
+    name: Annotated[Literal["S0"], Described(description="Pricing tier; OpenAI and AIServices know S0 only.")]
+
+
+class IpRuleSpec(Spec):
+    """An IP rule as Azure writes it; the address alone says the same."""
+
+    value: Annotated[Address, Described(description="A public IPv4 address or network.")]
 
 
 class SubnetRuleSpec(Spec):
     """A subnet that may reach the account."""
 
-    id: Annotated[Text, Described(description="ARM id of the subnet.")]
+    id: Annotated[SubnetId, Described(description="ARM id of the subnet.")]
     ignore_missing_vnet_service_endpoint: Annotated[
         Flag | None, Described(description="Accept the rule although the subnet lacks the service endpoint.")
     ] = None
@@ -193,11 +203,18 @@ class NetworkAclsSpec(Spec):
         Described(description="Whether trusted Azure services pass the firewall."),
     ] = None
     ip_rules: Annotated[
-        list[Text] | None,
-        Described(description="Public IPv4 addresses and networks that may call; at most 100, no /31 or /32."),
+        list[Address | IpRuleSpec] | None,
+        Described(
+            max_length=100, description="Public IPv4 addresses and networks that may call; at most 100, no /31 or /32."
+        ),
     ] = None
     virtual_network_rules: Annotated[
-        list[Text | SubnetRuleSpec] | None, Described(description="Subnets that may call, by ARM id; at most 100.")
+        list[SubnetId | SubnetRuleSpec] | None,
+        Described(
+            max_length=100,
+            description="Subnets that may call, by ARM id; at most 100.",
+            json_schema_extra={"note": "A subnet needs the service endpoint Microsoft.CognitiveServices."},
+        ),
     ] = None
 
 
@@ -209,17 +226,19 @@ class IdentitySpec(Spec):
         Described(description="Which identities the account has."),
     ]
     user_assigned_identities: Annotated[
-        list[Text] | None, Described(description="ARM ids of the user-assigned identities.")
+        list[IdentityId] | None, Described(description="ARM ids of the user-assigned identities.")
     ] = None
 
 
 class AccountSpec(Spec):
     """An Azure OpenAI or AI Services account with its deployments, content filters and firewall."""
 
-    resource_group: Annotated[Text | None, Described(description="Resource group; the fleet's when left out.")] = None
-    location: Annotated[Text | None, Described(description="Region; the fleet's when left out. Cannot be changed.")] = (
-        None
-    )
+    resource_group: Annotated[
+        GroupName | None, Described(description="Name of the resource group; the fleet's when left out.")
+    ] = None
+    location: Annotated[
+        Region | None, Described(description="Region; the fleet's when left out. Cannot be changed.")
+    ] = None
     kind: Annotated[
         Literal["OpenAI", "AIServices"], Described(description="OpenAI, or AIServices (which includes it).")
     ] = "OpenAI"
@@ -229,6 +248,10 @@ class AccountSpec(Spec):
         Described(
             description="Name in https://<name>.openai.azure.com, unique in the world. Can be set once, never changed.",
             pattern=r"^[A-Za-z0-9][A-Za-z0-9\-]{0,62}[A-Za-z0-9]$",
+            json_schema_extra={
+                "rule": "use 2 to 64 letters, digits and dashes, no dash at either end",
+                "note": "Azure needs it for networkAcls, private endpoints and Entra ID sign-in.",
+            },
         ),
     ] = None
     disable_local_auth: Annotated[
@@ -245,18 +268,20 @@ class AccountSpec(Spec):
     restrict_outbound_network_access: Annotated[
         Flag | None, Described(description="true limits outbound calls to allowedFqdnList.")
     ] = None
-    allowed_fqdn_list: Annotated[list[Text] | None, Described(description="Host names the account may call.")] = None
+    allowed_fqdn_list: Annotated[list[HostName] | None, Described(description="Host names the account may call.")] = (
+        None
+    )
     allow_project_management: Annotated[
         Flag | None, Described(description="Allow projects; can be turned on, never off.")
     ] = None
     tags: Annotated[
-        dict[str, Text | None] | None,
+        dict[TagName, TagValue | None] | None,
         Described(description="Tags; only the ones named here are managed, null removes one."),
     ] = None
     deployments: Annotated[list[DeploymentSpec] | None, Described(description="Model deployments.")] = None
     rai_policies: Annotated[list[RaiPolicySpec] | None, Described(description="Content filters.")] = None
     additional_properties: Annotated[
-        dict[str, object] | None,
+        dict[str, Free] | None,
         Described(description="Properties this tool does not know yet, passed through as they are."),
     ] = None
 
@@ -266,8 +291,8 @@ def expand(document: Document, setting: Setting) -> Expansion:
     spec = document.spec
     assert isinstance(spec, AccountSpec)
     region, findings = resolve_location(document, setting)
-    findings += check_account(document, setting)
-    if findings:
+    findings += check_account(document, spec, setting)
+    if any(finding.severity is Severity.ERROR for finding in findings):
         return Expansion(findings=findings)
     group = ArmId(subscription=setting.subscription, group=spec.resource_group or setting.group)
     id = group.resource(TYPE.arm_type, document.ref.name)
@@ -283,7 +308,9 @@ def expand(document: Document, setting: Setting) -> Expansion:
         origins=place_fields(document, fields),
         labels=document.labels,
     )
-    return Expansion(desired=(account, *_filters(document, spec, id), *_deployments(document, spec, id)))
+    return Expansion(
+        desired=(account, *_filters(document, spec, id), *_deployments(document, spec, id)), findings=findings
+    )
 
 
 def _filters(document: Document, spec: AccountSpec, account: ArmId) -> Iterator[Desired]:

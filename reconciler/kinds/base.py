@@ -352,6 +352,7 @@ class Document:
     lifecycle: Lifecycle
     labels: Mapping[str, str]
     origin: Origin
+    name_origin: Origin
     place: Callable[[tuple[str | int, ...]], Origin]
 
 

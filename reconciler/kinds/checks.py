@@ -1,23 +1,166 @@
-"""What a typed spec cannot say by its types alone: findings about values that Azure would refuse or nobody can mean."""
+"""What the types of a spec cannot say: findings about values that contradict each other or that Azure would refuse.
+
+Each check looks at one document and its fleet's defaults. What documents say to each other is `desired/graph.py`'s.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from reconciler.kinds.base import Document, Setting
 from reconciler.model.finding import Finding
 
+if TYPE_CHECKING:
+    from reconciler.kinds.account import AccountSpec
 
-def check_account(document: Document, setting: Setting) -> tuple[Finding, ...]:
+_ACCOUNT_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,63}")
+_GROUP_NAME = re.compile(r"[\w().-]{0,89}[\w()-]")
+
+
+def check_account(document: Document, spec: AccountSpec, setting: Setting) -> tuple[Finding, ...]:
     """Everything wrong with an Account document beyond its types."""
-    return tuple(_check_group(document, setting))
+    return (
+        *_check_account_name(document),
+        *_check_group(document, spec, setting),
+        *_check_exposure(document, spec),
+        *_check_identity(document, spec),
+        *_check_filters(document, spec),
+        *_check_deployments(document, spec),
+    )
 
 
-def _check_group(document: Document, setting: Setting) -> Iterator[Finding]:
-    if not getattr(document.spec, "resource_group", None) and not setting.group:
+def check_group_name(document: Document) -> tuple[Finding, ...]:
+    """A ResourceGroup's name as ARM takes it."""
+    if _GROUP_NAME.fullmatch(document.ref.name):
+        return ()
+    finding = Finding(
+        code="name",
+        message=f"a resource group cannot be called {document.ref.name!r}",
+        hint="use up to 90 letters, digits, - _ . ( ) and no dot at the end",
+        origin=document.name_origin,
+    )
+    return (finding,)
+
+
+def _check_account_name(document: Document) -> Iterator[Finding]:
+    if not _ACCOUNT_NAME.fullmatch(document.ref.name):
+        yield Finding(
+            code="name",
+            message=f"an account cannot be called {document.ref.name!r}",
+            hint="use 2 to 64 letters, digits, - _ . and begin with a letter or digit",
+            origin=document.name_origin,
+        )
+
+
+def _check_group(document: Document, spec: AccountSpec, setting: Setting) -> Iterator[Finding]:
+    if not spec.resource_group and not setting.group:
         yield Finding(
             code="resource_group_missing",
             message=f"{document.ref} has no resource group and its Fleet has no default",
             hint="add spec.resourceGroup here or in the Fleet",
             origin=document.origin,
         )
+
+
+def _check_exposure(document: Document, spec: AccountSpec) -> Iterator[Finding]:
+    """Who can reach the account must be written down, and written so that Azure can do it."""
+    acls = spec.network_acls
+    if acls is None and spec.public_network_access == "Enabled":
+        yield Finding(
+            code="exposure_undeclared",
+            message="the public endpoint is enabled, but networkAcls.defaultAction does not say for whom",
+            hint="add `networkAcls: {defaultAction: Deny, ipRules: […]}`, or `defaultAction: Allow` for everybody",
+            origin=document.place(("publicNetworkAccess",)),
+        )
+    if acls is None or spec.custom_sub_domain_name:
+        return
+    if acls.default_action == "Deny" or acls.ip_rules or acls.virtual_network_rules:
+        yield Finding(
+            code="subdomain_missing",
+            message="networkAcls needs customSubDomainName; Azure refuses a firewall without it",
+            hint=f"add `customSubDomainName: {document.ref.name.lower()}`, a name unique in the world",
+            origin=document.place(("networkAcls",)),
+        )
+
+
+def _check_identity(document: Document, spec: AccountSpec) -> Iterator[Finding]:
+    identity = spec.identity
+    if identity is None:
+        return
+    named = bool(identity.user_assigned_identities)
+    if "UserAssigned" in identity.type and not named:
+        yield Finding(
+            code="identity",
+            message=f"identity.type {identity.type} names no identity",
+            hint="add identity.userAssignedIdentities with at least one ARM id",
+            origin=document.place(("identity", "type")),
+        )
+    if "UserAssigned" not in identity.type and named:
+        both = "SystemAssigned, UserAssigned" if identity.type == "SystemAssigned" else "UserAssigned"
+        yield Finding(
+            code="identity",
+            message=f"identity.type {identity.type} leaves no place for userAssignedIdentities",
+            hint=f"write `type: {both}`, or remove the list",
+            origin=document.place(("identity", "userAssignedIdentities")),
+        )
+
+
+def _check_filters(document: Document, spec: AccountSpec) -> Iterator[Finding]:
+    for index, policy in enumerate(spec.rai_policies or ()):
+        if policy.name.lower().startswith("microsoft."):
+            yield Finding(
+                code="name",
+                message=f"the content filter {policy.name} would be one of Azure's own",
+                hint="choose a name that does not begin with Microsoft.",
+                origin=document.place(("raiPolicies", index, "name")),
+            )
+        filters = [(each.name.lower(), each.source) for each in policy.content_filters or ()]
+        blocklists = [(each.blocklist_name.lower(), each.source) for each in policy.custom_blocklists or ()]
+        for field, keys in (("contentFilters", filters), ("customBlocklists", blocklists)):
+            for at in _repeats(keys):
+                yield Finding(
+                    code="duplicate_name",
+                    message=f"{field} names {keys[at][0]} for {keys[at][1]} twice",
+                    hint="keep one",
+                    origin=document.place(("raiPolicies", index, field, at)),
+                )
+
+
+def _repeats(keys: Sequence[tuple[str, str]]) -> Iterator[int]:
+    return (at for at, key in enumerate(keys) if key in keys[:at])
+
+
+def _check_deployments(document: Document, spec: AccountSpec) -> Iterator[Finding]:
+    filters = [each.name for each in spec.rai_policies or ()]
+    names = [each.name for each in spec.deployments or ()]
+    for index, each in enumerate(spec.deployments or ()):
+        wanted = each.rai_policy_name
+        if wanted and not wanted.lower().startswith("microsoft.") and not _has(filters, wanted):
+            yield Finding(
+                code="dangling",
+                message=f"deployments[{each.name}].raiPolicyName names {wanted}, which raiPolicies does not declare",
+                hint=_near(wanted, filters)
+                or "declare it under raiPolicies, or name one of Azure's: Microsoft.DefaultV2",
+                origin=document.place(("deployments", index, "raiPolicyName")),
+            )
+        other = each.spillover_deployment_name
+        if other and (not _has(names, other) or other.lower() == each.name.lower()):
+            rest = [name for name in names if name.lower() != each.name.lower()]
+            yield Finding(
+                code="dangling",
+                message=f"deployments[{each.name}].spilloverDeploymentName names {other}, not another deployment here",
+                hint=_near(other, rest) or "name another deployment of this account",
+                origin=document.place(("deployments", index, "spilloverDeploymentName")),
+            )
+
+
+def _has(names: Iterable[str], name: str) -> bool:
+    return name.lower() in {each.lower() for each in names}
+
+
+def _near(word: str, known: Sequence[str]) -> str:
+    near = get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]}?" if near else ""

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field as Described
 
 from reconciler.kinds.base import Binding, Field, Patience, ResourceType, Shape, always
-from reconciler.kinds.spec import Flag, Spec, Text, Whole
+from reconciler.kinds.scalars import TagName, TagValue
+from reconciler.kinds.spec import Flag, Free, Spec, Text, Whole
 from reconciler.kinds.values import folded, whole_number
 from reconciler.model.plan import Effect, FieldChange
 from reconciler.model.wire import Json
@@ -150,11 +151,13 @@ class DeploymentSpec(Spec):
     name: Annotated[
         Text,
         Described(
-            description="The deployment's name, as clients address it.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$"
+            description="The deployment's name, as clients address it.",
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$",
+            json_schema_extra={"rule": "use up to 64 letters, digits, - _ . and begin with a letter or digit"},
         ),
     ]
-    model: ModelSpec
-    sku: DeploymentSkuSpec
+    model: Annotated[ModelSpec, Described(description="The model it serves.")]
+    sku: Annotated[DeploymentSkuSpec, Described(description="The deployment type, and how much of it.")]
     version_upgrade_option: Annotated[
         Literal["OnceNewDefaultVersionAvailable", "OnceCurrentVersionExpired", "NoAutoUpgrade"] | None,
         Described(description="When Azure may move the deployment to another model version by itself."),
@@ -168,8 +171,8 @@ class DeploymentSpec(Spec):
     spillover_deployment_name: Annotated[
         Text | None, Described(description="Deployment that takes what this one cannot.")
     ] = None
-    tags: Annotated[dict[str, Text | None] | None, Described(description="Tags of the deployment.")] = None
+    tags: Annotated[dict[TagName, TagValue | None] | None, Described(description="Tags of the deployment.")] = None
     additional_properties: Annotated[
-        dict[str, object] | None,
+        dict[str, Free] | None,
         Described(description="Properties this tool does not know yet, passed through as they are."),
     ] = None

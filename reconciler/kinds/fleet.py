@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field as Described
+from pydantic import JsonValue
 
-from reconciler.kinds.spec import Flag, Spec, Text, Whole
+from reconciler.kinds.scalars import GroupName, Guid, Region, TagName, TagValue
+from reconciler.kinds.spec import Flag, Permission, Spec, Text, Whole
 
-Permission = Literal["replace", "delete", "purge", "capacityCut", "provisioned"]
+_URL = r"^https://[^/\s]+(/\S*)?$"
+_URL_RULE: dict[str, JsonValue] = {"rule": "write an https:// address"}
 
 
 class CloudSpec(Spec):
     """A cloud by its endpoints: sovereign, private, or a simulation."""
 
-    endpoint: Annotated[Text, Described(description="URL of Azure Resource Manager.", pattern=r"^https://")]
-    authority: Annotated[Text, Described(description="URL of Entra ID.", pattern=r"^https://")]
+    endpoint: Annotated[
+        Text, Described(description="URL of Azure Resource Manager.", pattern=_URL, json_schema_extra=_URL_RULE)
+    ]
+    authority: Annotated[Text, Described(description="URL of Entra ID.", pattern=_URL, json_schema_extra=_URL_RULE)]
     audience: Annotated[Text | None, Described(description="Token audience; the endpoint when left out.")] = None
 
 
@@ -67,16 +72,18 @@ class LimitsSpec(Spec):
 class FleetSpec(Spec):
     """Defaults and permissions of every document in this directory and below, down to the next Fleet."""
 
-    subscription: Annotated[Text, Described(description="Subscription id.")]
+    subscription: Annotated[Guid, Described(description="Subscription id.")]
     tenant: Annotated[Text | None, Described(description="Tenant id; AZURE_TENANT_ID when left out.")] = None
     cloud: Annotated[
         Literal["public", "usgovernment", "china"] | CloudSpec | None,
         Described(description="Which Azure; public when left out."),
     ] = None
     credential: Annotated[CredentialSpec | None, Described(description="How to sign in.")] = None
-    resource_group: Annotated[Text | None, Described(description="Default resource group.")] = None
-    location: Annotated[Text | None, Described(description="Default region.")] = None
-    tags: Annotated[dict[str, Text] | None, Described(description="Tags of every resource that can carry them.")] = None
+    resource_group: Annotated[GroupName | None, Described(description="Default resource group.")] = None
+    location: Annotated[Region | None, Described(description="Default region.")] = None
+    tags: Annotated[
+        dict[TagName, TagValue] | None, Described(description="Tags of every resource that can carry them.")
+    ] = None
     adoption: Annotated[
         Literal["declared", "all"],
         Described(

@@ -71,6 +71,7 @@ class RaiPolicySpec(Spec):
         Described(
             description="Name that deployments refer to as raiPolicyName.",
             pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$",
+            json_schema_extra={"rule": "use up to 64 letters, digits, - _ . and begin with a letter or digit"},
         ),
     ]
     base_policy_name: Annotated[

@@ -19,8 +19,10 @@ from reconciler.kinds.base import (
     declare,
     describe,
 )
+from reconciler.kinds.checks import check_group_name
 from reconciler.kinds.common import owned_tags, place_fields, resolve_location
-from reconciler.kinds.spec import Spec, Text
+from reconciler.kinds.scalars import Region, TagName, TagValue
+from reconciler.kinds.spec import Spec
 from reconciler.kinds.values import location
 from reconciler.model.ids import GROUP_TYPE, ArmId
 from reconciler.model.plan import Effect
@@ -57,10 +59,10 @@ class ResourceGroupSpec(Spec):
     """A resource group. It is created and tagged, never deleted: deleting a group deletes everything in it."""
 
     location: Annotated[
-        Text | None, Described(description="Region that keeps the group's metadata; the fleet's when left out.")
+        Region | None, Described(description="Region that keeps the group's metadata; the fleet's when left out.")
     ] = None
     tags: Annotated[
-        dict[str, Text | None] | None,
+        dict[TagName, TagValue | None] | None,
         Described(description="Tags of the group; only the ones named here are managed, null removes one."),
     ] = None
 
@@ -79,7 +81,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
         origins=place_fields(document, fields),
         labels=document.labels,
     )
-    return Expansion(desired=(desired,), findings=findings)
+    return Expansion(desired=(desired,), findings=(*findings, *check_group_name(document)))
 
 
 def describe_group(live: Live, _below: tuple[Live, ...]) -> JsonObject:
