@@ -1,4 +1,4 @@
-"""What every test may ask for: virtual time (`tests/support/virtual_time.py`) and a simulated Azure in the same loop."""
+"""What every test may ask for: virtual time (`tests/support/virtual_time.py`), a simulated Azure in the same loop."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Azure:
 
     def open(self, read_only: bool = False, **target: str) -> AbstractAsyncContextManager[Cloud]:
         return open_cloud(
-            replace(self.target, **target),  # type: ignore[arg-type]  # every field of a target is text
+            replace(self.target, **target),
             self.clock,
             random.Random(7),
             read_only=read_only,

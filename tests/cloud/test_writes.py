@@ -8,12 +8,13 @@ from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.plan import Verb
 from reconciler.model.ports import Answer, Cloud, Poll, Progress, Write
 from reconciler.model.resource import Live, LiveState
+from reconciler.model.wire import JsonObject
 from tests.cloud.conftest import Azure
 from tests.support.virtual_time import passed
 
 pytestmark = pytest.mark.virtual_time
 
-ACCOUNT = {
+ACCOUNT: JsonObject = {
     "location": "swedencentral",
     "kind": "OpenAI",
     "sku": {"name": "S0"},

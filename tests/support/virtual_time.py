@@ -1,11 +1,11 @@
 """An event loop whose time jumps: hours pass in milliseconds while real sockets and real TLS stay what they are.
 
 How to use it: mark a test (or a module, `pytestmark = pytest.mark.virtual_time`) and ask for the fixtures of
-`tests/conftest.py`: `sim` is an `armsim.server.Simulator` in the same loop, `clock` keeps the product's `Clock` port on the
-loop's time, `passed()` tells how many virtual seconds a test took. Without pytest: `run(coroutine)`.
+`tests/conftest.py`: `sim` is an `armsim.server.Simulator` in the same loop, `clock` keeps the product's `Clock` port on
+the loop's time, `passed()` tells how many virtual seconds a test took. Without pytest: `run(coroutine)`.
 
-How it works: when no callback is ready and no socket has anything to say for a millisecond of real time, and no thread of the
-loop's executor is busy, the loop's clock jumps to its next timer. Computing takes no virtual time. Both ends of every
+How it works: when no callback is ready, no socket has anything to say for a millisecond of real time, and no thread of
+the loop's executor is busy, the loop's clock jumps to its next timer. Computing takes no virtual time. Both ends of every
 connection must live in this loop; a server in another process would be left behind, so use a pace there instead.
 """
 
@@ -65,9 +65,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         target = self._now + seconds
         self._now = min(timers[0].when(), target) if timers else target
 
-    def run_in_executor(  # type: ignore[override]  # the base is not generic over the arguments in every version
-        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
-    ) -> asyncio.Future[T]:
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         future = super().run_in_executor(executor, func, *args)
         self.threads += 1
         future.add_done_callback(self._thread_done)
