@@ -36,14 +36,17 @@ class Routes:
 
     def find(self, segments: list[str]) -> tuple[Route, list[str]] | None:
         """The route and the names on the way, as they were sent."""
-        node = self._root
-        names: list[str] = []
-        for segment in segments:
-            following = node.children.get(segment.lower())
-            if following is None:
-                following = node.children.get("*")
-                if following is None:
-                    return None
-                names.append(segment)
-            node = following
-        return (node.route, names) if node.route is not None else None
+        return _walk(self._root, segments, 0)
+
+
+def _walk(node: _Node, segments: list[str], at: int) -> tuple[Route, list[str]] | None:
+    if at == len(segments):
+        return (node.route, []) if node.route is not None else None
+    literal = node.children.get(segments[at].lower())
+    if literal is not None and (found := _walk(literal, segments, at + 1)) is not None:
+        return found
+    name = node.children.get("*")
+    if name is None or (found := _walk(name, segments, at + 1)) is None:
+        return None
+    found[1].insert(0, segments[at])
+    return found

@@ -41,6 +41,8 @@ class Asker:
         self.token = ""
         context = ssl.create_default_context(cafile=sim.ca_bundle)
         self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, limit=0))
+        # aiohttp repeats a request of its own accord when a kept connection is cut; here cuts must be seen.
+        self.session._retry_connection = False
 
     async def __aenter__(self) -> Self:
         self.token = await self.sign_in()
