@@ -5,7 +5,7 @@ How to use it: mark a test (or a module, `pytestmark = pytest.mark.virtual_time`
 the loop's time, `passed()` tells how many virtual seconds a test took. Without pytest: `run(coroutine)`.
 
 How it works: when no callback is ready, no socket has anything to say for a millisecond of real time, and no thread of
-the loop's executor is busy, the loop's clock jumps to its next timer. Computing takes no virtual time. Both ends of every
+the loop's executor is busy, the clock jumps to the next timer. Computing takes no virtual time. Both ends of every
 connection must live in this loop; a server in another process would be left behind, so use a pace there instead.
 """
 

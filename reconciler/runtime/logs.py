@@ -1,0 +1,91 @@
+"""The log: events with fields, as JSON lines or for a console, on stderr. Promises that no secret gets into it.
+
+stdout stays free for results. Whatever the packages we use log by themselves is left out below a warning, and what the
+Azure packages say about sign-in is left out altogether: it reaches people as a fault with advice.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+HIDDEN = "[hidden]"
+
+# A field is a secret by its name. Names of secrets (`secret_variable`) and ids are none.
+_SECRET_NAMES = re.compile(
+    r"authorization|password|passwd|credential|cookie|assertion|private_?key|connection_?string|sas|signature"
+    r"|(^|[^a-z])(secret|token|key|key1|key2|api_?key)s?$|(client|access|refresh|id)_?(secret|token)|access_?key",
+    re.IGNORECASE,
+)
+# A secret by its look, wherever it stands: a bearer token, a signed URL's signature, a key in a query or a form.
+_SECRET_LOOKS = (
+    (re.compile(r"(?i)\b(bearer)\s+[A-Za-z0-9\-._~+/]{8,}=*"), rf"\1 {HIDDEN}"),
+    (re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*"), HIDDEN),
+    (re.compile(r"(?i)([?&](?:sig|s|h|c|t|code|client_secret|client_assertion)=)[^&\s\"']{16,}"), rf"\1{HIDDEN}"),
+    (
+        re.compile(r"(?i)\b(client_secret|client_assertion|api[-_]?key|password)(\s*[=:]\s*)[^&\s\"',}]+"),
+        rf"\1\2{HIDDEN}",
+    ),
+)
+
+_QUIET = ("azure", "msal", "aiohttp", "urllib3", "apscheduler")
+
+Form = Literal["json", "console"]
+
+
+def configure_logs(form: Form = "console", level: str = "info", stream: TextIO | None = None) -> None:
+    """Set the log up for the process; a later call replaces an earlier one."""
+    target = stream or sys.stderr
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    render: list[Processor] = [structlog.processors.JSONRenderer(ensure_ascii=False)]
+    if form == "console":
+        render = [structlog.dev.ConsoleRenderer(colors=target.isatty(), pad_event_to=24)]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.format_exc_info,
+            hide_secrets,
+            *render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(target),
+        cache_logger_on_first_use=False,
+    )
+    for name in _QUIET:
+        quiet = logging.getLogger(name)
+        quiet.setLevel(logging.CRITICAL if name == "azure" else logging.WARNING)
+
+
+def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The event without what is a secret by its name or by its look, however deep it stands."""
+    return {name: HIDDEN if _is_secret(name) else _cleaned(value) for name, value in event.items()}
+
+
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAMES.search(name) is not None
+
+
+def _cleaned(value: object) -> object:
+    if isinstance(value, str):
+        return _clean_text(value)
+    if isinstance(value, (dict, MutableMapping)):
+        return {str(name): HIDDEN if _is_secret(str(name)) else _cleaned(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_cleaned(each) for each in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return _clean_text(str(value))
+
+
+def _clean_text(text: str) -> str:
+    for pattern, instead in _SECRET_LOOKS:
+        text = pattern.sub(instead, text)
+    return text
