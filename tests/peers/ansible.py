@@ -20,8 +20,8 @@ def run(simulation: Simulation, folder: Path) -> int:
         "AZURE_TENANT": str(simulation.ready["tenant_id"]),
         "AZURE_CLIENT_ID": str(simulation.ready["client_id"]),
         "AZURE_SECRET": str(simulation.ready["client_secret"]),
-        # The collection reads the other endpoints from this one.
-        "AZURE_CLOUD_ENVIRONMENT": simulation.endpoint,
+        # Today's collection takes no other cloud than the ones it knows, so it is led here by the proxy.
+        "HTTPS_PROXY": str(simulation.ready["proxy"]),
         "AZURE_DISABLE_INSTANCE_DISCOVERY": "true",
         "REQUESTS_CA_BUNDLE": simulation.environment["REQUESTS_CA_BUNDLE"],
         "ANSIBLE_LOCALHOST_WARNING": "false",
