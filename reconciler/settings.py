@@ -46,7 +46,6 @@ class Color(StrEnum):
 
 
 class LogFormat(StrEnum):
-    AUTO = "auto"
     CONSOLE = "console"
     JSON = "json"
 
@@ -176,7 +175,7 @@ SETTINGS: Final = (
     Setting(name="parallelism", default="100", read=_read_parallelism, summary="writes under way at once"),
     Setting(name="output", default="text", read=_one_of(Output), summary="text, json or markdown"),
     Setting(name="color", default="auto", read=_one_of(Color), summary="auto, always or never"),
-    Setting(name="logFormat", default="auto", read=_one_of(LogFormat), summary="auto, console or json"),
+    Setting(name="logFormat", default="console", read=_one_of(LogFormat), summary="console or json"),
     Setting(name="logLevel", default="warning", read=_one_of(LogLevel), summary="debug, info, warning or error"),
     Setting(
         name="clockRate",

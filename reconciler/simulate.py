@@ -68,6 +68,10 @@ class Simulation:
             "AZURE_SUBSCRIPTION_ID": self.ready["subscription_id"],
         }
 
+    def wait(self) -> int:
+        """Block until the simulation ends by itself; its exit code."""
+        return self.process.wait()
+
     def know_subscriptions(self, subscriptions: Mapping[str, str]) -> None:
         """Make the simulation know these subscriptions, each with its tenant."""
         entries: list[Json] = [

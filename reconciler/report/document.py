@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from reconciler.model.finding import Fault, Finding
@@ -15,7 +15,7 @@ from reconciler.model.ids import ArmId
 from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Decision, Plan, Step
 from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
-from reconciler.report.summary import summarise
+from reconciler.report.summary import merge_outcomes, summarise
 from reconciler.report.words import MASK, is_sensitive
 
 FORMAT_VERSION: Final = "1.0"
@@ -31,12 +31,19 @@ class SavedFleet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SavedPlan:
-    """A plan that was shown and kept. `targets` and `selector` narrowed it and narrow it again when it is applied."""
+class Selection:
+    """What narrowed a plan: the words of --target and -l, which narrow it again when it is applied."""
 
-    fleets: Mapping[str, SavedFleet]
     targets: tuple[str, ...] = ()
     selector: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedPlan:
+    """A plan that was shown and kept."""
+
+    fleets: Mapping[str, SavedFleet]
+    selection: Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +52,7 @@ class Envelope:
 
     exit_code: int
     findings: tuple[Finding, ...] = ()
-    targets: tuple[str, ...] = ()
-    selector: str = ""
-    extra: Mapping[str, Json] = field(default_factory=dict)
+    selection: Selection = Selection()
 
 
 def render_json(document: Json) -> str:
@@ -60,9 +65,9 @@ def render_plans(plans: Iterable[Plan], envelope: Envelope) -> str:
     return render_json(_envelop("plan", [_plan(plan) for plan in plans], envelope))
 
 
-def render_reports(reports: Iterable[CycleReport], envelope: Envelope) -> str:
-    """A report document: the same entries as a plan, with what became of every step."""
-    return render_json(_envelop("report", [_report(report) for report in reports], envelope))
+def render_runs(runs: Iterable[tuple[CycleReport, ...]], envelope: Envelope) -> str:
+    """A report document: per fleet the plan it began with, what became of it, and what was left at the end."""
+    return render_json(_envelop("report", [_run(reports) for reports in runs], envelope))
 
 
 def tell_finding(finding: Finding) -> JsonObject:
@@ -89,11 +94,27 @@ def read_plan(text: str) -> SavedPlan:
         raise ValueError(f"its format_version is {version}; this version reads {FORMAT_VERSION}")
     try:
         fleets = [_read_fleet(each) for each in document["fleets"]]
-        selection = document["selection"]
-        targets, selector = tuple(str(each) for each in selection["targets"]), str(selection["selector"])
+        narrowed = document["selection"]
+        targets, selector = tuple(str(each) for each in narrowed["targets"]), str(narrowed["selector"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"it is damaged: {error}") from None
-    return SavedPlan(fleets={fleet.name: fleet for fleet in fleets}, targets=targets, selector=selector)
+    selection = Selection(targets=targets, selector=selector)
+    return SavedPlan(fleets={fleet.name: fleet for fleet in fleets}, selection=selection)
+
+
+def tell_stale(saved: SavedPlan, plans: Iterable[Plan]) -> str:
+    """Why the saved plan is not carried out, with everything that moved; "" when nothing did."""
+    fresh = {plan.fleet: plan for plan in plans}
+    moved = [f"fleet {name} is no longer declared" for name in sorted(saved.fleets.keys() - fresh.keys())]
+    for name, plan in sorted(fresh.items()):
+        kept = saved.fleets.get(name)
+        if kept is None:
+            moved.append(f"fleet {name} was not there when it was saved")
+        elif kept.digest != plan.digest:
+            moved += tell_moved(kept, plan)
+    if not moved:
+        return ""
+    return "What moved since the plan was saved:\n" + "\n".join(f"  {line}" for line in moved)
 
 
 def tell_moved(saved: SavedFleet, plan: Plan) -> tuple[str, ...]:
@@ -139,9 +160,8 @@ def _envelop(kind: str, fleets: list[Json], envelope: Envelope) -> JsonObject:
         "kind": kind,
         "fleets": fleets,
         "findings": [tell_finding(finding) for finding in envelope.findings],
-        "selection": {"targets": list(envelope.targets), "selector": envelope.selector},
+        "selection": {"targets": list(envelope.selection.targets), "selector": envelope.selection.selector},
         "exit_code": envelope.exit_code,
-        **envelope.extra,
     }
 
 
@@ -168,12 +188,16 @@ def _plan(plan: Plan) -> JsonObject:
     }
 
 
-def _report(report: CycleReport) -> JsonObject:
+def _run(reports: tuple[CycleReport, ...]) -> JsonObject:
+    first, last = reports[0], reports[-1]
     return {
-        **_plan(report.plan),
-        "outcomes": [_outcome(outcome) for outcome in report.outcomes],
-        "seconds": round(report.ended - report.began, 3),
-        "requests": report.requests,
+        **_plan(first.plan),
+        "outcomes": [_outcome(outcome) for outcome in merge_outcomes(reports)],
+        "cycles": len(reports),
+        "seconds": round(last.ended - first.began, 3),
+        "requests": sum(report.requests for report in reports),
+        "refused": last.refused,
+        "left": _plan(last.plan),
     }
 
 

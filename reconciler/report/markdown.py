@@ -11,19 +11,23 @@ from typing import Final
 
 from reconciler.model.finding import Finding
 from reconciler.model.ids import Ref
+from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Decision, DecisionState, Plan
-from reconciler.report.summary import cost_line, headline, summarise
+from reconciler.report.summary import cost_line, headline, merge_outcomes, result_line, summarise
 from reconciler.report.words import (
+    RESULT_WORDS,
     count,
     document_of,
     name_within,
     plain,
     shorten,
+    show_duration,
     symbol_of,
     tell_action,
     tell_change,
     tell_dangers,
     tell_mark,
+    tell_step,
     word_of,
 )
 
@@ -39,12 +43,45 @@ def render_markdown(plans: Iterable[Plan], findings: tuple[Finding, ...] = (), l
     return _bound(parts or ["No fleet is declared."], longest)
 
 
+def render_markdown_runs(runs: Iterable[tuple[CycleReport, ...]], longest: int = LONGEST) -> str:
+    """What became of each fleet's plan, and what is left."""
+    parts: list[str] = []
+    for reports in runs:
+        parts += _run(reports)
+        parts += list(_plan(reports[-1].plan))
+    return _bound(parts or ["No fleet is declared."], longest)
+
+
 def code(text: str) -> str:
-    """`text` as a code span that nothing in it can end, fit for a table cell."""
-    shown = plain(text).replace("|", "\\|")
+    """`text` as a code span that nothing in it can end."""
+    shown = plain(text)
     fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
     edge = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{fence}{edge}{shown}{edge}{fence}" if shown else ""
+
+
+def _cell(text: str) -> str:
+    """A code span for a table, where a bar would begin the next cell even inside of code."""
+    return code(text).replace("|", "\\|")
+
+
+def _run(reports: tuple[CycleReport, ...]) -> Iterator[str]:
+    outcomes = merge_outcomes(reports)
+    took = show_duration(reports[-1].ended - reports[0].began)
+    yield f"### Fleet {code(reports[-1].plan.fleet)}: {result_line(outcomes) or 'nothing written'}, in {took}"
+    if reports[-1].refused:
+        yield f"> **Not carried out:** {code(reports[-1].refused)}"
+    if outcomes:
+        rows = [
+            f"| {_cell(tell_step(each.step))} | {RESULT_WORDS[each.result]} | {_cell(_because(each))} |"
+            for each in outcomes
+        ]
+        yield "\n".join(("| write | result | why |", "|---|---|---|", *rows))
+
+
+def _because(outcome: Outcome) -> str:
+    advice = outcome.fault.advice if outcome.fault else ""
+    return " ".join(part for part in (outcome.because, advice) if part)
 
 
 def _plan(plan: Plan) -> Iterator[str]:
@@ -74,8 +111,10 @@ def _danger(decision: Decision, sentence: str) -> str:
 
 def _row(decision: Decision) -> str:
     reason = decision.reason if len(decision.reason) <= _REASON else decision.reason[: _REASON - 1] + "…"
-    permit = f" — to permit: {code(decision.permit)}" if decision.permit else ""
-    return f"| {code(symbol_of(decision))} | {word_of(decision)} | {code(str(decision.ref))} | {code(reason)}{permit} |"
+    permit = f" — to permit: {_cell(decision.permit)}" if decision.permit else ""
+    return (
+        f"| {_cell(symbol_of(decision))} | {word_of(decision)} | {_cell(str(decision.ref))} | {_cell(reason)}{permit} |"
+    )
 
 
 def _details(decisions: list[Decision]) -> Iterator[str]:
@@ -140,4 +179,4 @@ def _shorten_table(part: str, room: int) -> str:
         kept.append(line)
         size += len(line) + 1
     missing = len(lines) - len(kept)
-    return "\n".join((*kept, f"| | | | … {count(missing, 'more row')} |")) if len(kept) > 2 else ""
+    return "\n".join((*kept, f"| … {count(missing, 'more row')} |")) if len(kept) > 2 else ""

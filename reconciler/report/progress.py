@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, TextIO
 
 from reconciler.model.outcome import Outcome, Result
-from reconciler.model.plan import Plan, Step
+from reconciler.model.plan import DecisionState, Plan, Step
 from reconciler.model.ports import Clock
 from reconciler.report.paint import Ink, Style, ink_of_action
 from reconciler.report.words import RESULT_WORDS, count, plain, show_duration, tell_step
@@ -57,9 +57,12 @@ class Progress:
     _running: dict[str, _Running] = field(default_factory=dict)
 
     def planned(self, plan: Plan) -> None:
-        self._total, self._ended = len(plan.steps), 0
+        self._total += len(plan.steps)
+        busy = sum(decision.state is DecisionState.IN_PROGRESS for decision in plan.decisions)
         if plan.steps:
             self._tell(f"Fleet {plain(plan.fleet)}: {count(len(plan.steps), 'write')} to make")
+        elif busy:
+            self._tell(f"Fleet {plain(plan.fleet)}: waits for {count(busy, 'resource')} that Azure is working on")
 
     def started(self, step: Step) -> None:
         self._running[step.name] = _Running(step=step, began=self.clock.monotonic())

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.model.ids import ArmId
-from reconciler.model.outcome import Outcome, Result
+from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import Action, DecisionState, Plan
 from reconciler.report.words import RESULT_WORDS, count, show_duration
 
@@ -18,6 +18,7 @@ _ALWAYS = (
     (Action.PURGE, "to purge"),
 )
 _SOMETIMES = ((Action.REPLACE, "to replace"), (Action.RESTORE, "to restore"), (Action.ADOPT, "to adopt"))
+_QUIET = (DecisionState.IN_SYNC, DecisionState.IGNORED)
 _STATES = (
     (DecisionState.BLOCKED, "blocked"),
     (DecisionState.IN_PROGRESS, "in progress"),
@@ -81,6 +82,21 @@ def cost_line(summary: Summary) -> str:
     if not summary.changes:
         return f"{read}; nothing to write."
     return f"{read}; about {summary.requests} more to apply, in about {show_duration(summary.seconds)}."
+
+
+def merge_outcomes(reports: tuple[CycleReport, ...]) -> tuple[Outcome, ...]:
+    """What became of each resource over all cycles of a run: what was done, and of the rest only how it ended."""
+    last: dict[ArmId, int] = {}
+    for number, report in enumerate(reports):
+        last.update({outcome.step.id: number for outcome in report.outcomes})
+    quiet = {decision.id for decision in reports[-1].plan.decisions if decision.state in _QUIET} if reports else set()
+    merged = []
+    for number, report in enumerate(reports):
+        for outcome in report.outcomes:
+            overtaken = last[outcome.step.id] != number or (outcome.step.id in quiet and not reports[-1].outcomes)
+            if outcome.result is Result.DONE or not overtaken:
+                merged.append(outcome)
+    return tuple(merged)
 
 
 def result_line(outcomes: tuple[Outcome, ...]) -> str:

@@ -7,6 +7,7 @@ id can be copied.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from textwrap import TextWrapper
 
 from reconciler.model.finding import Finding, Severity
@@ -14,7 +15,7 @@ from reconciler.model.ids import Ref
 from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan
 from reconciler.report.paint import Ink, Style, ink_of, ink_of_action
-from reconciler.report.summary import cost_line, headline, result_line, summarise
+from reconciler.report.summary import cost_line, headline, merge_outcomes, result_line, summarise
 from reconciler.report.words import (
     RESULT_WORDS,
     SYMBOLS,
@@ -57,17 +58,41 @@ def render_findings(findings: Iterable[Finding], style: Style) -> str:
     return "".join(line + "\n" for finding in ordered for line in _finding(finding, style))
 
 
-def render_outcomes(report: CycleReport, style: Style) -> str:
-    """What an apply has done: failures first with the next step in words, then what is done, then the sum."""
-    done = [outcome for outcome in report.outcomes if outcome.result is Result.DONE]
-    open_ = [outcome for outcome in report.outcomes if outcome.result is not Result.DONE]
-    lines = [line for outcome in open_ for line in _outcome(outcome, style)]
+def render_run(reports: tuple[CycleReport, ...], style: Style) -> str:
+    """What a run has done to a fleet: done, not done with the next step in words, left as it is, the sum."""
+    first, last = reports[0], reports[-1]
+    outcomes = merge_outcomes(reports)
+    done = [outcome for outcome in outcomes if outcome.result is Result.DONE]
+    undone = [outcome for outcome in outcomes if outcome.result is not Result.DONE]
+    lines: list[str] = []
     if style.verbose or len(done) <= _SHOWN_DONE:
         lines += [line for outcome in done for line in _outcome(outcome, style)]
-    took = f"in {show_duration(report.ended - report.began)} with {count(report.requests, 'request')}"
-    said = result_line(report.outcomes) or "nothing written"
-    sum_ = style.paint(f"Fleet {plain(report.plan.fleet)}: {said}, {took}.", Ink.WARN if open_ else Ink.BOLD)
-    return "\n".join((*lines, *([""] if lines else []), sum_)) + "\n"
+    lines += [line for outcome in undone for line in _outcome(outcome, style)]
+    blocks = ["\n".join(lines), *(_left(last.plan, style) if outcomes else ())]
+    blocks += ["\n".join(_sum(first, last, reports, style))]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _left(plan: Plan, style: Style) -> Iterator[str]:
+    """What the last look says about everything that is not as declared and on which nothing was tried."""
+    waiting = (DecisionState.BLOCKED, DecisionState.IN_PROGRESS, DecisionState.DRIFTED)
+    left = tuple(decision for decision in plan.decisions if decision.state in waiting)
+    if left:
+        yield style.paint("Left as it is", Ink.BOLD)
+        yield from _documents(replace(plan, decisions=left), style)
+    yield _blind(plan, style)
+
+
+def _sum(first: CycleReport, last: CycleReport, reports: tuple[CycleReport, ...], style: Style) -> Iterator[str]:
+    requests = count(sum(report.requests for report in reports), "request")
+    took = f"in {show_duration(last.ended - first.began)} with {requests}"
+    fleet, said = f"Fleet {plain(last.plan.fleet)}", result_line(merge_outcomes(reports))
+    if last.refused:
+        yield from (style.paint(line, Ink.WARN) for line in _wrap(f"{fleet}: {plain(last.refused)}", "", "  ", style))
+    if last.plan.converged:
+        yield style.paint(f"{fleet}: {said or 'nothing written'}, {took}. Azure is as declared.", Ink.ADD)
+    else:
+        yield style.paint(f"{fleet}: {said or 'nothing written'}, {took}.", Ink.WARN)
 
 
 def _heading(plan: Plan, style: Style) -> str:
@@ -139,7 +164,7 @@ def _changes(decision: Decision, style: Style) -> Iterator[str]:
 
 def _goes_without_saying(decision: Decision, change: FieldChange) -> bool:
     """The fields of something new are told in one paragraph, but what exposes it stands alone."""
-    return decision.action in _COMPACT and change.before is None and not change.opens and not change.closes
+    return decision.action in _COMPACT and change.before is None and not tell_mark(change)
 
 
 def _change(change: FieldChange, column: int, style: Style) -> Iterator[str]:

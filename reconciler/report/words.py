@@ -158,9 +158,11 @@ def _list_moves(before: list[Json], after: list[Json]) -> tuple[str, ...]:
 
 
 def tell_mark(change: FieldChange) -> str:
-    """What a change does to the exposure of the resource; "" for most."""
+    """What a change does to who can reach the resource, or to its capacity; "" for most."""
     if change.opens:
         return "(opens)"
+    if change.cuts:
+        return "(cuts)"
     return "(closes)" if change.closes else ""
 
 

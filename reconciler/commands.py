@@ -1,0 +1,431 @@
+"""One function per command: from options to an exit code. Loaded only when there is a command to run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TextIO, TypeVar
+
+from reconciler.app import Wiring, converge_fleets, plan_fleets
+from reconciler.apply import Budget
+from reconciler.consultation import Consultation
+from reconciler.cycle import CycleRequest
+from reconciler.desired import load_estate
+from reconciler.desired.fleet import Endpoints
+from reconciler.model.finding import Severity
+from reconciler.model.ids import ArmId
+from reconciler.model.plan import Plan
+from reconciler.model.ports import Watcher
+from reconciler.model.resource import Estate, Fleet
+from reconciler.model.wire import Json, JsonObject
+from reconciler.parser import Exit, Options
+from reconciler.plan import NothingSelectedError, select
+from reconciler.report.document import (
+    FORMAT_VERSION,
+    Envelope,
+    SavedPlan,
+    Selection,
+    read_plan,
+    render_json,
+    render_plans,
+    render_runs,
+    tell_finding,
+    tell_stale,
+)
+from reconciler.report.events import Events
+from reconciler.report.markdown import render_markdown, render_markdown_runs
+from reconciler.report.paint import Style
+from reconciler.report.progress import Progress, Quiet
+from reconciler.report.summary import summarise
+from reconciler.report.text import render_findings, render_plan, render_run
+from reconciler.report.words import count, join_words
+from reconciler.runtime.clock import SystemClock
+from reconciler.runtime.logs import configure_logs
+from reconciler.settings import LogFormat, LogLevel, Output, Settings, Source, load_settings, tell_settings
+from reconciler.simulate import Simulation, SimulationError, SimulationRequest, run_simulation
+from reconciler.terminal import Terminal
+from reconciler.verdict import judge_plans, judge_runs
+
+Result = TypeVar("Result")
+
+
+class UsageError(Exception):
+    """What was asked for cannot be done as it was asked; the message says what would."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One command line at work: what was said, what the settings are, where to speak, where Azure is."""
+
+    options: Options
+    settings: Settings
+    terminal: Terminal
+    environment: Mapping[str, str]
+    simulation: Simulation | None = None
+
+    @property
+    def json(self) -> bool:
+        return self.settings.output is Output.JSON
+
+    @property
+    def clock(self) -> SystemClock:
+        return SystemClock(self.simulation.pace if self.simulation else self.settings.clock_rate)
+
+
+def run(options: Options, environment: Mapping[str, str]) -> Exit:
+    """Run the command that `options` name."""
+    settings, findings = load_settings(options.flags, environment, options.config)
+    if settings is None:
+        sys.stderr.write(render_findings(findings, Style()))
+        return Exit.USAGE
+    terminal = Terminal(
+        source=sys.stdin,
+        out=sys.stdout,
+        err=sys.stderr,
+        color=settings.color,
+        environment=environment,
+        verbose=options.verbose > 0,
+        quiet=options.quiet,
+    )
+    call = Call(options=options, settings=settings, terminal=terminal, environment=environment)
+    try:
+        if options.show_config:
+            return show_config(call)
+        configure_logs(settings.log_format.value, _log_level(call).value)
+        with _simulated(call) as simulated:
+            return COMMANDS[options.command](simulated)
+    except (UsageError, NothingSelectedError) as error:
+        terminal.complain(f"reconciler {options.command}: {error}\n")
+        return Exit.USAGE
+    except (SimulationError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        terminal.complain(f"reconciler {options.command}: {error}\n")
+        return Exit.ERROR
+
+
+def show_config(call: Call) -> Exit:
+    """Every setting, its value, and where it came from."""
+    told = tell_settings(call.settings)
+    if call.json:
+        entries: JsonObject = {name: {"value": value, "source": place} for name, value, place in told}
+        call.terminal.say(render_json({"format_version": FORMAT_VERSION, "kind": "settings", "settings": entries}))
+        return Exit.OK
+    widths = [max(len(row[column]) for row in told) for column in (0, 1)]
+    for name, value, place in told:
+        call.terminal.say(f"{name:<{widths[0]}}  {value or '-':<{widths[1]}}  {place}\n")
+    return Exit.OK
+
+
+def once(call: Call) -> Exit:
+    """One cycle to the end, or its plan only."""
+    options, terminal = call.options, call.terminal
+    if not (options.dry_run or options.yes or options.plan or terminal.interactive):
+        raise UsageError("there is no terminal to ask on; add --yes to write without being asked, or --dry-run")
+    saved = _read_saved(options.plan) if options.plan else None
+    estate = _load(call)
+    if _broken(estate):
+        return _refuse_estate(call, estate)
+    terminal.complain(render_findings(estate.findings, terminal.style(terminal.err)))
+    selection = Selection(targets=tuple(options.targets), selector=options.selector)
+    if saved:
+        selection = saved.selection
+    chosen = _choose(estate, selection)
+    if options.dry_run:
+        return _dry_run(call, estate, selection, chosen)
+    return _converge(call, estate, saved, chosen)
+
+
+def _dry_run(call: Call, estate: Estate, selection: Selection, chosen: frozenset[ArmId] | None) -> Exit:
+    terminal = call.terminal
+    wiring = _wire(call, Quiet())
+    reports = _complete(call, plan_fleets(estate.fleets, wiring, CycleRequest(chosen=chosen)))
+    plans = tuple(report.plan for report in reports)
+    code = judge_plans(plans)
+    envelope = Envelope(exit_code=code, findings=estate.findings, selection=selection)
+    if call.options.out:
+        _write_whole(Path(call.options.out), render_plans(plans, envelope))
+        terminal.tell(f"Plan saved; apply exactly this with: reconciler once --plan {call.options.out}\n")
+    match call.settings.output:
+        case Output.JSON:
+            terminal.say(render_plans(plans, envelope))
+        case Output.MARKDOWN:
+            terminal.say(render_markdown(plans, estate.findings))
+        case Output.TEXT:
+            _show_plans(plans, terminal, terminal.out)
+    return code
+
+
+def _converge(call: Call, estate: Estate, saved: SavedPlan | None, chosen: frozenset[ArmId] | None) -> Exit:
+    terminal = call.terminal
+    consultation = Consultation(
+        fleets=frozenset(fleet.name for fleet in estate.fleets),
+        progress=_open_progress(call),
+        ask=lambda plans: _consult(call, saved, plans),
+        beyond=call.options.yes and saved is None,
+    )
+    budget = Budget(seconds=call.settings.timeout, parallel=call.settings.parallelism)
+    request = CycleRequest(chosen=chosen, budget=budget, consent=consultation.consent)
+    runs = _complete(call, converge_fleets(estate.fleets, _wire(call, consultation), request))
+    first = tuple(reports[0].plan for reports in runs)
+    moved = tell_stale(saved, first) if saved else ""
+    code = Exit.STOPPED if moved else judge_runs(runs)
+    match call.settings.output:
+        case Output.JSON:
+            terminal.say(render_runs(runs, Envelope(exit_code=code, findings=estate.findings)))
+        case Output.MARKDOWN:
+            terminal.say(render_markdown_runs(runs))
+        case Output.TEXT:
+            if not any(plan.applicable for plan in first):
+                _show_plans(first, terminal, terminal.out)
+            told = [render_run(reports, terminal.style(terminal.out)) for reports in runs if reports[0].plan.applicable]
+            terminal.say("\n".join(told))
+    if moved:
+        terminal.complain(f"{moved}\n")
+    return code
+
+
+def _consult(call: Call, saved: SavedPlan | None, plans: tuple[Plan, ...]) -> str:
+    """Show what would be done and find out whether it may be: "" or why not."""
+    terminal = call.terminal
+    asks = not (saved or call.options.yes)
+    if call.settings.output is Output.TEXT:
+        _show_plans(plans, terminal, terminal.out)
+    elif asks:
+        _show_plans(plans, terminal, terminal.err)
+    if saved:
+        return "the saved plan is stale; nothing was written" if tell_stale(saved, plans) else ""
+    if not asks:
+        return ""
+    changes = sum(summarise(plan).changes for plan in plans)
+    names = join_words(plan.fleet for plan in plans if plan.applicable)
+    if terminal.ask(f"\nMake {count(changes, 'change')} to {names}?"):
+        return ""
+    return "not agreed to; nothing was written"
+
+
+def _show_plans(plans: tuple[Plan, ...], terminal: Terminal, stream: TextIO) -> None:
+    stream.write("\n".join(render_plan(plan, terminal.style(stream)) for plan in plans))
+    stream.flush()
+
+
+def validate(call: Call) -> Exit:
+    """Everything that is wrong with the desired state; no request is sent."""
+    estate = _load(call)
+    broken = _broken(estate)
+    code = Exit.ERROR if broken else Exit.OK
+    if call.json:
+        call.terminal.say(render_json(_tell_estate(estate, code)))
+        return code
+    call.terminal.say(render_findings(estate.findings, call.terminal.style(call.terminal.out)))
+    errors = sum(finding.severity is Severity.ERROR for finding in estate.findings)
+    resources = sum(len(fleet.desired) for fleet in estate.fleets)
+    told = f"{count(len(estate.fleets), 'fleet')} with {count(resources, 'resource')}"
+    verdict = f"{count(errors, 'error')} in the desired state." if broken else f"{told}: nothing is wrong."
+    call.terminal.tell(f"{verdict}\n")
+    return code
+
+
+def _tell_estate(estate: Estate, code: Exit) -> JsonObject:
+    fleets: list[Json] = [
+        {
+            "name": fleet.name,
+            "subscription": fleet.subscription,
+            "resources": [str(desired.ref) for desired in fleet.desired.values()],
+            "broken": [str(ref) for ref in fleet.broken],
+        }
+        for fleet in estate.fleets
+    ]
+    return {
+        "format_version": FORMAT_VERSION,
+        "kind": "validation",
+        "valid": code is Exit.OK,
+        "fleets": fleets,
+        "findings": [tell_finding(finding) for finding in estate.findings],
+        "exit_code": code,
+    }
+
+
+def simulate(call: Call) -> Exit:
+    """A simulated Azure for other clients, until somebody ends it."""
+    options, terminal = call.options, call.terminal
+    wanted = SimulationRequest(
+        pace=options.pace, port=options.port, state=options.simulate_state, env_file=options.env_file
+    )
+    with run_simulation(wanted) as simulation:
+        told = {key: value for key, value in simulation.ready.items() if key != "client_secret"}
+        if call.json:
+            ready: JsonObject = {**told}
+            terminal.say(render_json({"format_version": FORMAT_VERSION, "kind": "simulation", "ready": ready}))
+        else:
+            width = max(len(key) for key in told)
+            terminal.say("A simulated Azure is ready; Ctrl-C ends it.\n")
+            terminal.say("".join(f"  {key:<{width}}  {value}\n" for key, value in told.items()))
+        if not options.env_file:
+            terminal.tell("The secret is in the file that --env-file writes for other clients.\n")
+        try:
+            return Exit.OK if simulation.wait() == 0 else Exit.ERROR
+        except KeyboardInterrupt:
+            return Exit.OK
+
+
+def _load(call: Call) -> Estate:
+    settings = call.settings
+    missing = [source for source in settings.sources if not Path(source).exists()]
+    if missing:
+        raise UsageError(f"there is no {join_words(missing)}; name the files or directories of the desired state")
+    sources = [Path(source) for source in settings.sources]
+    estate = load_estate(sources, call.environment, _endpoints(call))
+    if call.simulation is None:
+        return estate
+    call.simulation.know_subscriptions({fleet.subscription: fleet.target.tenant for fleet in estate.fleets})
+    return replace(estate, fleets=tuple(_sign_in_simulated(fleet) for fleet in estate.fleets))
+
+
+def _endpoints(call: Call) -> Endpoints | None:
+    """What stands in for the clouds that Fleets name; a simulation always does, so that it can never be left."""
+    if call.simulation:
+        return Endpoints(endpoint=call.simulation.endpoint, authority=call.simulation.authority)
+    settings = call.settings
+    if settings.endpoint:
+        return Endpoints(endpoint=settings.endpoint, authority=settings.authority, audience=settings.audience)
+    return None
+
+
+def _sign_in_simulated(fleet: Fleet) -> Fleet:
+    """A simulation knows one client with one secret, whatever credential the fleet names."""
+    target = replace(
+        fleet.target,
+        credential="clientSecret",
+        client_id="",
+        secret_variable="AZURE_CLIENT_SECRET",  # noqa: S106 - a name
+    )
+    return replace(fleet, target=target)
+
+
+def _broken(estate: Estate) -> bool:
+    return any(finding.severity is Severity.ERROR for finding in estate.findings)
+
+
+def _refuse_estate(call: Call, estate: Estate) -> Exit:
+    """A wrong document stops a run before its first request; everything that is wrong is told."""
+    terminal = call.terminal
+    terminal.complain(render_findings(estate.findings, terminal.style(terminal.err)))
+    terminal.complain("The desired state is wrong, so no request was sent.\n")
+    if call.json:
+        terminal.say(render_plans((), Envelope(exit_code=Exit.ERROR, findings=estate.findings)))
+    elif call.settings.output is Output.MARKDOWN:
+        terminal.say(render_markdown((), estate.findings))
+    return Exit.ERROR
+
+
+def _choose(estate: Estate, selection: Selection) -> frozenset[ArmId] | None:
+    if not selection.targets and not selection.selector:
+        return None
+    labels: dict[str, str] = {}
+    for pair in selection.selector.split(",") if selection.selector else ():
+        key, equals, value = pair.strip().partition("=")
+        if not key or not equals:
+            raise UsageError(f"-l {selection.selector}: write KEY=VALUE, several joined by commas")
+        labels[key] = value
+    return select(estate.fleets, selection.targets, labels)
+
+
+def _read_saved(path: str) -> SavedPlan:
+    try:
+        return read_plan(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"the plan {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not usable as a plan: {error}") from error
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """The file is there complete, or as it was."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _wire(call: Call, watcher: Watcher) -> Wiring:
+    bundle = call.simulation.ca_bundle if call.simulation else call.settings.ca_bundle
+    return Wiring(environment=call.environment, clock=call.clock, watcher=watcher, ca_bundle=bundle)
+
+
+def _open_progress(call: Call) -> Watcher:
+    terminal = call.terminal
+    if terminal.quiet:
+        return Quiet()
+    if call.settings.log_format is LogFormat.JSON:
+        return Events()
+    # Log lines would tear a block that is drawn anew.
+    live = terminal.live and _log_level(call) not in (LogLevel.DEBUG, LogLevel.INFO)
+    return Progress(stream=terminal.err, clock=call.clock, style=terminal.style(terminal.err), live=live)
+
+
+def _log_level(call: Call) -> LogLevel:
+    if call.options.quiet:
+        return LogLevel.ERROR
+    if call.options.verbose > 1:
+        return LogLevel.DEBUG
+    said = call.settings.given["logLevel"].source is not Source.DEFAULT
+    if call.settings.log_format is LogFormat.JSON and not said:
+        return LogLevel.INFO
+    return call.settings.log_level
+
+
+@contextmanager
+def _simulated(call: Call) -> Iterator[Call]:
+    """The call with a simulation of its own, where one was asked for; its credentials are the only ones it sees."""
+    if not call.options.simulate or call.options.command == "simulate":
+        yield call
+        return
+    wanted = SimulationRequest(pace=call.settings.simulate_pace, state=call.options.simulate_state)
+    with run_simulation(wanted) as simulation:
+        pace = f"{simulation.pace:g} times as fast" if simulation.pace != 1 else "as fast as here"
+        call.terminal.tell(f"Simulated Azure at {simulation.endpoint}; its time passes {pace}.\n")
+        yield replace(call, simulation=simulation, environment={**call.environment, **simulation.environment})
+
+
+def _complete(call: Call, work: Coroutine[object, object, Result]) -> Result:
+    """Run to the end. The first Ctrl-C or SIGTERM ends the waiting in order, the second ends the process at once."""
+
+    async def guarded() -> Result:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        stops = _stops(call, task)
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, stops.__next__)
+        return await work
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def _stops(call: Call, task: asyncio.Task[object]) -> Iterator[None]:
+    """What each signal does, one after the other."""
+    call.terminal.complain(
+        "\nStopping. Azure goes on with what it has accepted; run again to go on from there. Once more exits at once.\n"
+    )
+    task.cancel()
+    yield
+    os._exit(Exit.INTERRUPTED)
+
+
+COMMANDS: Mapping[str, Callable[[Call], Exit]] = {
+    "once": once,
+    "validate": validate,
+    "simulate": simulate,
+}

@@ -1,0 +1,50 @@
+"""What somebody has agreed to. Pure: says whether a plan stays within a plan that was agreed to before.
+
+A run repeats its cycle until nothing is left, and only its first plan was shown. A later one may do less or go on where
+the first was stopped, never something that nobody has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.model.ids import ArmId
+from reconciler.model.plan import Action, Decision, Plan
+from reconciler.model.wire import Json, canonical_bytes
+
+_DESTROYS = (Action.DELETE, Action.REPLACE, Action.PURGE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """The acting decisions of the plan that was agreed to."""
+
+    decisions: Mapping[ArmId, Decision] = field(default_factory=dict)
+
+    def exceeded_by(self, plan: Plan) -> tuple[Decision, ...]:
+        """What `plan` would do that was not agreed to."""
+        return tuple(decision for decision in plan.decisions if decision.acts and not self._covers(decision))
+
+    def _covers(self, decision: Decision) -> bool:
+        agreed = self.decisions.get(decision.id)
+        if agreed is None:
+            return False
+        if decision.action in _DESTROYS and decision.action is not agreed.action:
+            return False
+        wanted = {change.path: _spell(change.after) for change in agreed.changes}
+        return all(wanted.get(change.path) == _spell(change.after) for change in decision.changes)
+
+
+def agree_to(plan: Plan) -> Agreement:
+    return Agreement(decisions={decision.id: decision for decision in plan.decisions if decision.acts})
+
+
+def tell_excess(decisions: Iterable[Decision]) -> str:
+    """Why a later plan is not carried out."""
+    names = ", ".join(f"{decision.action} {decision.ref}" for decision in decisions)
+    return f"Azure moved while this ran, and this was not in the plan that was agreed to: {names}; run it again"
+
+
+def _spell(value: Json) -> bytes:
+    return canonical_bytes(value)

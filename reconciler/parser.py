@@ -1,0 +1,299 @@
+"""Words of the command line: what can be said, and help that teaches. Standard library only, so that help is instant.
+
+Promises exit code 64 for wrong usage. Knows no default of a setting: what was not said is left to `settings`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import IntEnum
+from typing import Final, NoReturn
+
+VERSION: Final = "0.1.0"
+
+
+class Exit(IntEnum):
+    """How a command ended. A pipeline may rely on these numbers."""
+
+    OK = 0
+    ERROR = 1
+    CHANGES = 2
+    BLOCKED = 3
+    STOPPED = 4
+    USAGE = 64
+    INTERRUPTED = 130
+
+
+@dataclass(kw_only=True)
+class Options:
+    """One command line, filled in by argparse and not changed after. `flags` are the settings it names, by name."""
+
+    command: str = ""
+    flags: dict[str, str] = field(default_factory=dict)
+    config: str | None = None
+    show_config: bool = False
+    verbose: int = 0
+    quiet: bool = False
+    simulate: bool = False
+    simulate_state: str = ""
+    paths: list[str] = field(default_factory=list)
+    dry_run: bool = False
+    yes: bool = False
+    out: str = ""
+    plan: str = ""
+    targets: list[str] = field(default_factory=list)
+    selector: str = ""
+    topic: str = ""
+    kind: str = ""
+    subscription: str = ""
+    groups: list[str] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
+    fleet: str = "imported"
+    port: int = 0
+    pace: float = 1.0
+    env_file: str = ""
+
+
+_DESCRIPTION = """\
+Keeps a fleet of Azure OpenAI accounts exactly as its YAML says.
+
+  reconciler validate desired_state/        is the YAML right? no Azure needed
+  reconciler once --dry-run desired_state/  what would change
+  reconciler once desired_state/            show it, ask, do it, wait until it is done
+  reconciler explain Account.networkAcls    what a field means
+  reconciler import --subscription ID       live Azure as YAML
+
+No Azure at hand? --simulate on any command starts a simulated one for it:
+
+  reconciler once --dry-run --simulate desired_state/
+"""
+
+_EXITS = """\
+exit codes:
+   0  as declared, or nothing to do      3  some blocked, or in progress at --timeout
+   1  an error                           4  stopped by a safety limit or a stale plan
+   2  --dry-run: there are changes      64  wrong usage
+
+Settings: flags over RECONCILER_* over reconciler.yaml over defaults; see --show-config.
+"""
+
+_ONCE = """\
+One cycle to the end: reads Azure, shows the plan, asks, writes, waits for provisioning, and repeats until nothing is
+left. With --dry-run it only shows the plan and writes nothing.
+
+  reconciler once --dry-run                          the plan of desired_state/
+  reconciler once --dry-run --output markdown        the same for a pull request
+  reconciler once --dry-run --out plan.json          keep the plan ...
+  reconciler once --plan plan.json                   ... and apply exactly that, or refuse
+  reconciler once --target Account/aoai-swc          only this account and what it needs
+  reconciler once -l tier=prod,region=eu --yes       only documents with these labels; do not ask
+"""
+
+_VALIDATE = """\
+Reads the desired state and tells everything that is wrong with it at once, each with file, line and column, and what
+would be right. Sends no request.
+
+  reconciler validate
+  reconciler validate prod/ --output json
+"""
+
+_SCHEMA = """\
+Prints the JSON Schema of the documents, for editors and other checkers.
+
+  reconciler schema > reconciler.schema.json
+  reconciler schema Account
+
+  # first line of a YAML file, for the YAML language server:
+  # yaml-language-server: $schema=reconciler.schema.json
+"""
+
+_EXPLAIN = """\
+Says what a kind or a field means, what it may be, and what is below it.
+
+  reconciler explain
+  reconciler explain Account
+  reconciler explain Account.networkAcls.defaultAction
+"""
+
+_IMPORT = """\
+Reads live Azure and writes it as YAML that plans empty: every document is only observed. To take one over, set
+lifecycle.policy to manage and lifecycle.adopt to true.
+
+  reconciler import --subscription ID > desired_state/imported.yaml
+  reconciler import --subscription ID --resource-group rg-ai --out desired_state/imported.yaml
+  reconciler import --subscription ID --account aoai-swc --account aoai-weu
+"""
+
+_SIMULATE = """\
+Runs a simulated Azure (Resource Manager, Entra ID, Cognitive Services) on this machine until Ctrl-C, and says where it
+is and who you are there.
+
+  reconciler simulate --env-file sim.env --state sim.json
+  . ./sim.env                                       in another terminal: any client works against it
+
+docs/simulator.md says how to point other clients at it.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but wrong usage is 64 and a misspelt word gets a suggestion."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(Exit.USAGE, f"{self.prog}: {message}\n")
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is not None and value not in action.choices:
+            words = [str(choice) for choice in action.choices]
+            close = get_close_matches(str(value), words, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(words)}"
+            raise argparse.ArgumentError(action, f"{value!r} is not known; {hint}")
+
+
+def parse(words: Sequence[str]) -> Options:
+    """The command line as a value. Ends the process for --help, --version and wrong usage."""
+    parser = _make_parser()
+    options = parser.parse_args(words, namespace=Options())
+    options.flags = {name[5:]: str(value) for name, value in vars(options).items() if name.startswith("flag_")}
+    if options.paths:
+        options.flags["sources"] = os.pathsep.join(options.paths)
+    problem = _contradiction(options)
+    if problem:
+        parser.error(problem)
+    if not options.command and not options.show_config:
+        parser.print_help(sys.stderr)
+        parser.exit(Exit.USAGE)
+    return options
+
+
+def _contradiction(options: Options) -> str:
+    """What cannot be meant together, or ""."""
+    if options.out and options.command == "once" and not options.dry_run:
+        return "--out saves a plan; it goes with --dry-run"
+    if options.plan and options.dry_run:
+        return "--plan applies a saved plan; it does not go with --dry-run"
+    if options.plan and (options.targets or options.selector):
+        return "--plan brings its own --target and -l; do not repeat them"
+    if options.quiet and options.verbose:
+        return "-q and -v contradict each other"
+    if options.simulate_state and not options.simulate and options.command != "simulate":
+        return "--simulate-state goes with --simulate"
+    return ""
+
+
+def _make_parser() -> _Parser:
+    shared = _make_shared()
+    parser = _Parser(
+        prog="reconciler",
+        description=_DESCRIPTION,
+        epilog=_EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[shared],
+    )
+    parser.add_argument("--version", action="version", version=f"reconciler {VERSION}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, summary: str, description: str) -> _Parser:
+        return commands.add_parser(
+            name,
+            help=summary,
+            description=description,
+            epilog=_EXITS,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[shared],
+        )
+
+    _add_once(command("once", "plan, ask, apply, wait until it is done", _ONCE))
+    _add_paths(command("validate", "check the desired state without Azure", _VALIDATE))
+    schema = command("schema", "JSON Schema of the documents", _SCHEMA)
+    schema.add_argument("kind", nargs="?", default="", metavar="KIND", help="one kind only")
+    explain = command("explain", "what a kind or field means", _EXPLAIN)
+    explain.add_argument("topic", nargs="?", default="", metavar="KIND[.FIELD]")
+    _add_import(command("import", "live Azure as YAML that plans empty", _IMPORT))
+    _add_simulate(command("simulate", "run a simulated Azure", _SIMULATE))
+    return parser
+
+
+def _make_shared() -> _Parser:
+    """What every command takes, before its name or after. Nothing has a default: what is not said is not set."""
+    parser = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    told = parser.add_argument_group("output")
+    told.add_argument("--output", "-o", dest="flag_output", metavar="FORMAT", help="text, json or markdown")
+    told.add_argument("-v", "--verbose", action="count", help="more: also what is in sync; -vv: also debug logs")
+    told.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors on stderr")
+    told.add_argument("--no-color", dest="flag_color", action="store_const", const="never", help="as NO_COLOR does")
+    told.add_argument("--color", dest="flag_color", metavar="WHEN", help="auto, always or never")
+    told.add_argument(
+        "--log-format",
+        dest="flag_logFormat",
+        metavar="FORMAT",
+        help="console or json; json also tells progress as events",
+    )
+    told.add_argument("--log-level", dest="flag_logLevel", metavar="LEVEL", help="debug, info, warning or error")
+    cloud = parser.add_argument_group("where Azure is")
+    cloud.add_argument("--endpoint", dest="flag_endpoint", metavar="URL", help="Resource Manager, for every Fleet")
+    cloud.add_argument("--authority", dest="flag_authority", metavar="URL", help="Entra ID, for every Fleet")
+    cloud.add_argument("--audience", dest="flag_audience", metavar="URL", help="token audience")
+    cloud.add_argument("--ca-bundle", dest="flag_caBundle", metavar="PATH", help="certificates to trust")
+    cloud.add_argument("--clock-rate", dest="flag_clockRate", metavar="N", help="pace of a simulation you started")
+    cloud.add_argument("--simulate", action="store_true", help="run a simulated Azure for this command")
+    cloud.add_argument("--simulate-state", metavar="FILE", help="keep the simulated world here between runs")
+    cloud.add_argument("--simulate-pace", dest="flag_simulatePace", metavar="N", help="how fast its time passes (30)")
+    own = parser.add_argument_group("settings")
+    own.add_argument("--config", metavar="FILE", help="config file (reconciler.yaml)")
+    own.add_argument("--show-config", action="store_true", help="say which setting came from where, and stop")
+    return parser
+
+
+def _add_paths(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="desired state: files and directories (desired_state)")
+
+
+def _add_once(parser: argparse.ArgumentParser) -> None:
+    _add_paths(parser)
+    parser.add_argument("-n", "--dry-run", action="store_true", help="show the plan, write nothing")
+    parser.add_argument("--out", default="", metavar="FILE", help="with --dry-run: save the plan")
+    parser.add_argument("--plan", default="", metavar="FILE", help="apply this saved plan, or refuse if Azure moved")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--target", action="append", default=[], dest="targets", metavar="NAME", help="KIND/NAME or ARM id; repeatable"
+    )
+    parser.add_argument("-l", "--selector", default="", metavar="KEY=VALUE[,...]", help="documents with these labels")
+    parser.add_argument(
+        "--timeout",
+        dest="flag_timeout",
+        default=argparse.SUPPRESS,
+        metavar="DURATION",
+        help="how long to wait for provisioning, such as 90s, 10m, 2h (2h)",
+    )
+    parser.add_argument(
+        "--parallelism",
+        dest="flag_parallelism",
+        default=argparse.SUPPRESS,
+        metavar="N",
+        help="writes under way at once (100)",
+    )
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--subscription", default="", metavar="ID", help="subscription id (AZURE_SUBSCRIPTION_ID)")
+    parser.add_argument(
+        "--resource-group", action="append", default=[], dest="groups", metavar="NAME", help="only this; repeatable"
+    )
+    parser.add_argument(
+        "--account", action="append", default=[], dest="accounts", metavar="NAME", help="only this; repeatable"
+    )
+    parser.add_argument("--fleet", default="imported", metavar="NAME", help="name of the Fleet (imported)")
+    parser.add_argument("--out", default="", metavar="FILE", help="write here, not to stdout")
+
+
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, default=0, help="port to listen on (a free one)")
+    parser.add_argument("--state", dest="simulate_state", default="", metavar="FILE", help="keep its world here")
+    parser.add_argument("--env-file", default="", metavar="FILE", help="write variables for other clients here")
+    parser.add_argument("--pace", type=float, default=1.0, help="how fast its time passes (1)")
