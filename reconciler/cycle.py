@@ -35,11 +35,22 @@ class CycleRequest:
 def scope_of(fleet: Fleet) -> Scope:
     """What must be looked at for this fleet: every managed or observed resource and the group it lives in."""
     ids: dict[ArmId, None] = {}
+    subdomains: dict[ArmId, tuple[str, str]] = {}
     for id, desired in fleet.desired.items():
-        if desired.lifecycle.policy is not ManagePolicy.DETACH:
-            ids[ArmId(subscription=id.subscription, group=id.group)] = None
-            ids[id] = None
-    return Scope(subscription=fleet.subscription, fleet=fleet.name, ids=tuple(sorted(ids)), prune=fleet.policy.prune)
+        if desired.lifecycle.policy is ManagePolicy.DETACH:
+            continue
+        ids[ArmId(subscription=id.subscription, group=id.group)] = None
+        ids[id] = None
+        subdomain = desired.fields.get("customSubDomainName")
+        if isinstance(subdomain, str):
+            subdomains[id] = (subdomain, str(desired.fields.get("kind") or "OpenAI"))
+    return Scope(
+        subscription=fleet.subscription,
+        fleet=fleet.name,
+        ids=tuple(sorted(ids)),
+        subdomains=subdomains,
+        prune=fleet.policy.prune,
+    )
 
 
 async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleReport:

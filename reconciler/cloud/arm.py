@@ -19,8 +19,6 @@ from reconciler.model.plan import Verb
 from reconciler.model.ports import Answer, Chance, Clock, Operation, Poll, Progress, Write
 from reconciler.model.resource import Live, LiveState, Scope, Snapshot
 
-ACCOUNT = "Microsoft.CognitiveServices/accounts"
-
 # Not URLs: what is polled where Azure gave none is the resource itself, until it is settled or until it is gone.
 _UNTIL_SETTLED = "settled:"
 _UNTIL_GONE = "gone:"
@@ -71,17 +69,6 @@ class ArmCloud:
             return Poll(progress=Progress.RUNNING, fault=reply)
         # A location URL tells of a failed operation by answering with its error.
         return Poll(progress=Progress.FAILED, fault=reply)
-
-    async def subdomain_free(self, subscription: str, name: str, kind: str) -> bool | Fault:
-        reply = await self._gateway.check_subdomain(subscription, ACCOUNT, name, kind)
-        if isinstance(reply, Fault):
-            return reply
-        free = reply.body.get("isSubdomainAvailable") if isinstance(reply.body, dict) else None
-        if not isinstance(free, bool):
-            return own_fault(
-                "unreadable_answer", "The check of the subdomain has no result", request_id=reply.request_id
-            )
-        return free
 
     async def _look(self, id: ArmId, urgency: Urgency) -> Live | Fault:
         type_ = _table(id)

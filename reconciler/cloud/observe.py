@@ -33,6 +33,7 @@ class _Sight:
     deleted: dict[ArmId, DeletedAccount] = field(default_factory=dict)
     blind: list[Blind] = field(default_factory=list)
     absent: set[ArmId] = field(default_factory=set)
+    taken: set[ArmId] = field(default_factory=set)
 
     def miss(self, scope: ArmId, arm_type: str, fault: Fault) -> None:
         self.blind.append(Blind(scope=scope, type=arm_type, fault=fault))
@@ -62,6 +63,7 @@ class Observer:
             taken_at=taken_at,
             live={id: sight.live[id] for id in sorted(sight.live)},
             deleted={id: sight.deleted[id] for id in sorted(sight.deleted)},
+            taken=frozenset(sight.taken),
             blind=tuple(sorted(sight.blind, key=lambda blind: (blind.type, blind.scope.key))),
             principal=principal,
             requests=self._gateway.requests - before,
@@ -75,6 +77,7 @@ class Observer:
                 if type_.soft_deletes:
                     group.create_task(self._list_deleted(type_, scope.subscription, sight))
         await self._confirm_absent(scope, sight)
+        await self._check_subdomains(scope, sight)
         async with asyncio.TaskGroup() as group:
             for parent in list(sight.live.values()):
                 for type_ in _children(parent, scope):
@@ -139,6 +142,24 @@ class Observer:
             sight.absent.add(id)
         else:
             sight.miss(id, type_.arm_type, reply)
+
+    async def _check_subdomains(self, scope: Scope, sight: _Sight) -> None:
+        """Ask whether the subdomains of accounts to be are free; where nobody answers, the create will tell."""
+        fresh = [id for id in sorted(scope.subdomains) if id not in sight.live and id not in sight.deleted]
+        async with asyncio.TaskGroup() as group:
+            for id in fresh:
+                group.create_task(self._check_subdomain(id, *scope.subdomains[id], sight))
+
+    async def _check_subdomain(self, id: ArmId, name: str, kind: str, sight: _Sight) -> None:
+        reply = await self._patience.through_faults(
+            lambda: self._gateway.check_subdomain(id.subscription, id.type, name, kind), _fault
+        )
+        if (
+            isinstance(reply, Reply)
+            and isinstance(reply.body, dict)
+            and reply.body.get("isSubdomainAvailable") is False
+        ):
+            sight.taken.add(id)
 
     async def _get(self, type_: ResourceType, id: ArmId) -> Reply | Fault:
         return await self._patience.through_faults(lambda: self._gateway.get(type_.binding, id, Urgency.LIST), _fault)

@@ -79,10 +79,6 @@ class Cloud(Protocol):
 
     async def poll(self, operation: Operation) -> Poll: ...
 
-    async def subdomain_free(self, subscription: str, name: str, kind: str) -> bool | Fault:
-        """Whether the custom subdomain is still to be had (checkDomainAvailability)."""
-        ...
-
 
 class Clock(Protocol):
     """Time. `now` is epoch seconds, `monotonic` only ever grows; both may run faster than the wall for a simulation."""

@@ -177,11 +177,15 @@ class DeletedAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What an observation has to answer: the ids the documents name, plus all that carries the fleet's tag."""
+    """What an observation has to answer: the ids the documents name, plus all that carries the fleet's tag.
+
+    `subdomains` are names, unique in the world, that ids in here want for themselves, with the kind of the account.
+    """
 
     subscription: str
     fleet: str
     ids: tuple[ArmId, ...]
+    subdomains: Mapping[ArmId, tuple[str, str]] = field(default_factory=dict)
     prune: frozenset[str] = frozenset()
     everything: bool = False
 
@@ -201,11 +205,15 @@ class Blind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Live Azure at `taken_at` (epoch seconds), read through the eyes of `principal` (our own name in systemData)."""
+    """Live Azure at `taken_at` (epoch seconds), read through the eyes of `principal` (our own name in systemData).
+
+    `taken` are the ids that do not exist yet and whose wanted subdomain somebody else holds.
+    """
 
     taken_at: float
     live: Mapping[ArmId, Live]
     deleted: Mapping[ArmId, DeletedAccount] = field(default_factory=dict)
+    taken: frozenset[ArmId] = frozenset()
     blind: tuple[Blind, ...] = ()
     principal: str | None = None
     requests: int = 0

@@ -21,6 +21,7 @@ from reconciler.model.resource import (
     Snapshot,
     SoftDeleted,
 )
+from reconciler.model.wire import read_path
 from reconciler.plan.draft import Draft, Drafts
 from reconciler.plan.exposure import widens
 
@@ -126,7 +127,27 @@ def _decide_missing(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Draft:
     if absent_group and not snapshot.hidden(group):
         reason = f"its resource group {group.name} does not exist and no document declares it"
         return draft.blocked("group_missing", reason, f"declare a ResourceGroup named {group.name}, or create it")
+    if draft.id in snapshot.taken:
+        return _refuse_taken(draft, snapshot)
     return act(draft, Action.CREATE, "does not exist", _all_changes(draft))
+
+
+def _refuse_taken(draft: Draft, snapshot: Snapshot) -> Draft:
+    """Azure would tell only after it has begun to create the account."""
+    assert draft.desired is not None
+    name = str(draft.desired.fields.get("customSubDomainName"))
+    holders = (each for each in snapshot.deleted.values() if _subdomain(each) == name.lower())
+    holder = next(holders, None)
+    if holder is None:
+        reason = f"its subdomain {name} is taken by another account, perhaps in another subscription"
+        return draft.blocked("subdomain_taken", reason, "choose another customSubDomainName")
+    reason = f"its subdomain {name} is held by the soft-deleted account {holder.id.name} in {holder.id.group}"
+    return draft.blocked("subdomain_taken", reason + _until(holder), "purge or restore that account, or wait")
+
+
+def _subdomain(deleted: DeletedAccount) -> str:
+    name = read_path(deleted.wire, ("properties", "customSubDomainName"))
+    return name.lower() if isinstance(name, str) else ""
 
 
 def _defaults(draft: Draft) -> tuple[FieldChange, ...]:
