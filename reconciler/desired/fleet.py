@@ -192,6 +192,7 @@ def _members(domain: _Domain) -> list[Member]:
         group=(spec.resource_group or "") if spec else unknown,
         location=(spec.location or "") if spec else unknown,
         tags=(spec.tags or {}) if spec else {},
+        moved={each.ref: each.moved for each in domain.readings if each.ref and each.moved},
     )
     return [_member(domain, reading, setting) for reading in domain.readings if reading.ref is not None]
 

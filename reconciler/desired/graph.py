@@ -49,9 +49,11 @@ def find_conflicts(members: Iterable[Member]) -> Iterator[Conflict]:
     for _, claims in names:
         yield from _same_name(claims)
     singles = [each for each in everyone if id(each) not in twins]
-    yield from _same_id(singles)
+    moves = tuple(_moves(everyone))
+    yield from moves
+    contested = {id(each) for conflict in moves for each in conflict.members}
+    yield from _same_id([each for each in singles if id(each) not in contested])
     yield from _same_unique(singles)
-    yield from _moves(everyone)
     yield from _cycles(singles)
 
 

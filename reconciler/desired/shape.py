@@ -43,6 +43,11 @@ class SpecField:
     rule: str = ""
     note: str = ""
     bounds: tuple[str, ...] = ()
+    example: str | None = None
+
+    def of_item(self) -> SpecField | None:
+        """What an item of this list (or a value of this mapping) is."""
+        return None if self.item is None else _describe("", self.item)
 
 
 def find_field(model: type[BaseModel], path: Keys) -> SpecField | None:
@@ -70,9 +75,7 @@ def shape_of(error_type: str) -> Shape:
 
 def child_fields(field: SpecField) -> dict[str, SpecField]:
     """The fields below this one by name; of a list, those of its items."""
-    target = field
-    if not field.models and field.item is not None:
-        target = _describe("", field.item)
+    target = field if field.models else field.of_item() or field
     found: dict[str, SpecField] = {}
     for name in target.fields:
         below = _step(target, name)
@@ -108,16 +111,17 @@ def _from_info(name: str, info: FieldInfo) -> SpecField:
         rule=str(extra.get("rule", "")),
         note=str(extra.get("note", "")),
         bounds=tuple(_bounds(info)),
+        example=str(info.examples[0]) if info.examples else None,
     )
 
 
 def _bounds(info: FieldInfo) -> list[str]:
-    words = {"ge": "at least", "le": "at most", "max_length": "at most this long:"}
+    words = {"ge": "at least {:,}", "le": "at most {:,}", "max_length": "at most {:,} items"}
     return [
-        f"{words[name]} {getattr(constraint, name)}"
+        words[name].format(limit)
         for constraint in info.metadata
         for name in words
-        if getattr(constraint, name, None) is not None
+        if (limit := getattr(constraint, name, None)) is not None
     ]
 
 

@@ -205,7 +205,9 @@ class NetworkAclsSpec(Spec):
     ip_rules: Annotated[
         list[Address | IpRuleSpec] | None,
         Described(
-            max_length=100, description="Public IPv4 addresses and networks that may call; at most 100, no /31 or /32."
+            max_length=100,
+            examples=["[203.0.113.0/24]"],
+            description="Public IPv4 addresses and networks that may call; at most 100, no /31 or /32.",
         ),
     ] = None
     virtual_network_rules: Annotated[
@@ -234,10 +236,12 @@ class AccountSpec(Spec):
     """An Azure OpenAI or AI Services account with its deployments, content filters and firewall."""
 
     resource_group: Annotated[
-        GroupName | None, Described(description="Name of the resource group; the fleet's when left out.")
+        GroupName | None,
+        Described(description="Name of the resource group; the fleet's when left out.", examples=["rg-ai-prod"]),
     ] = None
     location: Annotated[
-        Region | None, Described(description="Region; the fleet's when left out. Cannot be changed.")
+        Region | None,
+        Described(description="Region; the fleet's when left out. Cannot be changed.", examples=["swedencentral"]),
     ] = None
     kind: Annotated[
         Literal["OpenAI", "AIServices"], Described(description="OpenAI, or AIServices (which includes it).")
@@ -248,6 +252,7 @@ class AccountSpec(Spec):
         Described(
             description="Name in https://<name>.openai.azure.com, unique in the world. Can be set once, never changed.",
             pattern=r"^[A-Za-z0-9][A-Za-z0-9\-]{0,62}[A-Za-z0-9]$",
+            examples=["aoai-swc-prod"],
             json_schema_extra={
                 "rule": "use 2 to 64 letters, digits and dashes, no dash at either end",
                 "note": "Azure needs it for networkAcls, private endpoints and Entra ID sign-in.",
@@ -260,7 +265,8 @@ class AccountSpec(Spec):
     public_network_access: Annotated[
         Literal["Enabled", "Disabled"],
         Described(
-            description="Whether the public endpoint answers at all. Must be written: an exposure is never a default."
+            examples=["Disabled"],
+            description="Whether the public endpoint answers at all. Must be written: an exposure is never a default.",
         ),
     ]
     network_acls: Annotated[NetworkAclsSpec | None, Described(description="Firewall of the public endpoint.")] = None
@@ -276,7 +282,10 @@ class AccountSpec(Spec):
     ] = None
     tags: Annotated[
         dict[TagName, TagValue | None] | None,
-        Described(description="Tags; only the ones named here are managed, null removes one."),
+        Described(
+            description="Tags; only the ones named here are managed, null removes one.",
+            examples=["{team: ai}"],
+        ),
     ] = None
     deployments: Annotated[list[DeploymentSpec] | None, Described(description="Model deployments.")] = None
     rai_policies: Annotated[list[RaiPolicySpec] | None, Described(description="Content filters.")] = None
@@ -294,8 +303,9 @@ def expand(document: Document, setting: Setting) -> Expansion:
     findings += check_account(document, spec, setting)
     if any(finding.severity is Severity.ERROR for finding in findings):
         return Expansion(findings=findings)
-    group = ArmId(subscription=setting.subscription, group=spec.resource_group or setting.group)
-    id = group.resource(TYPE.arm_type, document.ref.name)
+    home = Ref(kind="ResourceGroup", name=spec.resource_group or setting.group)
+    group = ArmId(subscription=setting.subscription, group=setting.name_of(home))
+    id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
     written: JsonObject = {"kind": "OpenAI", "sku": {"name": "S0"}, **spec.written(), "location": region}
     fields = declare(TYPE, written) | owned_tags(document, setting)
     account = Desired(

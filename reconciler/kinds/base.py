@@ -358,13 +358,18 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a document takes from its fleet where it says nothing itself."""
+    """What a document takes from its fleet where it says nothing itself. `moved` gives renamed documents' old names."""
 
     fleet: str
     subscription: str
     group: str = ""
     location: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    moved: Mapping[Ref, str] = field(default_factory=dict)
+
+    def name_of(self, ref: Ref) -> str:
+        """The name in Azure of what a document declares: its own, or the one it had before it was renamed."""
+        return self.moved.get(ref, ref.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

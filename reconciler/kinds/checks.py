@@ -23,7 +23,7 @@ _GROUP_NAME = re.compile(r"[\w().-]{0,89}[\w()-]")
 def check_account(document: Document, spec: AccountSpec, setting: Setting) -> tuple[Finding, ...]:
     """Everything wrong with an Account document beyond its types."""
     return (
-        *_check_account_name(document),
+        *_check_account_name(document, setting),
         *_check_group(document, spec, setting),
         *_check_exposure(document, spec),
         *_check_identity(document, spec),
@@ -32,24 +32,26 @@ def check_account(document: Document, spec: AccountSpec, setting: Setting) -> tu
     )
 
 
-def check_group_name(document: Document) -> tuple[Finding, ...]:
+def check_group_name(document: Document, setting: Setting) -> tuple[Finding, ...]:
     """A ResourceGroup's name as ARM takes it."""
-    if _GROUP_NAME.fullmatch(document.ref.name):
+    name = setting.name_of(document.ref)
+    if _GROUP_NAME.fullmatch(name):
         return ()
     finding = Finding(
         code="name",
-        message=f"a resource group cannot be called {document.ref.name!r}",
+        message=f"a resource group cannot be called {name!r}",
         hint="use up to 90 letters, digits, - _ . ( ) and no dot at the end",
         origin=document.name_origin,
     )
     return (finding,)
 
 
-def _check_account_name(document: Document) -> Iterator[Finding]:
-    if not _ACCOUNT_NAME.fullmatch(document.ref.name):
+def _check_account_name(document: Document, setting: Setting) -> Iterator[Finding]:
+    name = setting.name_of(document.ref)
+    if not _ACCOUNT_NAME.fullmatch(name):
         yield Finding(
             code="name",
-            message=f"an account cannot be called {document.ref.name!r}",
+            message=f"an account cannot be called {name!r}",
             hint="use 2 to 64 letters, digits, - _ . and begin with a letter or digit",
             origin=document.name_origin,
         )

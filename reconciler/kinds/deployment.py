@@ -106,10 +106,13 @@ class ModelSpec(Spec):
     """The model a deployment serves."""
 
     format: Annotated[Text, Described(description="Who the model is from; OpenAI for Azure OpenAI models.")] = "OpenAI"
-    name: Annotated[Text, Described(description="The model's name, for example gpt-4o.")]
+    name: Annotated[Text, Described(description="The model's name.", examples=["gpt-4o"])]
     version: Annotated[
         Text | None,
-        Described(description="The model's version. Left out, Azure picks its default and the version is not managed."),
+        Described(
+            description="The model's version. Left out, Azure picks its default and the version is not managed.",
+            examples=['"2024-11-20"'],
+        ),
     ] = None
     publisher: Annotated[Text | None, Described(description="Publisher of a model that is not OpenAI's.")] = None
     source: Annotated[Text | None, Described(description="ARM id of a fine-tuned model's source deployment.")] = None
@@ -140,6 +143,7 @@ class DeploymentSkuSpec(Spec):
         Described(
             ge=1,
             le=100_000_000,
+            examples=["300"],
             description="Azure's capacity units: often 1,000 tokens per minute, for provisioned types PTUs.",
         ),
     ]
@@ -152,6 +156,7 @@ class DeploymentSpec(Spec):
         Text,
         Described(
             description="The deployment's name, as clients address it.",
+            examples=["gpt-4o"],
             pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$",
             json_schema_extra={"rule": "use up to 64 letters, digits, - _ . and begin with a letter or digit"},
         ),

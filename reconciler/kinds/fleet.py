@@ -72,7 +72,7 @@ class LimitsSpec(Spec):
 class FleetSpec(Spec):
     """Defaults and permissions of every document in this directory and below, down to the next Fleet."""
 
-    subscription: Annotated[Guid, Described(description="Subscription id.")]
+    subscription: Annotated[Guid, Described(description="Subscription id.", examples=["${AZURE_SUBSCRIPTION_ID}"])]
     tenant: Annotated[Text | None, Described(description="Tenant id; AZURE_TENANT_ID when left out.")] = None
     cloud: Annotated[
         Literal["public", "usgovernment", "china"] | CloudSpec | None,

@@ -68,7 +68,7 @@ class ResourceGroupSpec(Spec):
 
 
 def expand(document: Document, setting: Setting) -> Expansion:
-    id = ArmId(subscription=setting.subscription, group=document.ref.name)
+    id = ArmId(subscription=setting.subscription, group=setting.name_of(document.ref))
     region, findings = resolve_location(document, setting)
     fields = declare(TYPE, {**document.spec.written(), "location": region})
     fields |= owned_tags(document, setting)
@@ -81,7 +81,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
         origins=place_fields(document, fields),
         labels=document.labels,
     )
-    return Expansion(desired=(desired,), findings=(*findings, *check_group_name(document)))
+    return Expansion(desired=(desired,), findings=(*findings, *check_group_name(document, setting)))
 
 
 def describe_group(live: Live, _below: tuple[Live, ...]) -> JsonObject:

@@ -96,7 +96,7 @@ class Spec(BaseModel):
 class MetadataSpec(Spec):
     """What the document is called."""
 
-    name: Annotated[Text, Described(min_length=1, description="The name in Azure; unique within its kind and fleet.")]
+    name: Annotated[Text, Described(description="The name in Azure; unique within its kind and fleet.")]
     labels: Annotated[
         dict[str, Text] | None, Described(description="Words to select documents by with -l; Azure never sees them.")
     ] = None
@@ -124,9 +124,10 @@ class LifecycleSpec(Spec):
             description="Paths that others may change, such as tags.costCentre or deployments[gpt-4o].sku.capacity."
         ),
     ] = None
-    moved: Annotated[Text | None, Described(description="The name this document had before; Azure is not touched.")] = (
-        None
-    )
+    moved: Annotated[
+        Text | None,
+        Described(description="The name the document had before it was renamed; the resource keeps it in Azure."),
+    ] = None
     allow: Annotated[
         list[Permission] | None, Described(description="Dangerous actions that are permitted for this document only.")
     ] = None
