@@ -1,6 +1,6 @@
 """What can be set about the simulation: durations, sizes, variants. The defaults are the honest ones."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 
 from armsim.wire import Body, Json
 
@@ -25,6 +25,7 @@ class Settings:
     deployment_write: tuple[float, float] = (1.0, 16.0)
     deployment_delete: float = 1.0
     rai_write: float = 1.0
+    connection_write: tuple[float, float] = (1.0, 22.0)
     purge: float = 1.0
     group_delete: float = 77.0
     provider_register: float = 10.0
@@ -41,7 +42,6 @@ class Settings:
     global_factor: float = 15.0
     deployments_per_account: int = 32
     log_size: int = 200_000
-    extra_limits: dict[str, float] = field(default_factory=dict)
 
 
 def change(settings: Settings, changes: Body) -> Settings:

@@ -17,6 +17,7 @@ GROUP = "microsoft.resources/resourcegroups"
 ACCOUNT = "microsoft.cognitiveservices/accounts"
 DEPLOYMENT = "microsoft.cognitiveservices/accounts/deployments"
 RAI_POLICY = "microsoft.cognitiveservices/accounts/raipolicies"
+CONNECTION = "microsoft.cognitiveservices/accounts/privateendpointconnections"
 DELETED = "microsoft.cognitiveservices/deletedaccounts"
 
 JOURNAL = 50_000
@@ -265,9 +266,9 @@ class World:
         """What differs from now in the world as it was at a moment: by key, the old version or None."""
         found: dict[str, Resource | None] = {}
         for entry in reversed(self.journal):
-            if entry.at <= moment:
-                break
-            found[entry.key] = entry.before
+            # Not in strict order of time: a seed may have happened long ago.
+            if entry.at > moment:
+                found[entry.key] = entry.before
         return found
 
     # -- persistence
@@ -362,7 +363,7 @@ class World:
             self.domains[domain] = resource.key
 
     def _collections_below(self, prefix: str) -> list[tuple[str, dict[str, None]]]:
-        names = ("deployments", "raipolicies") if f"/{ACCOUNT}/" in prefix else None
+        names = ("deployments", "raipolicies", "privateendpointconnections") if f"/{ACCOUNT}/" in prefix else None
         if names is not None:
             return [(prefix + name, self.collections.get(prefix + name, {})) for name in names]
         return [(name, keys) for name, keys in self.collections.items() if name.startswith(prefix)]

@@ -6,9 +6,9 @@ Fills in what the service would have made; refuses nothing, so that a test can a
 from armsim import quota
 from armsim.clock import from_iso
 from armsim.cloud import Call, Cloud, Principal
-from armsim.rp import accounts, deleted
+from armsim.rp import accounts, connections, deleted
 from armsim.rp.base import account_etag, guid_etag, stamp
-from armsim.store import ACCOUNT, DEPLOYMENT, GROUP, RAI_POLICY, ArmId, Resource, Subscription
+from armsim.store import ACCOUNT, CONNECTION, DEPLOYMENT, GROUP, RAI_POLICY, ArmId, Resource, Subscription
 from armsim.wire import Body, fold_location, look, merge
 
 PLANTER = Principal("user@example.com", "", "", "User")
@@ -22,7 +22,10 @@ def plant(cloud: Cloud, sent: Body, now: float) -> Resource:
     body.setdefault("name", where.name)
     created = from_iso(str(look(body, "systemData.createdAt"))) if look(body, "systemData.createdAt") else now
     resource = Resource(str(sent["id"]), _fill(cloud, where, body, now), created)
-    return cloud.world.put(_hold(cloud, resource), now)
+    planted = cloud.world.put(_hold(cloud, resource), now)
+    if planted.type == CONNECTION:
+        connections.show(cloud, connections.parent_of(planted), now)
+    return planted
 
 
 def plant_deleted(cloud: Cloud, sent: Body, now: float) -> None:
@@ -45,6 +48,8 @@ def mutate(cloud: Cloud, call: Call) -> Resource | None:
             deleted.bury(cloud, stored, call.now)
         else:
             cloud.world.remove(key, call.now)
+        if stored is not None and stored.type == CONNECTION:
+            connections.show(cloud, connections.parent_of(stored), call.now)
         return None
     if stored is None:
         planted = plant(cloud, {**call.mapping, "id": call.path}, call.now)
@@ -82,6 +87,8 @@ def _fill(cloud: Cloud, where: ArmId, body: Body, now: float) -> Body:
             return _fill_deployment(cloud, body, now)
         case _ if where.type == RAI_POLICY:
             return _fill_policy(cloud, body, now)
+        case _ if where.type == CONNECTION:
+            return connections.fill(cloud, str(body["id"]), body, now)
         case _:
             return body
 

@@ -3,7 +3,7 @@
 from armsim import operations
 from armsim.cloud import Cloud
 from armsim.routes import Answer, Route, Routes
-from armsim.rp import accounts, authorization, deleted, deployments, locations, rai, resources
+from armsim.rp import accounts, authorization, connections, deleted, deployments, locations, rai, resources
 from armsim.store import Operation
 
 CS = "Microsoft.CognitiveServices"
@@ -46,7 +46,7 @@ READS: dict[str, tuple[Answer, str]] = {
     f"{A}/*/skus": (locations.account_skus, f"{CS}/accounts/skus"),
     f"{A}/*/usages": (locations.account_usages, f"{CS}/accounts/usages"),
     f"{A}/*/privatelinkresources": (locations.private_links, f"{CS}/accounts/privateLinkResources"),
-    f"{A}/*/privateendpointconnections": (locations.no_rows, f"{CS}/accounts/privateEndpointConnections"),
+    f"{A}/*/privateendpointconnections": (connections.list_all, f"{CS}/accounts/privateEndpointConnections"),
     f"{A}/*/projects": (locations.no_rows, f"{CS}/accounts/projects"),
     f"{A}/*/raiblocklists": (locations.no_rows, f"{CS}/accounts/raiBlocklists"),
 }
@@ -85,6 +85,10 @@ RESOURCES: dict[str, tuple[dict[str, Answer], str]] = {
     f"{A}/*/raipolicies/*": (
         {"GET": rai.get, "PUT": rai.put, "DELETE": rai.delete},
         f"{CS}/accounts/raiPolicies",
+    ),
+    f"{A}/*/privateendpointconnections/*": (
+        {"GET": connections.get, "PUT": connections.put, "DELETE": connections.delete},
+        f"{CS}/accounts/privateEndpointConnections",
     ),
     D: ({"GET": deleted.get, "DELETE": deleted.purge}, f"{CS}/locations/resourceGroups/deletedAccounts"),
 }

@@ -32,6 +32,7 @@ QUICK = {
     "account_delete": (1.0, 1.0),
     "account_create": (30.0, 30.0),
     "deployment_delete": 0.5,
+    "connection_write": (1.0, 1.0),
 }
 
 
@@ -94,6 +95,8 @@ class _Player:
 
     async def _step(self, exchange: Exchange) -> list[Difference]:
         await self._move_clock(exchange)
+        if exchange.number in self._scene.meanwhile:
+            await self._control("POST", "seed", {"resources": self._scene.meanwhile[exchange.number]})
         await self._inject(exchange)
         status, headers, body = await self._send(exchange)
         comparison = Comparison(self._names, self._rules)
