@@ -56,7 +56,7 @@ def _lift_spec(written: JsonObject, kind: str) -> None:
 
 
 def _tidy(value: Json, of_fields: bool = False) -> Json:
-    """Drop what pydantic adds for itself: titles made of field names, null defaults, and our own words for sentences."""
+    """Drop what pydantic adds for itself, titles made of field names and null defaults, and our words for sentences."""
     if isinstance(value, list):
         return [_tidy(item) for item in value]
     if not isinstance(value, dict):
@@ -223,9 +223,8 @@ def _example(above: _Way, name: str, field: SpecField) -> Iterator[str]:
         yield f"{indent}{dash}{key}:"
         indent += "    " if dash else "  "
         dash = "- " if each.shape is Shape.LIST else ""
-    for line in _example_lines(name, field, indent, len(above)):
-        yield f"{indent}{dash}{line[len(indent) :]}" if dash else line
-        indent, dash = (indent + "  ", "") if dash else (indent, "")
+    for at, line in enumerate(_example_lines(name, field, "", len(above))):
+        yield f"{indent}{dash if at == 0 else ' ' * len(dash)}{line}"
 
 
 def _example_lines(name: str, field: SpecField, indent: str, depth: int) -> Iterator[str]:

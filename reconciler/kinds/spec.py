@@ -96,7 +96,7 @@ class Spec(BaseModel):
 class MetadataSpec(Spec):
     """What the document is called."""
 
-    name: Annotated[Text, Described(description="The name in Azure; unique within its kind and fleet.")]
+    name: Annotated[Text, Described(min_length=1, description="The name in Azure; unique within its kind and fleet.")]
     labels: Annotated[
         dict[str, Text] | None, Described(description="Words to select documents by with -l; Azure never sees them.")
     ] = None
