@@ -24,7 +24,7 @@ def main() -> int:
 
 def _parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="armsim", description="Azure Resource Manager, simulated on this machine.")
-    parser.add_argument("--host", default="127.0.0.1", choices=("127.0.0.1", "localhost", "::1"))
+    parser.add_argument("--host", default="127.0.0.1", choices=("127.0.0.1", "localhost"))
     parser.add_argument("--port", type=int, default=0, help="port of the endpoint; 0 takes a free one")
     parser.add_argument("--pace", type=float, default=1.0, help="simulated seconds per real second")
     parser.add_argument("--state", type=Path, help="file that keeps the world between runs")
@@ -47,10 +47,9 @@ async def _run(options: argparse.Namespace) -> int:
         loop.add_signal_handler(each, done.set)
     async with Simulator(clock, options.port, settings, options.host, options.ca_dir) as sim:
         if options.state is not None and options.state.exists():
-            control.load(sim.door, json.loads(options.state.read_text(encoding="utf-8")))
+            _load(sim, options.state)
         _announce(sim, options)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_watch(sim, options, done))
+        await _watch(sim, options, done)
         _save(sim, options.state)
     return 0
 
@@ -99,6 +98,13 @@ async def _watch(sim: Simulator, options: argparse.Namespace, done: asyncio.Even
             return
         if options.parent_pid is not None and not _alive(options.parent_pid):
             return
+
+
+def _load(sim: Simulator, path: Path) -> None:
+    try:
+        control.load(sim.door, json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, OSError) as problem:
+        raise SystemExit(f"armsim: {path} is not a world that was saved here: {problem!r}") from problem
 
 
 def _save(sim: Simulator, path: Path | None) -> None:

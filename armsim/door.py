@@ -6,6 +6,7 @@ long as the provider blocks, and writes everything into the ledger.
 
 import hashlib
 import json
+import math
 import os
 import signal
 from typing import Final, NamedTuple
@@ -69,10 +70,13 @@ class Door:
         arrived = await _read(request)
         if arrived.path.startswith("/_sim"):
             return _response(await control.answer(self, arrived.method, arrived.path, arrived.raw_query, arrived.body))
-        if (token := self._identity(arrived)) is not None:
-            return _response(token)
         try:
+            await self._bend_sign_in(arrived)
+            if (token := self._identity(arrived)) is not None:
+                return _response(token)
             outcome = await self._arm(arrived)
+        except errors.ArmError as error:
+            outcome = _refusal(error)
         except _CutError:
             if request.transport is not None:
                 request.transport.abort()
@@ -95,6 +99,16 @@ class Door:
             return _response((error.status, encode(body)))
 
     # -- Entra
+
+    async def _bend_sign_in(self, arrived: _Request) -> None:
+        """Faults meet requests for tokens only when their path asks for it."""
+        if not arrived.path.lower().endswith("/token"):
+            return
+        fault = self.cloud.faults.pick(arrived.method, arrived.path, None)
+        if fault is None:
+            return
+        now = self.cloud.clock.now()
+        await self._before(Call(arrived.method, arrived.path, [], {}, "", None, NOBODY, arrived.base, now, fault=fault))
 
     def _identity(self, arrived: _Request) -> tuple[int, bytes] | None:
         parts = [part for part in arrived.path.split("/") if part]
@@ -119,7 +133,13 @@ class Door:
         cloud = self.cloud
         started = cloud.settle()
         principal, refused = self._who(arrived)
-        fault = cloud.faults.pick(arrived.method, arrived.path, principal.client) if refused is None else None
+        about = (arrived.method, arrived.path, principal.client)
+        held = cloud.faults.held(*about, started)
+        if held is not None:
+            fault: Fault | None = held[0]
+            refused = _throttle(held[1])
+        else:
+            fault = cloud.faults.pick(*about) if refused is None else None
         segments = [unquote(part) for part in arrived.raw_path.split("/") if part]
         call = Call(
             arrived.method,
@@ -180,8 +200,8 @@ class Door:
             fault.spent = False
         try:
             return answer(cloud, call)
-        except (ValueError, TypeError, AttributeError, KeyError) as problem:
-            # A body of the wrong shape, wherever a provider noticed it.
+        except ValueError as problem:
+            # A value that cannot be read, wherever a provider noticed it.
             if call.method not in gate.WRITES:
                 raise
             raise errors.gateway(
@@ -210,10 +230,6 @@ class Door:
 
     async def _before(self, call: Call) -> None:
         cloud, fault = self.cloud, call.fault
-        held = cloud.faults.held(call.method, call.path, call.principal.client, call.now)
-        if held is not None:
-            call.fault = held[0]
-            raise _throttle(held[1])
         if fault is None:
             return
         match fault.kind:
@@ -383,7 +399,7 @@ def _no_route(call: Call) -> errors.ArmError:
 
 def _throttle(seconds: float) -> errors.ArmError:
     error = errors.gateway(429, "TooManyRequests", f"Too many requests. Please try again after '{seconds:g}' seconds.")
-    error.headers["retry-after"] = str(max(1, round(seconds)))
+    error.headers["retry-after"] = str(max(1, math.ceil(seconds)))
     return error
 
 

@@ -86,10 +86,12 @@ class Faults:
     def describe(self) -> list[Body]:
         return [fault.describe() for fault in self._faults]
 
-    def pick(self, method: str, path: str, principal: str) -> Fault | None:
-        """The first fault that fires on this request."""
+    def pick(self, method: str, path: str, principal: str | None) -> Fault | None:
+        """The first fault that fires on this request. A request to sign in has no principal yet."""
         for fault in self._faults:
-            if fault.left == 0 or not _matches(fault, method, path, principal):
+            if fault.left == 0 or not _matches(fault, method, path, principal or ""):
+                continue
+            if principal is None and fault.path is None:
                 continue
             if fault.skip > 0:
                 fault.skip -= 1

@@ -139,7 +139,7 @@ def _require_policy(cloud: Cloud, call: Call, route: Route) -> None:
         deny: Body = policy.get("deny") or {}
         wanted = str(deny.get("type") or route.action).lower()
         kind = "microsoft.resources/subscriptions/resourcegroups" if wanted.endswith("/resourcegroups") else wanted
-        if kind != route.action.lower() or not call.path.lower().startswith(scope):
+        if kind != route.action.lower() or not f"{call.path.lower()}/".startswith(f"{scope}/"):
             continue
         if _denies(deny, after):
             message = str(deny.get("message") or "The resource does not comply with a policy.")

@@ -112,10 +112,10 @@ def put(cloud: Cloud, call: Call) -> Reply:
         raise _invalid("The property scaleSettings is not supported in this API version, use sku instead.")
     wish = _read(cloud, account, body, existing)
     offer = _offer(cloud, account, wish, existing)
-    if existing is None:
-        _require_room(cloud, account)
-    else:
+    if existing is not None:
         _require_same(existing, wish)
+    elif wish.sku.lower().endswith("standard"):
+        _require_room(cloud, account)
     _require_capacity(offer, wish.capacity)
     _require_quota(cloud, account, (offer.pool, float(wish.capacity)), existing)
     deployment = _build(cloud, call, (account, existing), (wish, offer))
@@ -266,9 +266,11 @@ def _deprecated(words: str, date: str) -> errors.ArmError:
 
 def _require_room(cloud: Cloud, account: Resource) -> None:
     limit = cloud.settings.deployments_per_account
-    if len(cloud.world.collections.get(f"{account.key}/deployments", ())) >= limit:
+    siblings = cloud.world.members(f"{account.key}/deployments")
+    if sum(str(each.body["sku"]["name"]).lower().endswith("standard") for each in siblings) >= limit:
         raise errors.bad_request(
-            f"The account '{account.name}' has reached the maximum of {limit} deployments.", "InsufficientQuota"
+            f"The account '{account.name}' has reached the maximum of {limit} standard deployments.",
+            "InsufficientQuota",
         )
 
 

@@ -25,18 +25,17 @@ def plant(cloud: Cloud, sent: Body, now: float) -> Resource:
     planted = cloud.world.put(_hold(cloud, resource), now)
     if planted.type == CONNECTION:
         connections.show(cloud, connections.parent_of(planted), now)
+    for each in sent.get("deployments", []):
+        name = each.get("name") or str(each["id"]).rsplit("/", 1)[-1]
+        plant(cloud, {**each, "id": f"{planted.id}/deployments/{name}"}, now)
     return planted
 
 
 def plant_deleted(cloud: Cloud, sent: Body, now: float) -> None:
     """A soft-deleted account, by the id that it had alive, with the deployments it holds."""
     at = from_iso(str(sent["deletionDate"])) if sent.get("deletionDate") else now
-    alive = {name: value for name, value in sent.items() if name not in {"deployments", "deletionDate"}}
-    account = plant(cloud, alive, at)
-    for each in sent.get("deployments", []):
-        name = each.get("name") or str(each["id"]).rsplit("/", 1)[-1]
-        plant(cloud, {**each, "id": f"{account.id}/deployments/{name}"}, at)
-    deleted.bury(cloud, account, at)
+    alive = {name: value for name, value in sent.items() if name != "deletionDate"}
+    deleted.bury(cloud, plant(cloud, alive, at), at)
 
 
 def mutate(cloud: Cloud, call: Call) -> Resource | None:
