@@ -9,20 +9,25 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from reconciler.app import Wiring, converge_fleets, plan_fleets
+from reconciler.app import Wiring, converge_fleets, look, plan_fleets
 from reconciler.apply import Budget
 from reconciler.consultation import Consultation
 from reconciler.cycle import CycleRequest
 from reconciler.desired import load_estate
-from reconciler.desired.fleet import Endpoints
+from reconciler.desired.explain import UnknownTopicError, explain, make_schema
+from reconciler.desired.fleet import CLOUDS, Endpoints
+from reconciler.desired.schema import SPECS
+from reconciler.desired.writer import write_documents
+from reconciler.importing import Choice, describe_live
 from reconciler.model.finding import Severity
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Plan
 from reconciler.model.ports import Watcher
-from reconciler.model.resource import Estate, Fleet
+from reconciler.model.resource import CloudTarget, Estate, Fleet, Scope
 from reconciler.model.wire import Json, JsonObject
 from reconciler.parser import Exit, Options
 from reconciler.plan import NothingSelectedError, select
@@ -252,6 +257,89 @@ def _tell_estate(estate: Estate, code: Exit) -> JsonObject:
     }
 
 
+def schema(call: Call) -> Exit:
+    """The JSON Schema of all kinds, or of one."""
+    whole = make_schema()
+    kind, definitions = call.options.kind, whole["$defs"]
+    assert isinstance(definitions, dict)
+    if kind:
+        known = [*SPECS]
+        if kind not in known:
+            close = get_close_matches(kind, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
+            call.terminal.complain(f"reconciler schema: there is no kind {kind}; {hint}\n")
+            return Exit.ERROR
+        whole = {key: value for key, value in whole.items() if key != "oneOf"} | {"$ref": f"#/$defs/{kind}"}
+    call.terminal.say(render_json(whole))
+    return Exit.OK
+
+
+def explain_topic(call: Call) -> Exit:
+    """What a kind or a field means."""
+    topic = call.options.topic
+    try:
+        text = explain(topic)
+    except UnknownTopicError as error:
+        call.terminal.complain(f"reconciler explain: {error}\n")
+        return Exit.ERROR
+    if call.json:
+        told: JsonObject = {"format_version": FORMAT_VERSION, "kind": "explanation", "topic": topic, "text": text}
+        call.terminal.say(render_json(told))
+    else:
+        call.terminal.say(text)
+    return Exit.OK
+
+
+def import_live(call: Call) -> Exit:
+    """Live Azure as documents that are only observed, so that they plan empty."""
+    options, terminal = call.options, call.terminal
+    subscription = options.subscription or call.environment.get("AZURE_SUBSCRIPTION_ID", "")
+    if not subscription:
+        raise UsageError("which subscription? add --subscription ID, or set AZURE_SUBSCRIPTION_ID")
+    scope = Scope(subscription=subscription, fleet="", ids=(), everything=True)
+    snapshot = _complete(call, look(_target(call), scope, _wire(call, Quiet())))
+    for blind in snapshot.blind:
+        terminal.complain(f"{blind.scope} ({blind.type}) could not be read: {blind.fault}\n")
+    if snapshot.blind:
+        terminal.complain("What could not be read would be missing, so nothing was written.\n")
+        return Exit.ERROR
+    choice = Choice(
+        subscription=subscription,
+        fleet=options.fleet,
+        groups=tuple(options.groups),
+        accounts=tuple(options.accounts),
+    )
+    documents, unclear = describe_live(snapshot, choice)
+    if unclear:
+        terminal.complain("".join(f"reconciler import: {sentence}\n" for sentence in unclear))
+        return Exit.ERROR
+    text = write_documents(documents)
+    if call.json:
+        told: list[Json] = [*documents]
+        text = render_json({"format_version": FORMAT_VERSION, "kind": "import", "documents": told})
+    if options.out:
+        _write_whole(Path(options.out), text)
+    else:
+        terminal.say(text)
+    terminal.tell(f"{count(len(documents) - 1, 'document')} imported; they are observed only.\n")
+    return Exit.OK
+
+
+def _target(call: Call) -> CloudTarget:
+    """Where an import looks: there is no Fleet yet, so settings and the usual AZURE_ variables say it all."""
+    where = _endpoints(call) or CLOUDS["public"]
+    return CloudTarget(
+        endpoint=where.endpoint,
+        authority=where.authority,
+        audience=where.audience or where.endpoint,
+        credential="clientSecret" if call.simulation else "default",
+        tenant=call.environment.get("AZURE_TENANT_ID", ""),
+        client_id=call.environment.get("AZURE_CLIENT_ID", ""),
+        secret_variable="AZURE_CLIENT_SECRET",  # noqa: S106 - the name of a variable
+        token_file=call.environment.get("AZURE_FEDERATED_TOKEN_FILE", ""),
+    )
+
+
 def simulate(call: Call) -> Exit:
     """A simulated Azure for other clients, until somebody ends it."""
     options, terminal = call.options, call.terminal
@@ -427,5 +515,8 @@ def _stops(call: Call, task: asyncio.Task[object]) -> Iterator[None]:
 COMMANDS: Mapping[str, Callable[[Call], Exit]] = {
     "once": once,
     "validate": validate,
+    "schema": schema,
+    "explain": explain_topic,
+    "import": import_live,
     "simulate": simulate,
 }

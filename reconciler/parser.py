@@ -144,8 +144,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse, but wrong usage is 64 and a misspelt word gets a suggestion."""
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(Exit.USAGE, f"{self.prog}: {message}\n")
+        self.exit(Exit.USAGE, f"{self.prog}: {message}\nSee {self.prog} --help.\n")
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
@@ -190,6 +189,7 @@ def _make_parser() -> _Parser:
     shared = _make_shared()
     parser = _Parser(
         prog="reconciler",
+        usage="reconciler COMMAND [options]",
         description=_DESCRIPTION,
         epilog=_EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -198,9 +198,10 @@ def _make_parser() -> _Parser:
     parser.add_argument("--version", action="version", version=f"reconciler {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
-    def command(name: str, summary: str, description: str) -> _Parser:
+    def command(name: str, summary: str, description: str, arguments: str) -> _Parser:
         return commands.add_parser(
             name,
+            usage=f"reconciler {name} [options] {arguments}".rstrip(),
             help=summary,
             description=description,
             epilog=_EXITS,
@@ -208,14 +209,14 @@ def _make_parser() -> _Parser:
             parents=[shared],
         )
 
-    _add_once(command("once", "plan, ask, apply, wait until it is done", _ONCE))
-    _add_paths(command("validate", "check the desired state without Azure", _VALIDATE))
-    schema = command("schema", "JSON Schema of the documents", _SCHEMA)
+    _add_once(command("once", "plan, ask, apply, wait until it is done", _ONCE, "[PATH ...]"))
+    _add_paths(command("validate", "check the desired state without Azure", _VALIDATE, "[PATH ...]"))
+    schema = command("schema", "JSON Schema of the documents", _SCHEMA, "[KIND]")
     schema.add_argument("kind", nargs="?", default="", metavar="KIND", help="one kind only")
-    explain = command("explain", "what a kind or field means", _EXPLAIN)
+    explain = command("explain", "what a kind or field means", _EXPLAIN, "[KIND[.FIELD]]")
     explain.add_argument("topic", nargs="?", default="", metavar="KIND[.FIELD]")
-    _add_import(command("import", "live Azure as YAML that plans empty", _IMPORT))
-    _add_simulate(command("simulate", "run a simulated Azure", _SIMULATE))
+    _add_import(command("import", "live Azure as YAML that plans empty", _IMPORT, ""))
+    _add_simulate(command("simulate", "run a simulated Azure", _SIMULATE, ""))
     return parser
 
 

@@ -24,8 +24,8 @@ from reconciler.report.words import (
     show_duration,
     symbol_of,
     tell_action,
-    tell_change,
     tell_dangers,
+    tell_field,
     tell_mark,
     tell_step,
     word_of,
@@ -135,8 +135,8 @@ def _fields(decision: Decision) -> Iterator[str]:
     yield f"{symbol_of(decision)} {word_of(decision)} {name_within(decision.ref)}"
     width = max(len(plain(change.path)) for change in decision.changes)
     for change in decision.changes:
-        mark = tell_mark(change)
-        words = [*tell_change(change), *([mark] if mark else [])]
+        mark = tell_mark(decision, change)
+        words = [*tell_field(decision, change), *([mark] if mark else [])]
         yield f"    {plain(change.path).ljust(width)}  {'  '.join(words)}"
 
 

@@ -13,7 +13,7 @@ from textwrap import TextWrapper
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.ids import Ref
 from reconciler.model.outcome import CycleReport, Outcome, Result
-from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan
+from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Risk
 from reconciler.report.paint import Ink, Style, ink_of, ink_of_action
 from reconciler.report.summary import cost_line, headline, merge_outcomes, result_line, summarise
 from reconciler.report.words import (
@@ -27,15 +27,18 @@ from reconciler.report.words import (
     show_duration,
     symbol_of,
     tell_action,
-    tell_change,
     tell_dangers,
+    tell_field,
     tell_mark,
+    tell_part,
     word_of,
 )
 
 _QUIET = (DecisionState.IN_SYNC, DecisionState.IGNORED)
-_COMPACT = (Action.CREATE, Action.RESTORE)
 _NAME = 26  # the column of names; a longer one pushes its reason to the next line
+_SHOWN_DANGERS = 12  # more dangers than this are only counted: a new fleet opens a door at every account
+_ENDED = 18  # room for how a step ended
+_GLUE = "\u00a0"  # a space that a line is not broken at
 _SHOWN_DONE = 20  # more finished steps than this are only counted
 
 
@@ -102,12 +105,18 @@ def _heading(plan: Plan, style: Style) -> str:
 
 
 def _dangers(plan: Plan, style: Style) -> str:
-    lines: list[str] = []
-    for decision in plan.decisions:
-        for sentence in tell_dangers(decision):
-            text = f"{tell_action(decision.action)} {shorten(decision.id)}: {sentence}"
-            lines += [style.paint(line, Ink.WARN) for line in _wrap(text, "  ! ", "    ", style)]
-    return "\n".join((style.paint("Read this first", Ink.BOLD), *lines)) if lines else ""
+    told = [(decision, sentence) for decision in plan.decisions for sentence in tell_dangers(decision)]
+    if not told:
+        return ""
+    told.sort(key=lambda each: each[0].risk is not Risk.DESTROYS)
+    shown = told if style.verbose else told[:_SHOWN_DANGERS]
+    lines = [style.paint("Read this first", Ink.BOLD)]
+    for decision, sentence in shown:
+        text = f"{tell_action(decision.action)} {shorten(decision.id)}: {sentence}"
+        lines += [style.paint(line, Ink.WARN) for line in _wrap(text, "  ! ", "    ", style)]
+    if len(told) > len(shown):
+        lines.append(style.paint(f"  ! ... and {len(told) - len(shown)} more, marked below", Ink.WARN))
+    return "\n".join(lines)
 
 
 def _documents(plan: Plan, style: Style) -> Iterator[str]:
@@ -155,22 +164,24 @@ def _changes(decision: Decision, style: Style) -> Iterator[str]:
     told = [change for change in decision.changes if not _goes_without_saying(decision, change)]
     compact = [change for change in decision.changes if change not in told and change.after is not None]
     if compact:
-        text = ", ".join(f"{plain(change.path)} {' '.join(tell_change(change))}" for change in compact)
+        # A field and its value stay on one line.
+        fields = [f"{plain(change.path)} {' '.join(tell_field(decision, change))}" for change in compact]
+        text = ", ".join(field.replace(" ", _GLUE) for field in fields)
         yield from _wrap(text, "      ", "      ", style)
     column = min(max((len(plain(change.path)) for change in told), default=0), 40)
     for change in told:
-        yield from _change(change, column, style)
+        yield from _change(decision, change, column, style)
 
 
 def _goes_without_saying(decision: Decision, change: FieldChange) -> bool:
     """The fields of something new are told in one paragraph, but what exposes it stands alone."""
-    return decision.action in _COMPACT and change.before is None and not tell_mark(change)
+    return decision.action is Action.CREATE and not change.opens
 
 
-def _change(change: FieldChange, column: int, style: Style) -> Iterator[str]:
+def _change(decision: Decision, change: FieldChange, column: int, style: Style) -> Iterator[str]:
     path = plain(change.path).ljust(column)
-    mark = tell_mark(change)
-    words = [*tell_change(change), *([mark] if mark else [])]
+    mark = tell_mark(decision, change)
+    words = [*tell_field(decision, change), *([mark] if mark else [])]
     ink = Ink.WARN if change.opens else Ink.NONE
     one_line = f"      {path}  {'  '.join(words)}"
     if len(one_line) <= style.width:
@@ -224,15 +235,13 @@ def _closing(plan: Plan, style: Style) -> str:
 
 def _outcome(outcome: Outcome, style: Style) -> Iterator[str]:
     step = outcome.step
-    head = f"{SYMBOLS[step.action]:>3} {step.action.value:<7}  {shorten(step.id)}"
+    head = f"{SYMBOLS[step.action]:>3} {step.action.value:<7}  {shorten(step.id)}{tell_part(step)}"
     ended = RESULT_WORDS[outcome.result]
     took = f" in {show_duration(outcome.ended - outcome.began)}" if outcome.ended > outcome.began else ""
     ink = ink_of_action(step.action) if outcome.result is Result.DONE else Ink.WARN
     if outcome.result in (Result.IN_PROGRESS, Result.NOT_STARTED):
         ink = Ink.WAIT
-    tail = f"{ended}{took}"
-    gap = max(2, style.width - len(head) - len(tail) - 2)
-    yield style.paint(head, ink) + " " * gap + tail
+    yield style.paint(head.ljust(style.width - _ENDED), ink) + f"  {ended}{took}"
     if outcome.result is Result.DONE:
         return
     if outcome.because:
@@ -255,4 +264,4 @@ def _wrap(text: str, first: str, rest: str, style: Style) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return wrapper.wrap(text)
+    return [line.replace(_GLUE, " ") for line in wrapper.wrap(text)]

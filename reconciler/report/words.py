@@ -57,7 +57,7 @@ RESULT_WORDS: Final[Mapping[Result, str]] = {
 }
 
 _DANGERS: Final[Mapping[Risk, str]] = {
-    Risk.OPENS: "becomes reachable by more",
+    Risk.OPENS: "becomes more reachable",
     Risk.CUTS: "loses capacity that may be in use",
     Risk.SPENDS: "starts to cost money by the hour",
     Risk.DESTROYS: "is destroyed",
@@ -132,6 +132,13 @@ def _show_object(value: dict[str, Json], *, shortened: bool) -> str:
     return "{" + ", ".join(f"{plain(key)}: {_show(item, shortened=shortened)}" for key, item in value.items()) + "}"
 
 
+def tell_field(decision: Decision, change: FieldChange) -> tuple[str, ...]:
+    """A field as words that may be broken between; of something new only the value it begins with."""
+    if decision.action is Action.CREATE and not change.sensitive:
+        return (show_value(change.after),)
+    return tell_change(change)
+
+
 def tell_change(change: FieldChange) -> tuple[str, ...]:
     """A change as words that may be broken between: `before -> after`; of a list only what comes and goes."""
     if change.sensitive:
@@ -157,10 +164,12 @@ def _list_moves(before: list[Json], after: list[Json]) -> tuple[str, ...]:
     return tuple(f"{sign}{_show(item, shortened=shortened)}" for sign, item in signs)
 
 
-def tell_mark(change: FieldChange) -> str:
+def tell_mark(decision: Decision, change: FieldChange) -> str:
     """What a change does to who can reach the resource, or to its capacity; "" for most."""
     if change.opens:
         return "(opens)"
+    if decision.action is Action.CREATE:
+        return ""
     if change.cuts:
         return "(cuts)"
     return "(closes)" if change.closes else ""
@@ -190,8 +199,14 @@ def tell_action(action: Action | None) -> str:
     return action.value if action else "leave"
 
 
+def tell_part(step: Step) -> str:
+    """Which part of a resource's change this write is, where it is not all of it: ` (open)`, ` (write-2)`."""
+    part = step.name.rpartition("#")[2]
+    return "" if part in (step.action.value, "write-1", step.name) else f" ({plain(part)})"
+
+
 def tell_step(step: Step) -> str:
-    return f"{SYMBOLS[step.action]} {step.action.value} {shorten(step.id)}"
+    return f"{SYMBOLS[step.action]} {step.action.value} {shorten(step.id)}{tell_part(step)}"
 
 
 def symbol_of(decision: Decision) -> str:

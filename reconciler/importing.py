@@ -1,0 +1,101 @@
+"""Live resources as documents: which of them, in which order, under which Fleet. Pure; kinds say how each looks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from reconciler.kinds.base import Kind
+from reconciler.kinds.catalog import KINDS
+from reconciler.model.ids import ArmId
+from reconciler.model.resource import OWNER_TAG, Live, LiveState, ManagePolicy, Snapshot
+from reconciler.model.wire import Json, JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which resource groups and accounts are wanted, by name in any case, all where nothing is named; and the Fleet
+    that they are written for."""
+
+    subscription: str
+    fleet: str
+    groups: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+
+
+def describe_live(snapshot: Snapshot, choice: Choice) -> tuple[list[JsonObject], tuple[str, ...]]:
+    """A Fleet and one document per chosen resource; or what keeps them from being written, as sentences."""
+    tops = [live for live in snapshot.live.values() if len(live.id.segments) == 1 and _stays(live)]
+    wanted = [live for live in tops if _is_chosen(live.id, choice)]
+    unclear = (*_missing(snapshot, tops, choice), *_doubles(wanted))
+    if unclear:
+        return [], unclear
+    homes = {ArmId(subscription=live.id.subscription, group=live.id.group) for live in wanted}
+    named = {group.lower() for group in choice.groups}
+    groups = [
+        live
+        for live in snapshot.live.values()
+        if not live.id.segments and (live.id in homes or live.id.group.lower() in named)
+    ]
+    documents = [_fleet(choice), *_documents([*groups, *wanted], snapshot)]
+    return documents, ()
+
+
+def _stays(live: Live) -> bool:
+    return live.state is not LiveState.DELETING
+
+
+def _is_chosen(id: ArmId, choice: Choice) -> bool:
+    in_group = not choice.groups or id.group.lower() in {group.lower() for group in choice.groups}
+    return in_group and (not choice.accounts or id.name.lower() in {name.lower() for name in choice.accounts})
+
+
+def _missing(snapshot: Snapshot, tops: Iterable[Live], choice: Choice) -> Iterator[str]:
+    """Names that nothing live bears, each with what comes close."""
+    groups = {live.id.group.lower(): live.id.group for live in snapshot.live.values()}
+    accounts = {live.id.name.lower(): live.id.name for live in tops}
+    for word, names, known in (("resource group", choice.groups, groups), ("account", choice.accounts, accounts)):
+        for name in names:
+            if name.lower() not in known:
+                close = get_close_matches(name.lower(), sorted(known), n=1)
+                hint = f"; did you mean {known[close[0]]}?" if close else ""
+                yield f"there is no {word} {name} in this subscription{hint}"
+
+
+def _doubles(wanted: Iterable[Live]) -> Iterator[str]:
+    """Names are unique in a fleet, but Azure only asks that they are in a resource group."""
+    for name, number in sorted(Counter(live.id.name.lower() for live in wanted).items()):
+        if number > 1:
+            yield f"{number} accounts are called {name}; import one resource group at a time, each into its own fleet"
+
+
+def _fleet(choice: Choice) -> JsonObject:
+    return {"kind": "Fleet", "metadata": {"name": choice.fleet}, "spec": {"subscription": choice.subscription}}
+
+
+def _documents(lives: Iterable[Live], snapshot: Snapshot) -> Iterator[JsonObject]:
+    kinds = {kind.types[0].arm_type.lower(): kind for kind in KINDS}
+    for live in lives:
+        kind = kinds.get(live.type.lower())
+        if kind is not None:
+            yield _document(kind, live, snapshot)
+
+
+def _document(kind: Kind, live: Live, snapshot: Snapshot) -> JsonObject:
+    inside = bool(live.id.segments)
+    below = tuple(each for each in snapshot.live.values() if inside and each.id != live.id and live.id.covers(each.id))
+    spec = kind.describe(live, below)
+    return {
+        "kind": kind.name,
+        "metadata": {"name": live.id.name},
+        "spec": {key: value for key, value in spec.items() if key != "tags"} | _tags(spec.get("tags")),
+        "lifecycle": {"policy": ManagePolicy.OBSERVE.value},
+    }
+
+
+def _tags(tags: Json) -> JsonObject:
+    """The tags without the mark of another fleet: whoever takes the resource over sets his own."""
+    kept = {key: value for key, value in tags.items() if key.lower() != OWNER_TAG} if isinstance(tags, dict) else {}
+    return {"tags": kept} if kept else {}
