@@ -6,6 +6,7 @@
 Promises that nothing listens any more once the block is left.
 """
 
+import asyncio
 import json
 import ssl
 import tempfile
@@ -14,7 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.web_protocol import RequestHandler
 
 from armsim import control, tls
 from armsim import settings as defaults
@@ -29,6 +33,8 @@ from armsim.store import Subscription, World
 from armsim.wire import Body, Json, encode
 
 SHUTDOWN = 0.5
+# A whole world comes in one request.
+LARGEST = 2**30
 
 
 class Simulator:
@@ -80,7 +86,7 @@ class Simulator:
         token_file = folder / "federated.jwt"
         tls.write_private(token_file, self.identity.federated().encode())
         self.federated_token_file = str(token_file)
-        arm = await self._open(web.Server(self.door.serve), context)
+        arm = await self._open(web.Server(self.door.serve, request_factory=_request), context)
         self.endpoint = f"https://{self._host}:{arm}"
         self._port = 0
         metadata = await self._open(web.Server(self.door.serve_metadata), None)
@@ -127,3 +133,14 @@ class Simulator:
         site = web.TCPSite(runner, self._host, self._port, ssl_context=context)
         await site.start()
         return int(runner.addresses[0][1])
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST)

@@ -225,6 +225,7 @@ async def test_an_account_takes_so_many_deployments(asker: Asker) -> None:
     await asker.account()
     statuses = [(await asker.deploy(f"d{n}", capacity=1)).status for n in range(3)]
     assert statuses == [201, 201, 400]
+    assert (await asker.deploy("batch", sku="GlobalBatch", capacity=1)).status == 201
 
 
 async def test_models_are_listed_by_region_and_by_account(asker: Asker) -> None:

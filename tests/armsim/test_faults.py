@@ -1,6 +1,8 @@
 """Injected faults, throttling, the log of requests, and what a control request changes."""
 
 import asyncio
+import io
+import json
 
 import aiohttp
 import pytest
@@ -281,3 +283,30 @@ async def test_sleepers_wake_when_the_clock_is_moved(slow: Asker) -> None:
             pass
         await slow.sim.control("POST", "/_sim/clock", {"pace": 10000})
     assert writing.result().status == 201
+
+
+async def test_a_large_world_comes_in_one_request(asker: Asker) -> None:
+    resources = [{"id": f"{ACCOUNTS}/x{n}", "location": "eastus", "tags": {"long": "x" * 200}} for n in range(4000)]
+    url = f"{asker.sim.endpoint}/_sim/seed"
+    body = io.BytesIO(json.dumps({"resources": resources}).encode())
+    answer = await asker.raw("POST", url, data=body)
+    assert (answer.status, answer.body) == (200, {"seeded": 4000})
+
+
+async def test_a_fault_meets_a_sign_in_only_when_its_path_asks_for_it(asker: Asker) -> None:
+    await asker.fault("status", status=503)
+    assert (await asker.token_for()).status == 200
+    await asker.sim.control("DELETE", "/_sim/faults")
+    await asker.fault("status", status=503, match={"path": "/oauth2/v2.0/token$"})
+    assert [(await asker.token_for()).status for _ in range(2)] == [503, 200]
+
+
+async def test_a_control_request_that_makes_no_sense_is_refused_with_words(asker: Asker) -> None:
+    for method, path, body in (
+        ("POST", "/_sim/seed", {"resources": [{"location": "eastus"}]}),
+        ("PUT", "/_sim/settings", {"colour": "red"}),
+        ("GET", "/_sim/nothing", None),
+    ):
+        answer = await asker.raw(method, asker.sim.endpoint + path, json=body)
+        assert answer.status in {400, 404}
+        assert answer.body["error"]
