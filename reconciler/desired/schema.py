@@ -272,7 +272,12 @@ class _Explainer:
                 forks.setdefault(error.fork, {}).setdefault(error.branch, []).append(error)
         for fork, branches in forks.items():
             plain += self._choose(fork, branches)
-        yield from (self._explain(error) for error in plain)
+        yield from (self._explain(error) for error in plain if not self._unfilled(error))
+
+    def _unfilled(self, error: _Error) -> bool:
+        """A placeholder that could not be filled in is wrong by itself; what its name looks like says nothing."""
+        waiting = isinstance(error.value, str) and "${" in error.value
+        return waiting and any(finding.code == "placeholder" for finding in self._raw.findings)
 
     def _locate(self, details: ErrorDetails) -> _Error:
         """Drop the names of union members that pydantic puts into its locations."""
