@@ -21,7 +21,7 @@ from armsim.faults import OPERATION_KINDS, Fault
 from armsim.identity import Identity, TokenError
 from armsim.ledger import Ledger, Line
 from armsim.routes import Route
-from armsim.rp import resources, table
+from armsim.rp import elsewhere, resources, table
 from armsim.throttle import Throttle
 from armsim.wire import Json, encode
 
@@ -187,6 +187,8 @@ class Door:
         subscription = gate.require_subscription(cloud, call)
         call.limits = gate.take_token(cloud, self.throttle, call, subscription)
         found = self._find(call)
+        if found is None and elsewhere.serves(call):
+            return elsewhere.respond(cloud, call)
         if found is None:
             raise _no_route(call)
         route, call.names = found
