@@ -62,7 +62,7 @@ class Field:
     `path` is what people write, `wire` where Azure keeps it. `normal` must be total and idempotent and gives the
     comparable form of a present value, of either side; `to_wire` turns that form into what Azure takes. `default` is
     what Azure means by an absent key. `whole` names the object that a PATCH must carry complete. For a KEYED field,
-    `key` names an item and `normal` applies to each attribute value.
+    `keys` are the attributes that name an item and `normal` applies to each attribute value.
     """
 
     path: str
@@ -74,7 +74,7 @@ class Field:
     default: Json = None
     opens: Compare = _never
     whole: WirePath = ()
-    key: Callable[[JsonObject], str] | None = None
+    keys: tuple[str, ...] = ()
     cuts: Compare = _never
     sensitive: bool = False
 
@@ -203,7 +203,7 @@ class Lens:
         return raw
 
     def _names(self, item: JsonObject) -> bool:
-        return self.field.key is not None and self.field.key(item).lower() == self.item.lower()
+        return bool(self.field.keys) and item_name(self.field, item).lower() == self.item.lower()
 
     def _write_map(self, current: Maybe, value: Json) -> Json:
         kept: JsonObject = {}
@@ -219,8 +219,13 @@ class Lens:
             if isinstance(each, dict) and self._names(each):
                 items[index] = {**each, self.attribute: value}
                 return items
-        name, _, source = self.item.partition(":")
-        return [*items, {"name": name, **({"source": source} if source else {}), self.attribute: value}]
+        names = zip(self.field.keys, self.item.split(":"), strict=False)
+        return [*items, {**dict(names), self.attribute: value}]
+
+
+def item_name(keyed: Field, item: JsonObject) -> str:
+    """What a KEYED field calls one of its items: the values of its keys, such as `Hate:Prompt`."""
+    return ":".join(str(item.get(key, "")) for key in keyed.keys)
 
 
 def project(type_: ResourceType, wire: JsonObject, paths: Iterable[str]) -> dict[str, Json]:
@@ -233,11 +238,29 @@ def compose(type_: ResourceType, fields: Mapping[str, Json], live: JsonObject | 
     body: JsonObject = {"properties": {}} if type_.passthrough else {}
     if live is not None:
         body = _writable(type_, live)
+    implied = _implied(type_, fields, body)
     for path, value in fields.items():
-        if live is None and value is None:
+        if path in implied or (live is None and value is None):
             continue
         body = type_.lens(path).write(body, value)
     return body
+
+
+def _implied(type_: ResourceType, fields: Mapping[str, Json], body: JsonObject) -> frozenset[str]:
+    """The paths inside an object that is not there and would say nothing but Azure's defaults. It is not sent:
+    without a subdomain Azure takes no networkAcls at all, not even those that mean the same as none."""
+    inside: dict[WirePath, list[str]] = {}
+    for path in fields:
+        whole = type_.lens(path).field.whole
+        if whole and read_path(body, whole) is ABSENT:
+            inside.setdefault(whole, []).append(path)
+    return frozenset(
+        path for paths in inside.values() if all(_is_default(type_, each, fields) for each in paths) for path in paths
+    )
+
+
+def _is_default(type_: ResourceType, path: str, fields: Mapping[str, Json]) -> bool:
+    return type_.lens(path).field.shape is Shape.WHOLE and type_.lens(path).field.default == fields[path]
 
 
 def compose_patch(type_: ResourceType, fields: Mapping[str, Json], live: JsonObject) -> JsonObject:
@@ -296,11 +319,12 @@ def _normalise(each: Field, value: Json) -> Json:
 
 def _declare_items(each: Field, items: list[Json]) -> Iterator[tuple[str, Json]]:
     for item in items:
-        if not isinstance(item, dict) or each.key is None:
+        if not isinstance(item, dict):
             continue
-        name = each.key(item)
-        for attribute, value in item.items():
-            yield f"{each.path}[{name}].{attribute}", _normalise(each, value)
+        # What names the item says nothing more about it, unless nothing else is said.
+        said = {name: value for name, value in item.items() if name not in each.keys} or item
+        for attribute, value in said.items():
+            yield f"{each.path}[{item_name(each, item)}].{attribute}", _normalise(each, value)
 
 
 def _leaves(prefix: str, value: JsonObject) -> Iterator[tuple[str, Json]]:

@@ -8,17 +8,6 @@ from pydantic import Field as Described
 
 from reconciler.kinds.base import Binding, Field, ResourceType, Shape
 from reconciler.kinds.spec import Flag, Spec, Text
-from reconciler.model.wire import JsonObject
-
-
-def filter_key(item: JsonObject) -> str:
-    """A content filter is one harm seen from one side."""
-    return f"{item.get('name', '')}:{item.get('source', '')}"
-
-
-def blocklist_key(item: JsonObject) -> str:
-    return f"{item.get('blocklistName', '')}:{item.get('source', '')}"
-
 
 TYPE = ResourceType(
     arm_type="Microsoft.CognitiveServices/accounts/raiPolicies",
@@ -36,8 +25,13 @@ TYPE = ResourceType(
     fields=(
         Field(path="basePolicyName", wire=("properties", "basePolicyName")),
         Field(path="mode", wire=("properties", "mode")),
-        Field(path="contentFilters", wire=("properties", "contentFilters"), shape=Shape.KEYED, key=filter_key),
-        Field(path="customBlocklists", wire=("properties", "customBlocklists"), shape=Shape.KEYED, key=blocklist_key),
+        Field(path="contentFilters", wire=("properties", "contentFilters"), shape=Shape.KEYED, keys=("name", "source")),
+        Field(
+            path="customBlocklists",
+            wire=("properties", "customBlocklists"),
+            shape=Shape.KEYED,
+            keys=("blocklistName", "source"),
+        ),
     ),
     readonly=(("properties", "type"),),
 )
