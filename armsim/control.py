@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
+from armsim import operations
 from armsim import settings as defaults
 from armsim.cloud import Call, Cloud, Principal
 from armsim.identity import Client
@@ -138,8 +139,6 @@ def _list_faults(door: "Door", _body: Json, _query: Body) -> Json:
 
 
 def _clear_faults(door: "Door", _body: Json, _query: Body) -> Json:
-    from armsim import operations  # noqa: PLC0415 — operations needs the cloud that control is part of
-
     door.cloud.faults.clear()
     operations.release(door.cloud)
     return {"faults": []}

@@ -3,14 +3,16 @@
 Fills in what the service would have made; refuses nothing, so that a test can also plant what Azure would not accept.
 """
 
-from armsim import quota
+from armsim import operations, quota
 from armsim.clock import from_iso
 from armsim.cloud import Call, Cloud, Principal
-from armsim.rp import accounts, connections, deleted
+from armsim.operations import Plan
+from armsim.rp import accounts, connections, deleted, resources
 from armsim.rp.base import account_etag, guid_etag, stamp
 from armsim.store import ACCOUNT, CONNECTION, DEPLOYMENT, GROUP, RAI_POLICY, ArmId, Resource, Subscription
 from armsim.wire import Body, fold_location, look, merge
 
+UNFINISHED = frozenset({"Accepted", "Creating"})
 PLANTER = Principal("user@example.com", "", "", "User")
 
 
@@ -23,12 +25,22 @@ def plant(cloud: Cloud, sent: Body, now: float) -> Resource:
     created = from_iso(str(look(body, "systemData.createdAt"))) if look(body, "systemData.createdAt") else now
     resource = Resource(str(sent["id"]), _fill(cloud, where, body, now), created)
     planted = cloud.world.put(_hold(cloud, resource), now)
+    if planted.type == ACCOUNT and planted.state in UNFINISHED:
+        _begin(cloud, planted, now)
     if planted.type == CONNECTION:
         connections.show(cloud, connections.parent_of(planted), now)
     for each in sent.get("deployments", []):
         name = each.get("name") or str(each["id"]).rsplit("/", 1)[-1]
         plant(cloud, {**each, "id": f"{planted.id}/deployments/{name}"}, now)
     return planted
+
+
+def _begin(cloud: Cloud, account: Resource, now: float) -> None:
+    """An account that is planted in the middle of something comes to the end of it."""
+    call = Call("PUT", account.id, ["subscriptions", account.id.split("/")[2]], {}, "", None, PLANTER, "", now)
+    seconds = cloud.settings.account_update
+    plan = Plan("Updating", account.key, "account-ready", seconds, str(account.body["location"]), account.key)
+    operations.start(cloud, call, plan)
 
 
 def plant_deleted(cloud: Cloud, sent: Body, now: float) -> None:
@@ -45,6 +57,8 @@ def mutate(cloud: Cloud, call: Call) -> Resource | None:
     if call.method == "DELETE":
         if stored is not None and stored.type == ACCOUNT:
             deleted.bury(cloud, stored, call.now)
+        elif stored is not None and stored.type == GROUP:
+            resources.raze(cloud, stored, call.now)
         else:
             cloud.world.remove(key, call.now)
         if stored is not None and stored.type == CONNECTION:
@@ -54,16 +68,23 @@ def mutate(cloud: Cloud, call: Call) -> Resource | None:
         planted = plant(cloud, {**call.mapping, "id": call.path}, call.now)
         body = {**planted.body, "systemData": stamp(None, call.principal, call.now)}
         return cloud.world.put(_hold(cloud, planted.succeed(body)), call.now)
-    if call.method == "PATCH":
-        body = merge(stored.body, call.mapping)
-    else:
-        body = _fill(cloud, ArmId.parse(stored.id), {**call.mapping, "id": stored.id, "name": stored.name}, call.now)
+    body = merge(stored.body, call.mapping) if call.method == "PATCH" else _replace(cloud, stored, call)
     body["systemData"] = stamp(stored.body.get("systemData"), call.principal, call.now)
     if stored.type != GROUP:
         body["etag"] = _etag(cloud, stored.type, stored.location, call.now)
     if stored.type == GROUP:
         body.pop("systemData")
     return cloud.world.put(_hold(cloud, stored.succeed(body)), call.now)
+
+
+def _replace(cloud: Cloud, stored: Resource, call: Call) -> Body:
+    """A PUT that leaves what makes the resource the same one."""
+    same: Body = {name: stored.body[name] for name in ("location", "kind", "sku") if name in stored.body}
+    sent: Body = {**same, **call.mapping, "id": stored.id, "name": stored.name}
+    body = _fill(cloud, ArmId.parse(stored.id), sent, call.now)
+    before: Body = stored.body.get("properties", {})
+    kept = {name: before[name] for name in ("internalId", "dateCreated") if name in before}
+    return {**body, "properties": {**body.get("properties", {}), **kept}}
 
 
 def _require_home(cloud: Cloud, where: ArmId, sent: Body, now: float) -> None:

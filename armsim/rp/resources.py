@@ -225,6 +225,11 @@ def settle_group(cloud: Cloud, operation: Operation, at: float) -> None:
     if operation.error is not None:
         cloud.world.put(group.succeed({**group.body, "properties": {"provisioningState": "Failed"}}), at)
         return
+    raze(cloud, group, at)
+
+
+def raze(cloud: Cloud, group: Resource, at: float) -> None:
+    """The group and everything in it are gone; accounts are buried."""
     for account in list(cloud.world.members(f"{group.key}/providers/{ACCOUNT}")):
         properties = {**account.body["properties"], "provisioningState": "Succeeded"}
         deleted.bury(cloud, account.succeed({**account.body, "properties": properties}), at)
