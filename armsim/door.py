@@ -344,7 +344,7 @@ async def _read(request: web.BaseRequest) -> _Request:
 
 
 def _query(text: str) -> dict[str, str]:
-    """A query or a form, by name in lower case where ARM does not care."""
+    """A query or a form, decoded; the last value of a name counts."""
     result: dict[str, str] = {}
     for part in text.split("&"):
         name, found, value = part.partition("=")

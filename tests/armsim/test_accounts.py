@@ -409,3 +409,69 @@ async def test_a_second_write_while_one_runs_is_a_conflict(slow: Asker) -> None:
         assert (answer.status, answer.code) == (409, "RequestConflict")
         assert f"{ACCOUNTS}/a1" in answer.message
     assert (await slow.put(f"{ACCOUNTS}/a2", BODY)).status == 201
+
+
+async def test_user_assigned_identities_get_their_values_from_the_service(asker: Asker) -> None:
+    await asker.account()
+    own = "/subscriptions/x/resourcegroups/y/providers/Microsoft.ManagedIdentity/userAssignedIdentities/Z"
+    wish = {"type": "systemassigned,UserAssigned", "userAssignedIdentities": {own: {}}}
+    identity = (await asker.patch(f"{ACCOUNTS}/a1", {"identity": wish})).body["identity"]
+    assert identity["type"] == "SystemAssigned, UserAssigned"
+    assert set(identity["userAssignedIdentities"][own]) == {"principalId", "clientId"}
+    await asker.advance(32)
+    again = (await asker.patch(f"{ACCOUNTS}/a1", {"identity": wish})).body["identity"]
+    assert again == identity
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [{"type": "Sometimes"}, {"type": "UserAssigned"}, {"type": "UserAssigned", "userAssignedIdentities": []}],
+)
+async def test_an_identity_that_makes_no_sense_is_refused(asker: Asker, identity: dict[str, object]) -> None:
+    await asker.account()
+    assert (await asker.patch(f"{ACCOUNTS}/a1", {"identity": identity})).status == 400
+
+
+async def test_there_is_nothing_to_restore_where_nothing_is_buried(asker: Asker) -> None:
+    refused = await asker.put(f"{ACCOUNTS}/a1", {"location": "eastus", "properties": {"restore": True}})
+    assert (refused.status, refused.code) == (400, "CanNotRestoreANonExistingResource")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "Toaster"},
+        {"kind": None},
+        {"sku": None},
+        {"sku": {"name": "F0"}},
+        {"properties": []},
+        {"properties": {"customSubDomainName": "not a name"}},
+        {"properties": {"disableLocalAuth": "perhaps"}},
+        {"properties": {"networkAcls": [], "customSubDomainName": "dom"}},
+        {"properties": {"networkAcls": {"defaultAction": "Maybe"}, "customSubDomainName": "dom"}},
+        {"properties": {"networkAcls": {"ipRules": {"value": "1"}}, "customSubDomainName": "dom"}},
+        {"properties": {"networkAcls": {"virtualNetworkRules": [{"id": "/x"}]}, "customSubDomainName": "dom"}},
+        {"tags": []},
+        {"tags": {"a": {}}},
+        {"tags": {str(n): "" for n in range(51)}},
+    ],
+)
+async def test_a_body_that_makes_no_sense_creates_nothing(asker: Asker, change: dict[str, object]) -> None:
+    refused = await asker.put(f"{ACCOUNTS}/a1", BODY | change)
+    assert refused.status == 400, refused.text
+    assert (await asker.get(f"{ACCOUNTS}/a1")).status == 404
+
+
+async def test_project_management_is_turned_on_and_never_off(asker: Asker) -> None:
+    await asker.account()
+    assert (await asker.patch(f"{ACCOUNTS}/a1", {"properties": {"allowProjectManagement": True}})).status == 202
+    await asker.advance(32)
+    assert (await asker.patch(f"{ACCOUNTS}/a1", {"properties": {"allowProjectManagement": False}})).status == 400
+    kept = await asker.put(f"{ACCOUNTS}/a1", BODY)
+    assert (kept.status, kept.body["properties"]["allowProjectManagement"]) == (200, True)
+
+
+async def test_a_token_of_a_page_that_nobody_gave_is_refused(asker: Asker) -> None:
+    await asker.account()
+    assert (await asker.get(f"{ACCOUNTS}?$skipToken=xx")).status == 400
+    assert (await asker.post(f"{ACCOUNTS}/a1/regenerateKey", {"keyName": "Key3"})).status == 400

@@ -296,3 +296,60 @@ async def test_a_content_filter_that_does_not_exist_is_accepted_and_one_in_use_s
     await asker.put(P1, POLICY)
     await asker.advance(2)
     assert (await asker.delete(P1)).status == 400
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        None,
+        {"basePolicyName": "Microsoft.Default", "mode": "Sometimes"},
+        {"mode": "Default"},
+        {"basePolicyName": "Microsoft.Default", "contentFilters": [{}]},
+        {"basePolicyName": "Microsoft.Default", "contentFilters": [{"name": "Hate", "blocking": "perhaps"}]},
+        {"basePolicyName": "Microsoft.Default", "contentFilters": [{"name": "Hate", "severityThreshold": "Odd"}]},
+    ],
+)
+async def test_a_content_filter_that_makes_no_sense_is_refused(asker: Asker, properties: object) -> None:
+    await asker.account()
+    assert (await asker.put(P1, {"properties": properties})).status == 400
+    assert (await asker.get(P1)).status == 404
+
+
+async def test_the_filters_of_the_system_are_read_and_never_deleted(asker: Asker) -> None:
+    await asker.account()
+    system = await asker.get(f"{ACCOUNTS}/a1/raiPolicies/microsoft.defaultv2")
+    assert system.body["properties"]["type"] == "SystemManaged"
+    assert (await asker.delete(f"{ACCOUNTS}/a1/raiPolicies/Microsoft.Default")).status == 400
+
+
+async def test_a_deployment_tells_what_it_could_be_scaled_to(asker: Asker) -> None:
+    await asker.account()
+    assert (await asker.get(f"{D1}/skus")).status == 404
+    assert (await asker.patch(D1, {"tags": {}})).status == 404
+    await asker.deploy()
+    rows = (await asker.get(f"{D1}/skus")).body["value"]
+    assert "GlobalStandard" in {each["sku"]["name"] for each in rows}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sku": "Standard"},
+        {"sku": {"name": "GlobalStandard", "capacity": 2.5}},
+        {"sku": {"name": "GlobalStandard", "capacity": True}},
+        {"properties": {**model()["properties"], "dynamicThrottlingEnabled": "perhaps"}},
+        {"properties": {"model": "gpt-4o"}},
+        {"properties": None},
+    ],
+)
+async def test_a_deployment_that_makes_no_sense_is_refused(asker: Asker, change: dict[str, object]) -> None:
+    await asker.account()
+    refused = await asker.put(D1, {**model(), **change})
+    assert refused.status == 400, refused.text
+    assert (await asker.get(D1)).status == 404
+
+
+async def test_usages_can_be_filtered_and_unknown_regions_are_not_found(asker: Asker) -> None:
+    path = f"{CS}/locations/westeurope/usages?$filter=name.value%20eq%20'AccountCount'"
+    assert [each["name"]["value"] for each in (await asker.get(path)).body["value"]] == ["AccountCount"]
+    assert (await asker.get(f"{CS}/locations/atlantis/usages")).status == 404

@@ -185,3 +185,58 @@ async def test_clients_find_their_way_around(asker: Asker) -> None:
     assert many.body[0]["resourceManager"].startswith(asker.sim.endpoint)
     one = await asker.raw("GET", f"{asker.sim.endpoint}/metadata/endpoints?api-version=2022-09-01")
     assert one.body["resourceManager"].startswith(asker.sim.endpoint)
+
+
+async def test_a_group_that_makes_no_sense_is_refused(asker: Asker) -> None:
+    for name, body, code in (
+        ("g", {}, "LocationRequired"),
+        ("g", {"location": "atlantis"}, "LocationNotAvailableForResourceGroup"),
+        ("g!", {"location": "eastus"}, "InvalidResourceGroup"),
+    ):
+        assert (await asker.put(f"{S}/resourceGroups/{name}", body)).code == code
+    assert [each["name"] for each in (await asker.get(f"{S}/resourcegroups")).body["value"]] == ["rg"]
+
+
+async def test_a_group_that_is_being_deleted_is_deleted_once(slow: Asker) -> None:
+    first, second = await slow.delete(GROUP), await slow.delete(GROUP)
+    assert first.headers["location"] == second.headers["location"]
+    assert (await slow.put(GROUP, {"location": "westeurope"})).code == "ResourceGroupBeingDeleted"
+    assert (await slow.get(f"{S}/operationresults/none")).status == 404
+
+
+async def test_a_group_can_fail_to_be_deleted(slow: Asker) -> None:
+    await slow.fault("lro_fail", code="ResourceGroupDeletionBlocked", message="blocked", match={"method": "DELETE"})
+    deleted = await slow.delete(GROUP)
+    await slow.advance(78)
+    refused = await slow.get(deleted.headers["location"])
+    assert (refused.status, refused.code) == (409, "ResourceGroupDeletionBlocked")
+    assert (await slow.get(GROUP)).status == 200
+
+
+async def test_locks_are_resources_too(asker: Asker) -> None:
+    locks = f"{GROUP}/providers/Microsoft.Authorization/locks"
+    assert (await asker.put(f"{locks}/l", {"properties": {"level": "Sometimes"}})).status == 400
+    assert (await asker.put(f"{locks}/l", {"properties": {"level": "CanNotDelete"}})).status == 201
+    assert (await asker.put(f"{locks}/l", {"properties": {"level": "CanNotDelete"}})).status == 200
+    assert (await asker.get(f"{locks}/l")).body["properties"]["level"] == "CanNotDelete"
+    assert len((await asker.get(locks)).body["value"]) == 1
+    assert [(await asker.delete(f"{locks}/l")).status for _ in range(2)] == [200, 204]
+    assert (await asker.get(f"{locks}/l")).status == 404
+    for name in ("permissions", "roleAssignments"):
+        assert (await asker.get(f"{GROUP}/providers/Microsoft.Authorization/{name}")).status == 200
+
+
+async def test_providers_come_and_go(asker: Asker) -> None:
+    path = f"{S}/providers/Microsoft.CognitiveServices"
+    assert (await asker.post(f"{path}/unregister")).body["registrationState"] == "NotRegistered"
+    assert (await asker.get(f"{CS}/locations/westeurope/usages")).code == "MissingSubscriptionRegistration"
+    assert (await asker.get(f"{S}/providers/Contoso.Toasters")).code == "InvalidResourceNamespace"
+
+
+async def test_a_change_of_tags_must_say_which(asker: Asker) -> None:
+    path = f"{GROUP}/providers/Microsoft.Resources/tags/default"
+    assert (await asker.patch(path, {"properties": {"tags": {}}})).status == 400
+    await asker.patch(path, {"operation": "replace", "properties": {"tags": {"a": "b"}}})
+    assert (await asker.delete(path)).status == 200
+    assert (await asker.get(GROUP)).body["tags"] == {}
+    assert (await asker.get(f"{S}/resourceGroups/none/providers/Microsoft.Resources/tags/default")).status == 404
