@@ -49,6 +49,7 @@ def scope_of(fleet: Fleet) -> Scope:
         fleet=fleet.name,
         ids=tuple(sorted(ids)),
         subdomains=subdomains,
+        offers=frozenset(each.throughput.offer for each in fleet.desired.values() if each.throughput),
         prune=fleet.policy.prune,
     )
 

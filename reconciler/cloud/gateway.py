@@ -169,6 +169,11 @@ class Gateway:
             client.check_domain_availability, Urgency.STEP, subdomain_name=name, type=arm_type, kind=kind
         )
 
+    async def list_models(self, subscription: str, location: str) -> Page:
+        """The models that a region sells: megabytes, so only where somebody needs to know."""
+        client = self._client_named("cognitiveservices", subscription)
+        return await self._list(client.models.list, location=location)
+
     async def _list(self, operation: Operation, **names: str) -> Page:
         page = Page()
 

@@ -13,13 +13,14 @@ from reconciler.cloud.faults import own_fault
 from reconciler.cloud.gateway import Gateway, Page, Reply
 from reconciler.cloud.live import to_deleted, to_live
 from reconciler.cloud.patience import Patience
+from reconciler.cloud.rates import read_rates
 from reconciler.kinds import rai_policy
 from reconciler.kinds.base import ResourceType
 from reconciler.kinds.catalog import TYPES, type_of
 from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.ids import GROUP_TYPE, ArmId
 from reconciler.model.ports import Clock
-from reconciler.model.resource import Blind, DeletedAccount, Live, Scope, Snapshot
+from reconciler.model.resource import Blind, DeletedAccount, Live, Offer, Scope, Snapshot
 
 # Every account has them and quota hangs on none; they are looked at only where somebody declares or prunes them.
 _ON_DEMAND = frozenset({rai_policy.TYPE.arm_type})
@@ -34,6 +35,7 @@ class _Sight:
     blind: list[Blind] = field(default_factory=list)
     absent: set[ArmId] = field(default_factory=set)
     taken: set[ArmId] = field(default_factory=set)
+    rates: dict[Offer, int] = field(default_factory=dict)
 
     def miss(self, scope: ArmId, arm_type: str, fault: Fault) -> None:
         self.blind.append(Blind(scope=scope, type=arm_type, fault=fault))
@@ -64,6 +66,7 @@ class Observer:
             live={id: sight.live[id] for id in sorted(sight.live)},
             deleted={id: sight.deleted[id] for id in sorted(sight.deleted)},
             taken=frozenset(sight.taken),
+            rates=sight.rates,
             blind=tuple(sorted(sight.blind, key=lambda blind: (blind.type, blind.scope.key))),
             principal=principal,
             requests=self._gateway.requests - before,
@@ -76,6 +79,8 @@ class Observer:
                     group.create_task(self._list_all(type_, scope.subscription, sight))
                 if type_.soft_deletes:
                     group.create_task(self._list_deleted(type_, scope.subscription, sight))
+            for location in sorted({offer.location for offer in scope.offers}):
+                group.create_task(self._list_rates(location, scope, sight))
         await self._confirm_absent(scope, sight)
         await self._check_subdomains(scope, sight)
         async with asyncio.TaskGroup() as group:
@@ -121,6 +126,14 @@ class Observer:
             sight.deleted[deleted.id] = deleted
         if fault is not None:
             sight.miss(place, word, fault)
+
+    async def _list_rates(self, location: str, scope: Scope, sight: _Sight) -> None:
+        """What a unit is worth in a region. A list that fails leaves the rate unknown, which blocks who needs it."""
+        page = await self._patience.through_faults(
+            lambda: self._gateway.list_models(scope.subscription, location), _fault_of_page
+        )
+        for entry in page.items:
+            sight.rates.update({offer: rate for offer, rate in read_rates(location, entry) if offer in scope.offers})
 
     async def _confirm_absent(self, scope: Scope, sight: _Sight) -> None:
         """A list over a subscription may lag for one region, so a wanted resource that it lacks is asked for by name;

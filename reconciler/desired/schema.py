@@ -246,6 +246,11 @@ class _Error:
     of_key: bool
 
 
+def _misses(error: _Error) -> bool:
+    """Whether a value has not even the shape that a member of a union is about."""
+    return error.type.endswith("_type") or (error.type == "literal_error" and not isinstance(error.value, str))
+
+
 def _below(node: Tree, part: str | int) -> Tree | Absent:
     if isinstance(node, dict) and isinstance(part, str):
         return node.get(part, ABSENT)
@@ -272,7 +277,17 @@ class _Explainer:
                 forks.setdefault(error.fork, {}).setdefault(error.branch, []).append(error)
         for fork, branches in forks.items():
             plain += self._choose(fork, branches)
-        yield from (self._explain(error) for error in plain if not self._unfilled(error))
+        meant = {each for error in plain if error.type == "extra_forbidden" for each in self._meant(error)}
+        for error in plain:
+            if not self._unfilled(error) and not (error.type == "missing" and error.path in meant):
+                yield self._explain(error)
+
+    def _meant(self, error: _Error) -> Iterator[Keys]:
+        """The field that an unknown one is a slip of, which is therefore not missing on top."""
+        parent, name = error.path[:-1], str(error.path[-1])
+        known = fields_of(self._model, parent)
+        near = get_close_matches(name.lower(), [each.lower() for each in known], n=1, cutoff=0.6)
+        yield from ((*parent, each) for each in known if name not in _HABITS and each.lower() in near)
 
     def _unfilled(self, error: _Error) -> bool:
         """A placeholder that could not be filled in is wrong by itself; what its name looks like says nothing."""
@@ -313,7 +328,7 @@ class _Explainer:
         """Of the members of a union only the one that was probably meant is worth a sentence."""
 
         def fits(errors: list[_Error]) -> bool:
-            return not any(error.path == fork and error.type.endswith("_type") for error in errors)
+            return not any(error.path == fork and _misses(error) for error in errors)
 
         fitting = [errors for errors in branches.values() if fits(errors)]
         return min(fitting or list(branches.values()), key=len)
@@ -354,11 +369,11 @@ class _Explainer:
 
     def _hint_unknown(self, name: str, parent: Keys) -> str:
         known = fields_of(self._model, parent)
+        if name in _HABITS:
+            return _HABITS[name]
         near = suggest(name, known)
         if near:
             return near
-        if name in _HABITS:
-            return _HABITS[name]
         elsewhere = self._elsewhere(name, parent)
         if elsewhere:
             return f"{name} belongs in {elsewhere}"
@@ -431,7 +446,7 @@ _BOUNDS = {
 # What people bring along from other tools.
 _HABITS = {
     "properties": "Azure's properties wrapper is left out here; write its fields directly below spec",
-    "tpm": "write sku.capacity, in Azure's units (often 1,000 tokens per minute each)",
+    "tpm": "tpm belongs below sku, instead of capacity",
     "scaleSettings": "Azure has replaced it: write sku with name and capacity",
     "skuName": "write sku with a name below it",
     "sku_name": "write sku with a name below it",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field as Described
@@ -41,9 +42,9 @@ from reconciler.kinds.values import (
     subnet_rules,
 )
 from reconciler.model.finding import Severity
-from reconciler.model.ids import ArmId, Ref
+from reconciler.model.ids import ArmId, Ref, fold_location
 from reconciler.model.plan import Effect, FieldChange
-from reconciler.model.resource import Desired, Live
+from reconciler.model.resource import Desired, Live, Offer, Throughput
 from reconciler.model.wire import Json, JsonObject
 
 
@@ -319,7 +320,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
         labels=document.labels,
     )
     return Expansion(
-        desired=(account, *_filters(document, spec, id), *_deployments(document, spec, id)), findings=findings
+        desired=(account, *_filters(document, spec, id), *_deployments(document, spec, id, region)), findings=findings
     )
 
 
@@ -328,12 +329,27 @@ def _filters(document: Document, spec: AccountSpec, account: ArmId) -> Iterator[
         yield _child(document, account, ("raiPolicies", index), rai_policy.TYPE, each)
 
 
-def _deployments(document: Document, spec: AccountSpec, account: ArmId) -> Iterator[Desired]:
+def _deployments(document: Document, spec: AccountSpec, account: ArmId, region: str) -> Iterator[Desired]:
     filters = {each.name.lower(): each.name for each in spec.rai_policies or ()}
     for index, each in enumerate(spec.deployments or ()):
         named = filters.get((each.rai_policy_name or "").lower())
         needs = (account.child("raiPolicies", named),) if named else ()
-        yield _child(document, account, ("deployments", index), deployment.TYPE, each, needs)
+        child = _child(document, account, ("deployments", index), deployment.TYPE, each, needs)
+        yield replace(child, throughput=_throughput(each, region))
+
+
+def _throughput(spec: DeploymentSpec, region: str) -> Throughput | None:
+    if spec.sku.tpm is None:
+        return None
+    model = spec.model
+    offer = Offer(
+        location=fold_location(region),
+        format=model.format.lower(),
+        model=model.name.lower(),
+        version=(model.version or "").lower(),
+        sku=spec.sku.name.lower(),
+    )
+    return Throughput(tokens_per_minute=deployment.read_tpm(spec.sku.tpm), offer=offer)
 
 
 def _child(

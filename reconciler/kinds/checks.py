@@ -15,6 +15,7 @@ from reconciler.model.finding import Finding
 
 if TYPE_CHECKING:
     from reconciler.kinds.account import AccountSpec
+    from reconciler.kinds.deployment import DeploymentSpec
 
 _ACCOUNT_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,63}")
 _GROUP_NAME = re.compile(r"[\w().-]{0,89}[\w()-]")
@@ -139,6 +140,7 @@ def _check_deployments(document: Document, spec: AccountSpec) -> Iterator[Findin
     filters = [each.name for each in spec.rai_policies or ()]
     names = [each.name for each in spec.deployments or ()]
     for index, each in enumerate(spec.deployments or ()):
+        yield from _check_amount(document, index, each)
         wanted = each.rai_policy_name
         if wanted and not wanted.lower().startswith("microsoft.") and not _has(filters, wanted):
             yield Finding(
@@ -157,6 +159,33 @@ def _check_deployments(document: Document, spec: AccountSpec) -> Iterator[Findin
                 hint=_near(other, rest) or "name another deployment of this account",
                 origin=document.place(("deployments", index, "spilloverDeploymentName")),
             )
+
+
+def _check_amount(document: Document, index: int, each: DeploymentSpec) -> Iterator[Finding]:
+    """How much is said once: in Azure's units, or in tokens per minute where the type is sold by them."""
+    sku = each.sku
+    place = document.place(("deployments", index, "sku", "tpm" if sku.tpm else "name"))
+    if sku.capacity is None and sku.tpm is None:
+        yield Finding(
+            code="missing",
+            message=f"deployments[{each.name}].sku does not say how much",
+            hint="add `capacity`, in Azure's units, or `tpm`, such as 300k",
+            origin=place,
+        )
+    if sku.capacity is not None and sku.tpm is not None:
+        yield Finding(
+            code="contradiction",
+            message=f"deployments[{each.name}].sku says capacity and tpm",
+            hint="keep one of them",
+            origin=place,
+        )
+    if sku.tpm is not None and ("Provisioned" in sku.name or "Batch" in sku.name):
+        yield Finding(
+            code="tpm_unsupported",
+            message=f"deployments[{each.name}].sku.tpm: {sku.name} is not sold by tokens per minute",
+            hint="write sku.capacity, in Azure's units",
+            origin=place,
+        )
 
 
 def _has(names: Iterable[str], name: str) -> bool:

@@ -102,6 +102,12 @@ TYPE = ResourceType(
 )
 
 
+def read_tpm(text: str) -> int:
+    """Tokens per minute from `450000`, `450k` or `1.5M`; the text has matched the spec's pattern."""
+    scale = {"k": 1_000, "M": 1_000_000}.get(text[-1], 1)
+    return round(float(text.rstrip("kM")) * scale)
+
+
 class ModelSpec(Spec):
     """The model a deployment serves."""
 
@@ -139,14 +145,24 @@ class DeploymentSkuSpec(Spec):
         Described(description="Deployment type. It cannot be changed in place."),
     ]
     capacity: Annotated[
-        Whole,
+        Whole | None,
         Described(
             ge=1,
             le=100_000_000,
             examples=["300"],
             description="Azure's capacity units: often 1,000 tokens per minute, for provisioned types PTUs.",
         ),
-    ]
+    ] = None
+    tpm: Annotated[
+        Text | None,
+        Described(
+            description="Tokens per minute instead of capacity, such as 300k or 1.5M; the region's model list says how "
+            "many units that is.",
+            examples=["300k"],
+            pattern=r"^[0-9]+(\.[0-9]+)?[kM]?$",
+            json_schema_extra={"rule": "write a number of tokens per minute, such as 450000, 450k or 1.5M"},
+        ),
+    ] = None
 
 
 class DeploymentSpec(Spec):

@@ -32,13 +32,36 @@ class Lifecycle:
     allow: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Offer:
+    """A model as a region sells it, folded: what one unit of capacity is worth depends on all of it.
+
+    An empty `version` is the model's default version there.
+    """
+
+    location: str
+    format: str
+    model: str
+    version: str
+    sku: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throughput:
+    """Tokens per minute that somebody asked for, to be turned into units by the rate of `offer`."""
+
+    tokens_per_minute: int
+    offer: Offer
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
     """One ARM resource as the documents want it.
 
     `fields` maps the paths that people write (`networkAcls.defaultAction`, `tags.team`) to normalised values; what is
     not in it is not ours. None means "must be absent". `origins` gives the place of each path that was written down.
-    `needs` are the ids that must exist before this one.
+    `needs` are the ids that must exist before this one. `throughput` stands for a capacity that only the region's model
+    list can tell.
     """
 
     id: ArmId
@@ -49,6 +72,7 @@ class Desired:
     origin: Origin
     origins: Mapping[str, Origin] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    throughput: Throughput | None = None
 
     @property
     def type(self) -> str:
@@ -180,12 +204,14 @@ class Scope:
     """What an observation has to answer: the ids the documents name, plus all that carries the fleet's tag.
 
     `subdomains` are names, unique in the world, that ids in here want for themselves, with the kind of the account.
+    `offers` are those whose rate has to be known.
     """
 
     subscription: str
     fleet: str
     ids: tuple[ArmId, ...]
     subdomains: Mapping[ArmId, tuple[str, str]] = field(default_factory=dict)
+    offers: frozenset[Offer] = frozenset()
     prune: frozenset[str] = frozenset()
     everything: bool = False
 
@@ -207,13 +233,15 @@ class Blind:
 class Snapshot:
     """Live Azure at `taken_at` (epoch seconds), read through the eyes of `principal` (our own name in systemData).
 
-    `taken` are the ids that do not exist yet and whose wanted subdomain somebody else holds.
+    `taken` are the ids that do not exist yet and whose wanted subdomain somebody else holds. `rates` gives the tokens
+    per minute of one unit of capacity.
     """
 
     taken_at: float
     live: Mapping[ArmId, Live]
     deleted: Mapping[ArmId, DeletedAccount] = field(default_factory=dict)
     taken: frozenset[ArmId] = frozenset()
+    rates: Mapping[Offer, int] = field(default_factory=dict)
     blind: tuple[Blind, ...] = ()
     principal: str | None = None
     requests: int = 0

@@ -20,6 +20,7 @@ from reconciler.model.resource import (
     ManagePolicy,
     Snapshot,
     SoftDeleted,
+    Throughput,
 )
 from reconciler.model.wire import read_path
 from reconciler.plan.draft import Draft, Drafts
@@ -50,6 +51,8 @@ def _decide_desired(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Itera
     hidden = snapshot.hidden(desired.id)
     if desired.lifecycle.policy is ManagePolicy.DETACH:
         yield base.resting(DecisionState.IGNORED, "detached: its document says lifecycle.policy: detach")
+    elif desired.throughput:
+        yield _refuse_unrated(base, desired.throughput)
     elif hidden:
         yield base.blocked("unknown", f"could not be read, so nothing is known about it: {hidden}", hidden.advice)
     elif live is not None:
@@ -60,6 +63,15 @@ def _decide_desired(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Itera
         yield from _decide_soft_deleted(fleet, base, deleted)
     else:
         yield _decide_missing(fleet, snapshot, base)
+
+
+def _refuse_unrated(draft: Draft, wanted: Throughput) -> Draft:
+    offer = wanted.offer
+    version = f" {offer.version}" if offer.version else ""
+    reason = f"{offer.location} does not say what a unit of {offer.model}{version} as {offer.sku} is worth"
+    return draft.blocked(
+        "unrated", f"{reason}, so its tpm cannot be turned into capacity", "write sku.capacity instead"
+    )
 
 
 def _draft(desired: Desired, type_: ResourceType, live: Live | None) -> Draft:
