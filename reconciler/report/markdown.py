@@ -33,6 +33,7 @@ from reconciler.report.words import (
 
 LONGEST: Final = 60_000  # a comment may hold 65,536 characters; somebody adds a heading to ours
 _REASON: Final = 200
+_MARKUP: Final = "&<>@`"
 _QUIET = (DecisionState.IN_SYNC, DecisionState.IGNORED)
 
 
@@ -125,8 +126,8 @@ def _details(decisions: list[Decision]) -> Iterator[str]:
     for ref, members in groups.items():
         lines = [line for member in members for line in _fields(member)]
         number = sum(len(member.changes) for member in members)
-        # GitHub reads HTML up to the blank line, so the name must not hold any: a code element with it escaped.
-        name = plain(str(ref)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
+        # Up to the blank line this is HTML, where a code span means nothing: what could be a tag is escaped.
+        name = "".join(f"&#{ord(each)};" if each in _MARKUP else each for each in plain(str(ref)))
         title = f"<summary><code>{name}</code> — {count(number, 'field')}</summary>"
         yield f"<details>{title}\n\n{_block(lines)}\n\n</details>"
 

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from reconciler.kinds.catalog import type_of
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import CycleReport, Outcome, Result
-from reconciler.model.plan import Action, DecisionState, Plan
+from reconciler.model.plan import Action, DecisionState, Plan, Step, Verb
 from reconciler.report.words import RESULT_WORDS, count, show_duration
 
 _ALWAYS = (
@@ -58,14 +59,20 @@ def summarise(plan: Plan) -> Summary:
 
 def estimate_seconds(plan: Plan) -> float:
     """When the last write would end if each took its usual time: serial within a lane, parallel across lanes."""
-    usual: dict[ArmId, int] = {decision.id: decision.seconds for decision in plan.decisions}
-    writes = Counter(step.id for step in plan.steps)
     ended: dict[str, float] = {}
     free: dict[str, float] = {}
     for step in plan.steps:
         begins = max([free.get(step.lane, 0.0), *(ended.get(name, 0.0) for name in step.after)])
-        ended[step.name] = free[step.lane] = begins + usual.get(step.id, 0) / writes[step.id]
+        ended[step.name] = free[step.lane] = begins + _usual_seconds(step)
     return max(ended.values(), default=0.0)
+
+
+def _usual_seconds(step: Step) -> int:
+    type_ = type_of(step.id.type)
+    if type_ is None:
+        return 0
+    births = step.verb is Verb.RESTORE or (step.verb is Verb.PUT and step.action in (Action.CREATE, Action.REPLACE))
+    return type_.patience.usual_create if births else type_.patience.usual_update
 
 
 def headline(summary: Summary) -> str:

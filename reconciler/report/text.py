@@ -138,7 +138,7 @@ def _document(ref: Ref, decisions: list[Decision], quiet: int, style: Style) -> 
     for decision in decisions:
         yield from _decision(decision, style)
     if quiet:
-        yield style.paint(f"  ... {quiet} more in sync", Ink.FAINT)
+        yield style.paint(f"  ... {quiet} more left alone", Ink.FAINT)
 
 
 def _decision(decision: Decision, style: Style) -> Iterator[str]:
