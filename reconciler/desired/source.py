@@ -105,8 +105,13 @@ def _walk(path: Path, above: tuple[Path, ...]) -> Iterator[Path]:
             continue
         if entry.is_dir():
             yield from _walk(entry, (*above, real))
-        elif entry.suffix in (".yaml", ".yml") and entry.stem != "kustomization":
+        elif entry.suffix in (".yaml", ".yml") and entry.stem != "kustomization" and _is_readable(entry):
             yield entry
+
+
+def _is_readable(path: Path) -> bool:
+    """A file, or a link to nothing, which is worth a finding; never a pipe, which would be waited for."""
+    return path.is_file() or not path.exists()
 
 
 def _read_file(path: Path) -> SourceFile:

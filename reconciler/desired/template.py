@@ -15,7 +15,7 @@ from reconciler.desired.source import Keys, RawDocument, Tree
 from reconciler.kinds.spec import Plain
 from reconciler.model.finding import Finding, Origin
 
-_PLACEHOLDER = re.compile(r"\$(?P<escaped>\$)?\{(?P<name>[^}]*)(?P<end>\})?")
+_PLACEHOLDER = re.compile(r"(?P<escaped>\$\$\{)|\$\{(?P<name>[^}]*)(?P<end>\})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -37,9 +37,7 @@ class _Filling:
 
     def fill(self, value: Tree, path: Keys) -> Tree:
         if isinstance(value, dict):
-            for key in value:
-                self._check_key(key, path)
-            return {key: self.fill(item, (*path, key)) for key, item in value.items()}
+            return {self._unescape(key, path): self.fill(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
             return [self.fill(item, (*path, at)) for at, item in enumerate(value)]
         if value is None or "${" not in value:
@@ -48,10 +46,15 @@ class _Filling:
         text = _PLACEHOLDER.sub(lambda match: self._resolve(match, value, path), value)
         return Plain(text) if isinstance(value, Plain) else text
 
-    def _check_key(self, key: str, path: Keys) -> None:
-        if "${" in key and "$${" not in key:
+    def _unescape(self, key: str, path: Keys) -> str:
+        """A key has no placeholders, but what would be one is escaped as in a value."""
+        if "${" not in key:
+            return key
+        self.changed = True
+        if any(not match["escaped"] for match in _PLACEHOLDER.finditer(key)):
             origin = self._document.key((*path, key))
             self._report(f"the key {key} holds a placeholder", "placeholders work in values only", origin)
+        return key.replace("$${", "${")
 
     def _resolve(self, match: re.Match[str], value: str, path: Keys) -> str:
         if match["escaped"]:

@@ -1,0 +1,104 @@
+"""A directory of more than thirty mistakes: each is found once, at its place, with what would be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.desired import load_estate
+from reconciler.model.finding import Finding
+
+HERE = Path(__file__).parent / "thirty_mistakes"
+
+# Written by hand from the files: file, line, column, what is said to be wrong, what is said to be right.
+EXPECTED = (
+    ("between/documents.yaml", 3, 18, "an account cannot be called '-aoai'", "begin with a letter or digit"),
+    ("between/documents.yaml", 13, 20, "identity.type UserAssigned names no identity", "userAssignedIdentities"),
+    ("between/documents.yaml", 18, 22, "raiPolicyName names strcit", "did you mean strict?"),
+    ("between/documents.yaml", 19, 32, "spilloverDeploymentName names chat, not another", "another deployment"),
+    ("between/documents.yaml", 29, 60, "aoai-unique is taken by Account/aoai-taken-1", "choose another"),
+    ("between/documents.yaml", 38, 18, "Account/aoai-again is declared twice", "documents.yaml:33:18"),
+    ("between/documents.yaml", 48, 7, "Account/aoai-twins/deployments/Chat is declared twice", "documents.yaml:47:7"),
+    ("between/documents.yaml", 56, 3, "preventDestroy cannot be: policy detach", "remove one"),
+    ("between/documents.yaml", 57, 12, "lifecycle.ignore names tag.team", "did you mean tags?"),
+    ("between/documents.yaml", 63, 20, "was aoai-refers, which is still declared", "remove Account/aoai-refers"),
+    ("firewall/posture.yaml", 5, 24, "networkAcls.defaultAction does not say for whom", "defaultAction: Deny"),
+    ("firewall/posture.yaml", 12, 3, "networkAcls needs customSubDomainName", "customSubDomainName: aoai-nameless"),
+    ("firewall/posture.yaml", 17, 1, "publicNetworkAccess is missing", "publicNetworkAccess: Enabled or Disabled"),
+    ("firewall/rules.yaml", 9, 13, "bypass cannot be 'AzureService'", "did you mean AzureServices?"),
+    ("firewall/rules.yaml", 11, 9, "'203.0.113.300' is not an IPv4 address", "203.0.113.7"),
+    ("firewall/rules.yaml", 12, 9, "10.1.0.0/16 is private", "private endpoint"),
+    ("firewall/rules.yaml", 13, 9, "Azure refuses /32", "203.0.113.8"),
+    ("firewall/rules.yaml", 14, 9, "203.0.113.9/24 has bits set beyond its prefix", "write 203.0.113.0/24"),
+    ("firewall/rules.yaml", 15, 9, "2001:db8::/32 is IPv6", "IPv4 only"),
+    ("firewall/rules.yaml", 16, 27, "'vnet-ai/gateway' names a subnet", "virtualNetworks/vnet-ai/subnets/gateway"),
+    ("fleets/one/fleet.yaml", 1, 1, "a second Fleet is called mistakes", "fleet.yaml:1:1"),
+    ("fleets/one/fleet.yaml", 5, 17, "subscription: 'Production' is not an id", "GUID"),
+    ("fleets/one/fleet.yaml", 6, 21, "cloud.endpoint cannot be 'http://arm.example'", "https://"),
+    ("fleets/one/fleet.yaml", 7, 41, "limits.deletes.percent is 120", "at most 100"),
+    ("fleets/one/fleet.yaml", 8, 11, "allow[0] cannot be 'everything'", "replace or delete or purge"),
+    ("fleets/two/fleet.yaml", 7, 1, "a second Fleet in one directory", "directory of their own"),
+    ("shape/account.yaml", 6, 3, "unknown field publicNetworkAcess", "did you mean publicNetworkAccess?"),
+    ("shape/account.yaml", 7, 3, "unknown field properties", "directly below spec"),
+    ("shape/account.yaml", 8, 8, "sku must be a mapping of fields, not the text 'S0'", "name"),
+    ("shape/account.yaml", 9, 21, "'yes' is not a boolean", "write true"),
+    ("shape/account.yaml", 10, 3, "the key disableLocalAuth appears twice", "line 9"),
+    ("shape/account.yaml", 13, 7, "deployments[chat].model.name is missing", "add `name: …`"),
+    ("shape/account.yaml", 14, 19, "sku.name cannot be 'Standrad'", "did you mean Standard?"),
+    ("shape/account.yaml", 14, 39, "must be a whole number, not quoted text", "`capacity: 10`"),
+    (
+        "shape/account.yaml",
+        14,
+        45,
+        "unknown field version in deployments[chat].sku",
+        "belongs in deployments[chat].model",
+    ),
+    ("shape/account.yaml", 15, 13, "name cannot be 'chat 2'", "letters, digits"),
+    ("shape/account.yaml", 17, 39, "deployments[chat 2].sku.capacity is 0", "at least 1"),
+    ("shape/account.yaml", 18, 7, "deployments[2].name is missing", "under deployments[2]"),
+    ("shape/account.yaml", 19, 39, "'1e3' is not a whole number", "digits only"),
+    ("shape/account.yaml", 20, 3, "tags must be a mapping of fields, not a list", "name: value"),
+    ("shape/others.yaml", 1, 1, "a document is a mapping, not a list", "apiVersion: reconciler/v1"),
+    ("shape/others.yaml", 3, 13, "apiVersion cannot be 'v1'", "write reconciler/v1"),
+    ("shape/others.yaml", 7, 1, "the document has no kind", "Account, Fleet, ResourceGroup"),
+    ("shape/others.yaml", 12, 1, "metadata.name is missing", "add `name: …` under metadata"),
+    ("shape/others.yaml", 18, 13, "the environment variable HOME_REGION is not set", "set HOME_REGION"),
+    ("shape/others.yaml", 19, 10, "the tag reconciler-fleet marks ownership", "remove it"),
+    ("shape/others.yaml", 20, 21, "lifecycle.policy cannot be 'managed'", "did you mean manage?"),
+    ("syntax/anchors.yaml", 5, 13, "*home names no anchor", "define &home"),
+    ("syntax/anchors.yaml", 6, 16, "the tag !secret means nothing here", "remove it"),
+    ("syntax/empty.yaml", 1, 1, "the file holds no document", "delete the file"),
+    ("syntax/latin1.yaml", 3, 20, "byte 0xe9 is not UTF-8", "save the file as UTF-8"),
+    ("syntax/quote.yaml", 4, 9, "the quote that opens here is never closed", "close it"),
+    ("syntax/quote.yaml", 8, 7, "unknown kind ResourceGrup", "did you mean ResourceGroup?"),
+    ("syntax/tab.yaml", 4, 1, "a tab is used as indentation", "indent with spaces"),
+)
+
+
+@pytest.fixture(scope="module")
+def found() -> tuple[Finding, ...]:
+    return load_estate([HERE], {}).findings
+
+
+def _place(finding: Finding) -> tuple[str, int, int]:
+    assert finding.origin is not None
+    return str(Path(finding.origin.file).relative_to(HERE)), finding.origin.line, finding.origin.column
+
+
+def test_every_mistake_is_found_once_at_its_place_and_nothing_else_is(found: tuple[Finding, ...]) -> None:
+    assert [_place(finding) for finding in found] == sorted((file, line, column) for file, line, column, *_ in EXPECTED)
+    assert len(found) >= 30
+
+
+@pytest.mark.parametrize(("file", "line", "column", "wrong", "right"), EXPECTED)
+def test_a_finding_says_what_is_wrong_and_what_would_be_right(  # one row of the table per test
+    found: tuple[Finding, ...], file: str, line: int, column: int, wrong: str, right: str
+) -> None:
+    finding = next(each for each in found if _place(each) == (file, line, column))
+    assert wrong in finding.message
+    assert right in finding.hint
+
+
+def test_a_tree_of_mistakes_wants_nothing_from_azure() -> None:
+    assert load_estate([HERE], {}).fleets == ()
