@@ -180,6 +180,11 @@ class Lens:
             return self.field.default
         return self.field.normal(raw)
 
+    def holds(self, wire: JsonObject, value: Json) -> bool:
+        """Whether `wire` says this value outright, in whatever spelling."""
+        raw = self._find(read_path(wire, self.field.wire))
+        return raw is not ABSENT and raw is not None and self.field.normal(raw) == value
+
     def write(self, wire: JsonObject, value: Json) -> JsonObject:
         """`wire` with `value` here; None takes the key away (what Azure does with an explicit null is not known)."""
         current = read_path(wire, self.field.wire)
@@ -234,15 +239,19 @@ def project(type_: ResourceType, wire: JsonObject, paths: Iterable[str]) -> dict
 
 
 def compose(type_: ResourceType, fields: Mapping[str, Json], live: JsonObject | None) -> JsonObject:
-    """The body of a PUT: what is live less what is read-only, overlaid with `fields`. `live` is None for a create."""
+    """The body of a PUT: what is live less what is read-only, overlaid with `fields`. `live` is None for a create.
+
+    A value that means the same as the live one keeps Azure's spelling: a subdomain in other letters is refused.
+    """
     body: JsonObject = {"properties": {}} if type_.passthrough else {}
     if live is not None:
         body = _writable(type_, live)
     implied = _implied(type_, fields, body)
     for path, value in fields.items():
-        if path in implied or (live is None and value is None):
+        lens = type_.lens(path)
+        if path in implied or (live is None and value is None) or lens.holds(body, value):
             continue
-        body = type_.lens(path).write(body, value)
+        body = lens.write(body, value)
     return body
 
 

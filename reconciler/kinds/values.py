@@ -18,7 +18,7 @@ def folded(value: Json) -> Json:
 
 def strings(value: Json) -> Json:
     """A list that is a set of strings."""
-    return [*sorted(str(item) for item in value)] if isinstance(value, list) else value
+    return [*sorted({str(item) for item in value})] if isinstance(value, list) else value
 
 
 def networks(value: Json) -> Json:
@@ -61,7 +61,7 @@ def identity_type(value: Json) -> Json:
 def id_keys(value: Json) -> Json:
     """User-assigned identities: Azure keeps a map whose values are its own, people may write a list."""
     if isinstance(value, (dict, list)):
-        return [*sorted(str(id).lower() for id in value)]
+        return [*sorted({str(id).lower() for id in value})]
     return value
 
 

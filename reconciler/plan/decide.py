@@ -269,17 +269,21 @@ def _refuse_stranger(draft: Draft, owner: str | None) -> Draft:
 def _decide_owned(snapshot: Snapshot, draft: Draft) -> Draft:
     live, changes = draft.live, draft.decision.changes
     assert live is not None
-    if live.state is LiveState.FAILED:
-        return act(draft, Action.UPDATE, "its last operation failed in Azure; it is written again", changes)
-    if not changes:
-        return draft
     backwards = [change.path for change in changes if change.effect is Effect.ONE_WAY]
     if backwards:
         reason = f"{', '.join(backwards)} cannot be turned back in Azure once it is on"
         return draft.blocked("one_way", reason, "declare the live value, or replace the resource by hand")
     fixed = [change.path for change in changes if change.effect is Effect.REPLACE]
+    if fixed and not draft.id.segments:
+        # Deleting a group deletes everything in it, ours or not; no permission covers that.
+        reason = f"{', '.join(fixed)} of a resource group cannot be changed, and groups are never deleted"
+        return draft.blocked("group_fixed", reason, "declare the live value, or another group")
     if fixed:
         return act(draft, Action.REPLACE, f"{', '.join(fixed)} cannot be changed in place", changes)
+    if live.state is LiveState.FAILED:
+        return act(draft, Action.UPDATE, "its last operation failed in Azure; it is written again", changes)
+    if not changes:
+        return draft
     return act(draft, Action.UPDATE, _why(live, snapshot), changes)
 
 
