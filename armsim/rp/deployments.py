@@ -145,7 +145,9 @@ def patch(cloud: Cloud, call: Call) -> Reply:
     return put(cloud, call)
 
 
-_SENT: Final = frozenset({"versionUpgradeOption", "raiPolicyName", "dynamicThrottlingEnabled", "parentDeploymentName"})
+# Names of other deployments, echoed.
+_OTHERS: Final = ("parentDeploymentName", "spilloverDeploymentName")
+_SENT: Final = frozenset({"versionUpgradeOption", "raiPolicyName", "dynamicThrottlingEnabled", *_OTHERS})
 
 
 def delete(cloud: Cloud, call: Call) -> Reply:
@@ -346,8 +348,7 @@ def _properties(cloud: Cloud, call: Call, wish: Wish, offer: Offer) -> Body:
     policy = sent.get("raiPolicyName") or cloud.settings.rai_policy_default
     if policy:
         properties["raiPolicyName"] = str(policy)
-    if sent.get("parentDeploymentName"):
-        properties["parentDeploymentName"] = str(sent["parentDeploymentName"])
+    properties |= {name: str(sent[name]) for name in _OTHERS if sent.get(name)}
     if sent.get("dynamicThrottlingEnabled") is not None:
         properties["dynamicThrottlingEnabled"] = to_bool(sent["dynamicThrottlingEnabled"])
     properties["capabilities"] = {
