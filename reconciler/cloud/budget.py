@@ -157,7 +157,8 @@ class Gate:
     def _until_token(self) -> float:
         self._refill()
         missing = 1.0 + self._size * _RESERVE - self._level
-        return missing / self._rate if missing > 0 else 0.0
+        # A wait that a clock cannot tell from none would go round and round.
+        return max(missing / self._rate, 0.001) if missing > 1e-6 else 0.0
 
     def _refill(self) -> None:
         now = self._clock.monotonic()

@@ -12,7 +12,7 @@ import aiohttp
 from reconciler.cloud.credential import make_credential, read_principal
 from reconciler.cloud.policies import BudgetPolicy
 from reconciler.cloud.session import CloudSettings
-from reconciler.cloud.transport import ExactTransport
+from reconciler.cloud.transport import ExactTransport, send_once
 from reconciler.model.ports import Chance, Clock
 from reconciler.model.resource import CloudTarget
 
@@ -44,6 +44,7 @@ class Connection:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # azure-core does it
                 trust_env=True,
+                middlewares=(send_once,),
             )
             await stack.enter_async_context(session)
             transport = ExactTransport(session, clock)

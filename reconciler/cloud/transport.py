@@ -28,6 +28,21 @@ def exact_url(text: str) -> URL:
     return URL(_ILLEGAL.sub(lambda match: quote(match[0]), text), encoded=True)
 
 
+class CutError(aiohttp.ClientError):
+    """The connection broke under a request that may have changed something."""
+
+
+async def send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp sends a PUT or a DELETE again when a kept connection breaks under it, because HTTP calls them repeatable.
+    Azure refuses the second one while it works on the first, so whether to repeat is for whoever can look first."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if request.method in ("GET", "HEAD") or isinstance(error, aiohttp.ClientConnectorError):
+            raise
+        raise CutError(str(error)) from error
+
+
 class ExactTransport(AioHttpTransport):
     """aiohttp under the Azure packages. The session belongs to whoever made it."""
 
