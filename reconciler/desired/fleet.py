@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.desired.graph import Conflict, Connected, Member, connect, find_conflicts
-from reconciler.desired.schema import FLEET, Reading, read_document
+from reconciler.desired.schema import FLEET, SPECS, Reading, read_document, suggest
 from reconciler.desired.source import RawDocument, SourceFile, read_sources
 from reconciler.desired.template import fill
 from reconciler.kinds import account, deployment, rai_policy
@@ -80,16 +80,15 @@ class _Domain:
     files: list[SourceFile] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    aside: dict[Ref, tuple[Finding, ...]] = field(default_factory=dict)
 
 
 def _divide(files: Sequence[SourceFile], readings: Sequence[Reading]) -> tuple[list[_Domain], list[Finding]]:
     """Give every document and every file to the nearest Fleet at or above its directory."""
-    heads: dict[Path, list[Reading]] = {}
-    for reading in readings:
-        if reading.kind == FLEET:
-            heads.setdefault(reading.raw.directory, []).append(reading)
-    domains = {directory: _found(directory, fleets) for directory, fleets in sorted(heads.items())}
+    domains = _found_all(readings)
     _check_names(list(domains.values()))
+    lost = _assume_all(domains, files, readings)
+    domains |= lost
     stray: list[Finding] = []
     for reading in readings:
         home = _govern(domains, reading.raw.directory)
@@ -102,9 +101,54 @@ def _divide(files: Sequence[SourceFile], readings: Sequence[Reading]) -> tuple[l
         (stray if home is None else home.findings).extend(file.findings)
         if home is not None and file.findings:
             home.files.append(file)
+    _taint(domains, lost)
     if not domains and not any(finding.severity is Severity.ERROR for finding in stray):
         stray.append(_say_no_fleet(files))
-    return list(domains.values()), stray
+    return [domains[each] for each in sorted(domains)], stray
+
+
+def _found_all(readings: Sequence[Reading]) -> dict[Path, _Domain]:
+    heads: dict[Path, list[Reading]] = {}
+    for reading in readings:
+        if reading.kind == FLEET:
+            heads.setdefault(reading.raw.directory, []).append(reading)
+    return {directory: _found(directory, fleets) for directory, fleets in heads.items()}
+
+
+def _assume_all(
+    domains: Mapping[Path, _Domain], files: Sequence[SourceFile], readings: Sequence[Reading]
+) -> dict[Path, _Domain]:
+    """Directories whose own Fleet may be what could not be read: nothing there may fall to the Fleet above."""
+    places = [(file.directory, file.name) for file in files if file.hides_fleet]
+    places += [(each.raw.directory, each.raw.file) for each in readings if _resembles_fleet(each)]
+    return {
+        directory: _Domain(directory=directory, name="", origin=Origin(file=name, line=1, column=1), spec=None)
+        for directory, name in places
+        if directory not in domains
+    }
+
+
+def _resembles_fleet(reading: Reading) -> bool:
+    """A Fleet whose kind is missing or misspelt."""
+    if reading.kind in SPECS:
+        return False
+    content = reading.raw.content
+    spec = content.get("spec") if isinstance(content, dict) else None
+    return suggest(reading.kind, [FLEET]) != "" or (isinstance(spec, dict) and "subscription" in spec)
+
+
+def _taint(domains: Mapping[Path, _Domain], lost: Mapping[Path, _Domain]) -> None:
+    """If there was no Fleet after all, the documents set aside are those of a Fleet above: that is incomplete too."""
+    for directory, domain in lost.items():
+        finding = Finding(
+            code="set_aside",
+            message=f"the documents beside and below {domain.origin.file} are set aside: it may hold their Fleet",
+            hint="put that file right",
+            origin=domain.origin,
+        )
+        for above in directory.parents:
+            if above in domains:
+                domains[above].aside[Ref(kind="directory", name=str(directory))] = (finding,)
 
 
 def _govern(domains: Mapping[Path, _Domain], directory: Path) -> _Domain | None:
@@ -223,7 +267,7 @@ def _connect(domain: _Domain, conflicts: Sequence[Conflict]) -> _Connection:
                 about[id(member)].append(conflict.finding)
     lost = [each for each in domain.members if about[id(each)]]
     connected = connect(domain.members, lost)
-    broken: dict[Ref, tuple[Finding, ...]] = dict(connected.fallen)
+    broken: dict[Ref, tuple[Finding, ...]] = {**connected.fallen, **domain.aside}
     for each in lost:
         broken[each.ref] = (*broken.get(each.ref, ()), *about[id(each)])
     for reading in domain.readings:

@@ -68,12 +68,16 @@ class RawDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """What one file held. `findings` are about the file itself, so that nobody knows which documents they cost."""
+    """What one file held. `findings` are about the file itself, so that nobody knows which documents they cost.
+
+    `hides_fleet` says that a Fleet may be among those, so that nobody knows whose the documents around it are.
+    """
 
     name: str
     directory: Path
     documents: tuple[RawDocument, ...] = ()
     findings: tuple[Finding, ...] = ()
+    hides_fleet: bool = False
 
 
 def read_sources(sources: Iterable[Path]) -> tuple[SourceFile, ...]:
@@ -128,10 +132,11 @@ def _read_file(path: Path) -> SourceFile:
             hint="check the path and its permissions",
             origin=start,
         )
-        return SourceFile(name=name, directory=path.absolute() if path.is_dir() else directory, findings=(finding,))
+        home = path.absolute() if path.is_dir() else directory
+        return SourceFile(name=name, directory=home, findings=(finding,), hides_fleet=True)
     text, findings = _decode(raw, start)
     if findings:
-        return SourceFile(name=name, directory=directory, findings=findings)
+        return SourceFile(name=name, directory=directory, findings=findings, hides_fleet=True)
     return read_text(text, name, directory)
 
 
@@ -175,7 +180,13 @@ def read_text(text: str, name: str, directory: Path) -> SourceFile:
         first = next((at for at in range(max(resume, first + 1), len(lines)) if _MARKER.match(lines[at])), len(lines))
     if not documents and not findings:
         findings.append(_nothing(text, name))
-    return SourceFile(name=name, directory=directory, documents=tuple(documents), findings=tuple(findings))
+    return SourceFile(
+        name=name,
+        directory=directory,
+        documents=tuple(documents),
+        findings=tuple(findings),
+        hides_fleet=bool(findings) and ("Fleet" in text or not text.strip()),
+    )
 
 
 _MARKER = re.compile(r"---(\s|$)")

@@ -101,6 +101,33 @@ def test_a_file_that_is_not_yaml_makes_its_fleet_incomplete(tmp_path: Path) -> N
     assert [ref.kind for ref in estate.fleets[0].broken] == ["file"]
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [
+        FLEET.replace("prod", "inner").replace("{name", "[name"),
+        FLEET.replace("prod", "inner").replace("Fleet", "Fleat"),
+        FLEET.replace("prod", "inner").replace("kind: Fleet\n", ""),
+        "",
+        b"\xff\xfe",
+    ],
+    ids=["syntax", "misspelt", "kindless", "empty", "binary"],
+)
+def test_documents_of_a_fleet_that_cannot_be_read_do_not_fall_to_the_one_above(
+    tmp_path: Path, lost: str | bytes
+) -> None:
+    plant(tmp_path, {"fleet.yaml": FLEET, "mine.yaml": account("mine")})
+    plant(tmp_path, {"inner/fleet.yaml": lost, "inner/deep/theirs.yaml": account("theirs")})
+    estate = load_estate([tmp_path], {})
+    assert refs(estate) == ["Account/mine"]
+    assert not estate.fleets[0].complete
+    assert len(estate.findings) == 1
+
+
+def test_a_broken_file_without_a_fleet_in_it_sets_nothing_else_aside(tmp_path: Path) -> None:
+    plant(tmp_path, {"fleet.yaml": FLEET, "inner/broken.yaml": "kind: [", "inner/good.yaml": account("good")})
+    assert refs(load_estate([tmp_path], {})) == ["Account/good"]
+
+
 def test_a_nameless_document_makes_its_fleet_incomplete(tmp_path: Path) -> None:
     estate = load(tmp_path, "apiVersion: reconciler/v1\nkind: Account\nspec: {publicNetworkAccess: Disabled}\n")
     assert [ref.kind for ref in estate.fleets[0].broken] == ["Account"]
