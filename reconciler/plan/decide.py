@@ -141,7 +141,7 @@ def _decide_missing(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Draft:
         return draft.blocked("group_missing", reason, f"declare a ResourceGroup named {group.name}, or create it")
     if draft.id in snapshot.taken:
         return _refuse_taken(draft, snapshot)
-    return act(draft, Action.CREATE, "does not exist", _all_changes(draft))
+    return act(draft, Action.CREATE, "does not exist", _birth(draft))
 
 
 def _refuse_taken(draft: Draft, snapshot: Snapshot) -> Draft:
@@ -162,19 +162,6 @@ def _subdomain(deleted: DeletedAccount) -> str:
     return name.lower() if isinstance(name, str) else ""
 
 
-def _defaults(draft: Draft) -> tuple[FieldChange, ...]:
-    """A create writes every declared field, also one that equals Azure's default; exposure is always named."""
-    assert draft.desired is not None
-    equal = {path: value for path, value in draft.desired.fields.items() if draft.type.lens(path).read({}) == value}
-    return tuple(
-        FieldChange(
-            path=path, before=None, after=value, opens=path in draft.type.born and value != draft.type.born[path]
-        )
-        for path, value in equal.items()
-        if value is not None
-    )
-
-
 def _decide_soft_deleted(fleet: Fleet, draft: Draft, deleted: DeletedAccount) -> Iterator[Draft]:
     held = f"a soft-deleted account holds the name{_until(deleted)}"
     policy = fleet.policy.soft_deleted
@@ -186,7 +173,7 @@ def _decide_soft_deleted(fleet: Fleet, draft: Draft, deleted: DeletedAccount) ->
         return
     purge = _decide_purge(draft, deleted, held)
     yield purge
-    created = act(draft, Action.CREATE, "does not exist; its name is free after the purge", _all_changes(draft))
+    created = act(draft, Action.CREATE, "does not exist; its name is free after the purge", _birth(draft))
     yield replace(created, decision=replace(created.decision, needs=(*created.decision.needs, purge.id)))
 
 
@@ -194,10 +181,17 @@ def _until(deleted: DeletedAccount) -> str:
     return f" until {deleted.purge_after}" if deleted.purge_after else ""
 
 
-def _all_changes(draft: Draft) -> tuple[FieldChange, ...]:
+def _birth(draft: Draft) -> tuple[FieldChange, ...]:
+    """A create writes every declared field, also one that equals Azure's default: exposure is always named."""
     assert draft.desired is not None
-    changes = (*compare(draft.type, draft.desired.fields, {}), *_defaults(draft))
-    return tuple(sorted((change for change in changes if change.after is not None), key=lambda change: change.path))
+    fields, born = draft.desired.fields, draft.type.born
+    changes = []
+    for path in sorted(path for path, value in fields.items() if value is not None):
+        lens = draft.type.lens(path)
+        unlike_born = path in born and fields[path] != born[path]
+        opens = unlike_born or lens.field.opens(lens.read({}), fields[path])
+        changes.append(FieldChange(path=path, before=None, after=fields[path], opens=opens))
+    return tuple(changes)
 
 
 def _decide_restore(fleet: Fleet, draft: Draft, deleted: DeletedAccount, held: str) -> Draft:
@@ -343,4 +337,4 @@ def _follow_parents(drafts: Drafts) -> Drafts:
 
 
 def _reborn(draft: Draft) -> Draft:
-    return act(replace(draft, live=None), Action.CREATE, "goes and comes back with its account", _all_changes(draft))
+    return act(replace(draft, live=None), Action.CREATE, "goes and comes back with its account", _birth(draft))

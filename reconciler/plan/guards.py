@@ -27,16 +27,18 @@ Guard = Callable[[Draft, Grounds, Drafts], Draft]
 
 def guard(drafts: Drafts, grounds: Grounds) -> Drafts:
     """Every guard over every draft that acts, in order; then what stood on a refused one is stopped too."""
-    guarded = dict(drafts)
+    guarded = {id: _keep_to_selection(draft, grounds) for id, draft in drafts.items()}
     for each in GUARDS:
         guarded = {id: each(draft, grounds, guarded) if draft.acts else draft for id, draft in guarded.items()}
     return _stop_dependents(guarded)
 
 
-def _keep_to_selection(draft: Draft, grounds: Grounds, _drafts: Drafts) -> Draft:
-    if grounds.chosen is None or draft.id in grounds.chosen:
+def _keep_to_selection(draft: Draft, grounds: Grounds) -> Draft:
+    """What a person did not select is neither acted upon nor held against the run."""
+    chosen = grounds.chosen
+    if chosen is None or draft.id in chosen or draft.decision.state is DecisionState.IN_SYNC:
         return draft
-    if draft.deleted is not None and draft.deleted.id in grounds.chosen:
+    if draft.deleted is not None and draft.deleted.id in chosen:
         return draft
     return draft.resting(DecisionState.IGNORED, "not selected")
 
@@ -133,7 +135,6 @@ def _refuse_empty_fleet(draft: Draft, grounds: Grounds, drafts: Drafts) -> Draft
 
 
 GUARDS: tuple[Guard, ...] = (
-    _keep_to_selection,
     _keep_children_of_strangers,
     _prevent_destroy,
     _prune_only_with_open_eyes,
