@@ -9,7 +9,7 @@ import base64
 import json
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from azure.core.exceptions import ClientAuthenticationError
@@ -29,19 +29,27 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncSupportsTokenInfo
 
 
-class NoCredential:
-    """Stands in for a credential that could not be made; says why each time it is asked."""
+class SignIn:
+    """A credential that fails in one way only: whatever goes wrong, a token file that is not there included, is a
+    ClientAuthenticationError. `reason` says why there is no credential to ask."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, credential: AsyncSupportsTokenInfo | None, reason: str = "") -> None:
+        self._credential = credential
         self._reason = reason
 
-    async def get_token_info(self, *_scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:  # noqa: ARG002 — the protocol
-        raise ClientAuthenticationError(self._reason)
+    async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        if self._credential is None:
+            raise ClientAuthenticationError(self._reason)
+        try:
+            return await self._credential.get_token_info(*scopes, options=options)
+        except (OSError, ValueError) as error:
+            raise ClientAuthenticationError(f"No token was to be had: {error}") from error
 
     async def close(self) -> None:
-        return
+        if self._credential is not None:
+            await self._credential.close()
 
-    async def __aenter__(self) -> NoCredential:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -50,17 +58,15 @@ class NoCredential:
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        return
+        await self.close()
 
 
-def make_credential(
-    target: CloudTarget, environment: Mapping[str, str], transport: ExactTransport
-) -> AsyncSupportsTokenInfo:
+def make_credential(target: CloudTarget, environment: Mapping[str, str], transport: ExactTransport) -> SignIn:
     """The credential of `target`, its tokens fetched through `transport`."""
     try:
-        return _make(target, environment, transport)
+        return SignIn(_make(target, environment, transport))
     except ValueError as error:
-        return NoCredential(f"The credential {target.credential!r} cannot be used: {error}")
+        return SignIn(None, f"The credential {target.credential!r} cannot be used: {error}")
 
 
 def _make(target: CloudTarget, environment: Mapping[str, str], transport: ExactTransport) -> AsyncSupportsTokenInfo:
@@ -77,7 +83,7 @@ def _make(target: CloudTarget, environment: Mapping[str, str], transport: ExactT
         case "default":
             credential = _usual(target, environment, transport)
         case _:
-            credential = NoCredential(f"There is no credential of type {target.credential!r}")
+            raise ValueError("there is no such type")
     return credential
 
 
@@ -87,7 +93,7 @@ def _client_secret(
     variable = target.secret_variable or "AZURE_CLIENT_SECRET"
     secret = environment.get(variable, "")
     if not secret:
-        return NoCredential(f"The environment variable {variable} holds no client secret")
+        raise ValueError(f"the environment variable {variable} holds no client secret")
     tenant = target.tenant or environment.get("AZURE_TENANT_ID", "")
     client = target.client_id or environment.get("AZURE_CLIENT_ID", "")
     return ClientSecretCredential(tenant, client, secret, authority=target.authority, transport=transport)

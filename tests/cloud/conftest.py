@@ -89,6 +89,12 @@ def deployment(account: ArmId, name: str, capacity: int = 1) -> dict[str, object
     }
 
 
+def number(value: object) -> float:
+    """A number out of the simulation's ledger."""
+    assert isinstance(value, int | float)
+    return float(value)
+
+
 @pytest.fixture
 async def azure(sim: Simulator, clock: LoopClock) -> Azure:
     return Azure(sim, clock)
