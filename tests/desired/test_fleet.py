@@ -259,6 +259,25 @@ def test_a_fleet_says_what_a_plan_may_do(tmp_path: Path) -> None:
     assert found.changes == Cap(count=100, percent=100)
 
 
+def test_a_fleet_without_default_group_leaves_documents_without_one(tmp_path: Path) -> None:
+    bare = FLEET.replace(", resourceGroup: rg-ai, location: swedencentral", "")
+    codes = [
+        finding.code for finding in load_estate([plant(tmp_path, {"f.yaml": f"{bare}---\n{account()}"})], {}).findings
+    ]
+    assert codes == ["location_missing", "resource_group_missing"]
+
+
+def test_a_fleet_cannot_be_called_what_a_tag_cannot_hold(tmp_path: Path) -> None:
+    estate = load_estate([plant(tmp_path, {"f.yaml": FLEET.replace("prod", "'a b'")})], {})
+    assert [finding.code for finding in estate.findings] == ["fleet_name"]
+    assert estate.fleets == ()
+
+
+def test_a_kustomization_is_no_document_of_ours(tmp_path: Path) -> None:
+    other = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+    assert load_estate([plant(tmp_path, {"f.yaml": FLEET, "k.yaml": other})], {}).findings == ()
+
+
 def test_a_broken_fleet_still_has_its_documents_checked(tmp_path: Path) -> None:
     estate = load_estate(
         [plant(tmp_path, {"f.yaml": FLEET.replace("location", "lokation") + "---\n" + account("a!")})], {}

@@ -9,6 +9,13 @@ import pytest
 from reconciler.model.resource import Desired, Estate, ManagePolicy
 from tests.desired.trees import account, load, tell
 
+FIREWALL = "publicNetworkAccess: Enabled, customSubDomainName: x1"
+BASE = "basePolicyName: Microsoft.DefaultV2"
+HATE = "{name: Hate, source: Prompt}"
+TWICE = f"contentFilters: [{HATE}, {HATE}]"
+IDENTITY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
+IDENTITIES = f"userAssignedIdentities: [{IDENTITY}]"
+
 
 def wanted(estate: Estate, ref: str) -> Desired:
     assert estate.findings == ()
@@ -87,6 +94,12 @@ def test_each_field_knows_where_it_was_written(tmp_path: Path) -> None:
     assert text[place.line - 1][place.column - 1 :].startswith("0613")
 
 
+def test_an_identity_is_named_by_its_id(tmp_path: Path) -> None:
+    spec = f"publicNetworkAccess: Disabled, identity: {{type: UserAssigned, {IDENTITIES}}}"
+    fields = wanted(load(tmp_path, account(spec=spec)), "Account/aoai").fields
+    assert fields["identity.userAssignedIdentities"] == [IDENTITY.lower()]
+
+
 def test_an_enabled_endpoint_open_to_all_can_be_declared_without_a_subdomain(tmp_path: Path) -> None:
     spec = "publicNetworkAccess: Enabled, networkAcls: {defaultAction: Allow}"
     assert load(tmp_path, account(spec=spec)).findings == ()
@@ -116,6 +129,31 @@ def test_an_enabled_endpoint_open_to_all_can_be_declared_without_a_subdomain(tmp
         ),
         (account(lifecycle="adopt: true, policy: detach"), "lifecycle.adopt cannot be: policy detach"),
         (account(lifecycle="ignore: [deployment.x]"), "lifecycle.ignore names deployment.x, which a document"),
+        (account(spec=f"publicNetworkAccess: Disabled, tags: {{k: {'v' * 257}}}"), "a tag value of 257 characters"),
+        (account(spec="publicNetworkAccess: Disabled, tags: {'a/b': c}"), "'a/b' cannot be a tag"),
+        (account(spec="publicNetworkAccess: Disabled, resourceGroup: 'rg.'"), "'rg.' cannot be a resource group"),
+        (
+            account(spec=f"{FIREWALL}, networkAcls: {{defaultAction: Deny, virtualNetworkRules: [/subscriptions/s]}}"),
+            "this is the id of a Microsoft.Resources/subscriptions",
+        ),
+        (
+            account(spec=f"publicNetworkAccess: Disabled, identity: {{type: SystemAssigned, {IDENTITIES}}}"),
+            "write `type: SystemAssigned, UserAssigned`, or remove the list",
+        ),
+        (
+            account(spec=f"publicNetworkAccess: Disabled, raiPolicies: [{{name: Microsoft.X, {BASE}}}]"),
+            "the content filter Microsoft.X would be one of Azure's own",
+        ),
+        (
+            account(spec=f"publicNetworkAccess: Disabled, raiPolicies: [{{name: x, {BASE}, {TWICE}}}]"),
+            "contentFilters names hate for Prompt twice",
+        ),
+        (
+            "apiVersion: reconciler/v1\nkind: ResourceGroup\nmetadata: {name: 'a b'}\n",
+            "a resource group cannot be called 'a b'",
+        ),
+        (account(lifecycle="preventDestroy: 'true'"), "must be true or false, not quoted text"),
+        (account(spec="publicNetworkAccess: Disabled, deployments: {}"), "write each item on a line of its own"),
         (account(name="'${X}'"), "the environment variable X is not set"),
         (account(name='""'), "metadata.name is empty"),
         ("kind: ResourceGroup\nmetadata: {name: rg-x}\n", "apiVersion is missing (add `apiVersion: reconciler/v1`"),
