@@ -62,9 +62,9 @@ class Options:
 _DESCRIPTION = """\
 Keeps a fleet of Azure OpenAI accounts exactly as its YAML says.
 
-  reconciler validate desired_state/        is the YAML right? no Azure needed
+  reconciler validate desired_state/        is the YAML right? needs no Azure
   reconciler once --dry-run desired_state/  what would change
-  reconciler once desired_state/            show it, ask, do it, wait until it is done
+  reconciler once desired_state/            show it, ask, do it, wait for it
   reconciler explain Account.networkAcls    what a field means
   reconciler import --subscription ID       live Azure as YAML
 
@@ -75,28 +75,33 @@ No Azure at hand? --simulate on any command starts a simulated one for it:
 
 _EXITS = """\
 exit codes:
-   0  as declared, or nothing to do      3  some blocked, or in progress at --timeout
-   1  an error                           4  stopped by a safety limit or a stale plan
-   2  --dry-run: there are changes      64  wrong usage
+   0  as declared, or nothing to do
+   1  an error
+   2  --dry-run: there are changes
+   3  something is blocked, or still in progress at --timeout
+   4  stopped: by a safety limit, a stale plan, or somebody who said no
+  64  wrong usage
 
-Settings: flags over RECONCILER_* over reconciler.yaml over defaults; see --show-config.
+Settings: flags over RECONCILER_* over reconciler.yaml over defaults; see
+--show-config.
 """
 
 _ONCE = """\
-One cycle to the end: reads Azure, shows the plan, asks, writes, waits for provisioning, and repeats until nothing is
-left. With --dry-run it only shows the plan and writes nothing.
+One cycle to the end: reads Azure, shows the plan, asks, writes, waits for
+provisioning, and repeats until nothing is left. With --dry-run it only shows
+the plan and writes nothing.
 
-  reconciler once --dry-run                          the plan of desired_state/
-  reconciler once --dry-run --output markdown        the same for a pull request
-  reconciler once --dry-run --out plan.json          keep the plan ...
-  reconciler once --plan plan.json                   ... and apply exactly that, or refuse
-  reconciler once --target Account/aoai-swc          only this account and what it needs
-  reconciler once -l tier=prod,region=eu --yes       only documents with these labels; do not ask
+  reconciler once --dry-run                    the plan of desired_state/
+  reconciler once --dry-run --output markdown  the same for a pull request
+  reconciler once --dry-run --out plan.json    keep the plan ...
+  reconciler once --plan plan.json             ... and apply that, or refuse
+  reconciler once --target Account/aoai-swc    this account and what it needs
+  reconciler once -l tier=prod --yes           what has this label; do not ask
 """
 
 _VALIDATE = """\
-Reads the desired state and tells everything that is wrong with it at once, each with file, line and column, and what
-would be right. Sends no request.
+Reads the desired state and tells everything that is wrong with it at once,
+each with file, line and column, and what would be right. Sends no request.
 
   reconciler validate
   reconciler validate prod/ --output json
@@ -108,7 +113,8 @@ Prints the JSON Schema of the documents, for editors and other checkers.
   reconciler schema > reconciler.schema.json
   reconciler schema Account
 
-  # first line of a YAML file, for the YAML language server:
+First line of a YAML file, for the YAML language server:
+
   # yaml-language-server: $schema=reconciler.schema.json
 """
 
@@ -121,22 +127,24 @@ Says what a kind or a field means, what it may be, and what is below it.
 """
 
 _IMPORT = """\
-Reads live Azure and writes it as YAML that plans empty: every document is only observed. To take one over, set
-lifecycle.policy to manage and lifecycle.adopt to true.
+Reads live Azure and writes it as YAML that plans empty: every document is
+only observed. To take one over, set lifecycle.policy to manage and
+lifecycle.adopt to true.
 
   reconciler import --subscription ID > desired_state/imported.yaml
-  reconciler import --subscription ID --resource-group rg-ai --out desired_state/imported.yaml
+  reconciler import --subscription ID --resource-group rg-ai --out ai.yaml
   reconciler import --subscription ID --account aoai-swc --account aoai-weu
 """
 
 _SIMULATE = """\
-Runs a simulated Azure (Resource Manager, Entra ID, Cognitive Services) on this machine until Ctrl-C, and says where it
-is and who you are there.
+Runs a simulated Azure (Resource Manager, Entra ID, Cognitive Services) on this
+machine until Ctrl-C, and says where it is and who you are there.
 
   reconciler simulate --env-file sim.env --state sim.json
-  . ./sim.env                                       in another terminal: any client works against it
 
-docs/simulator.md says how to point other clients at it.
+In another terminal any client works against it (docs/simulator.md):
+
+  . ./sim.env
 """
 
 
