@@ -342,25 +342,32 @@ def _target(call: Call) -> CloudTarget:
 
 def simulate(call: Call) -> Exit:
     """A simulated Azure for other clients, until somebody ends it."""
-    options, terminal = call.options, call.terminal
+    options = call.options
     wanted = SimulationRequest(
         pace=options.pace, port=options.port, state=options.simulate_state, env_file=options.env_file
     )
-    with run_simulation(wanted) as simulation:
-        told = {key: value for key, value in simulation.ready.items() if key != "client_secret"}
-        if call.json:
-            ready: JsonObject = {**told}
-            terminal.say(render_json({"format_version": FORMAT_VERSION, "kind": "simulation", "ready": ready}))
-        else:
-            width = max(len(key) for key in told)
-            terminal.say("A simulated Azure is ready; Ctrl-C ends it.\n")
-            terminal.say("".join(f"  {key:<{width}}  {value}\n" for key, value in told.items()))
-        if not options.env_file:
-            terminal.tell("The secret is in the file that --env-file writes for other clients.\n")
-        try:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with run_simulation(wanted) as simulation:
+            _introduce(call, simulation)
             return Exit.OK if simulation.wait() == 0 else Exit.ERROR
-        except KeyboardInterrupt:
-            return Exit.OK
+    except KeyboardInterrupt:
+        return Exit.OK
+
+
+def _introduce(call: Call, simulation: Simulation) -> None:
+    """Where the simulation is and who one is there; the secret is only in the file made for it."""
+    terminal = call.terminal
+    told = {key: value for key, value in simulation.ready.items() if key != "client_secret"}
+    if call.json:
+        ready: JsonObject = {**told}
+        terminal.say(render_json({"format_version": FORMAT_VERSION, "kind": "simulation", "ready": ready}))
+    else:
+        width = max(len(key) for key in told)
+        terminal.say("A simulated Azure is ready; Ctrl-C ends it.\n")
+        terminal.say("".join(f"  {key:<{width}}  {value}\n" for key, value in told.items()))
+    if not call.options.env_file:
+        terminal.tell("The secret is in the file that --env-file writes for other clients.\n")
 
 
 def _load(call: Call) -> Estate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -76,8 +77,11 @@ def reconcile_bare(*words: str, environment: Mapping[str, str] | None = None, cw
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def reconcile_at_terminal(words: Sequence[str], environment: Mapping[str, str], typed: str, after: str) -> Finished:
-    """The command line at a terminal of its own; `typed` is entered once `after` was shown. stdout stays a pipe."""
+def reconcile_at_terminal(
+    words: Sequence[str], environment: Mapping[str, str], typed: str | signal.Signals, after: str
+) -> Finished:
+    """The command line at a terminal of its own; `typed` is entered, or the signal sent, once `after` was shown.
+    stdout stays a pipe."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         command(*words),
@@ -90,7 +94,7 @@ def reconcile_at_terminal(words: Sequence[str], environment: Mapping[str, str], 
     )
     os.close(theirs)
     try:
-        shown = _converse(ours, typed, after)
+        shown = _converse(ours, process, typed, after)
         out, _ = process.communicate(timeout=60)
     finally:
         if process.poll() is None:
@@ -100,7 +104,7 @@ def reconcile_at_terminal(words: Sequence[str], environment: Mapping[str, str], 
     return Finished(process.returncode, out, shown)
 
 
-def _converse(terminal: int, typed: str, after: str) -> str:
+def _converse(terminal: int, process: subprocess.Popen[str], typed: str | signal.Signals, after: str) -> str:
     shown, entered, end = "", False, time.monotonic() + 90
     while time.monotonic() < end:
         if not select.select([terminal], [], [], 0.2)[0]:
@@ -113,6 +117,6 @@ def _converse(terminal: int, typed: str, after: str) -> str:
             break
         shown += piece.decode(errors="replace")
         if not entered and after in shown:
-            os.write(terminal, typed.encode())
+            process.send_signal(typed) if isinstance(typed, signal.Signals) else os.write(terminal, typed.encode())
             entered = True
     return shown
