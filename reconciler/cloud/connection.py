@@ -12,7 +12,7 @@ import aiohttp
 from reconciler.cloud.credential import make_credential, read_principal
 from reconciler.cloud.policies import BudgetPolicy
 from reconciler.cloud.session import CloudSettings
-from reconciler.cloud.transport import ExactTransport, send_once
+from reconciler.cloud.transport import ExactTransport, Proxies, send_once
 from reconciler.model.ports import Chance, Clock
 from reconciler.model.resource import CloudTarget
 
@@ -43,11 +43,10 @@ class Connection:
                 connector=aiohttp.TCPConnector(ssl=trust, limit=0, limit_per_host=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # azure-core does it
-                trust_env=True,
                 middlewares=(send_once,),
             )
             await stack.enter_async_context(session)
-            transport = ExactTransport(session, clock)
+            transport = ExactTransport(session, clock, Proxies(settings.environment))
             credential = make_credential(target, settings.environment, transport)
             stack.push_async_callback(credential.close)
             budget = BudgetPolicy(target.endpoint.rstrip("/").lower(), settings.budgets, clock, chance)

@@ -1,7 +1,7 @@
 """Wire JSON in, wire JSON out, through the operations of the Azure SDK that a binding names.
 
-One call is one request (a list: one per page). No model of the SDK is ever read: a hook hears each answer as it came,
-and what the SDK makes of it afterwards does not matter. What is no 2xx comes back as a `Fault`. Never retries or polls.
+One call is one request (a list: one per page). The SDK makes the request, a hook catches the answer as it came, and no
+model of the SDK is ever made. What is no 2xx comes back as a `Fault`. Never retries, never polls.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from azure.core import AsyncPipelineClient
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
-    DeserializationError,
     SerializationError,
     ServiceRequestTimeoutError,
     ServiceResponseTimeoutError,
@@ -28,7 +27,7 @@ from azure.core.rest import HttpRequest
 from reconciler.cloud.budget import GateClosedError, Urgency
 from reconciler.cloud.connection import Connection
 from reconciler.cloud.faults import own_fault, read_fault, request_id
-from reconciler.cloud.policies import BearerPolicy, ReadOnlyPolicy, SparePages, lower
+from reconciler.cloud.policies import BearerPolicy, ReadOnlyPolicy, lower
 from reconciler.kinds.base import Binding
 from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId
@@ -58,14 +57,20 @@ class Reply:
         return request_id(self.headers)
 
 
+class _Answered(Exception):  # noqa: N818 — no error: it leaves the SDK
+    """The answer is here, and nothing that the SDK would do with it is wanted."""
+
+
 @dataclass(slots=True)
 class _Heard:
-    """The last answer of a call, kept by the hook."""
+    """The answer to a call, caught by a hook before a model is made of it: the models drop what they do not know, cost
+    more than the request, and one raises at a 200 that Azure gives it."""
 
     response: Any = None
 
     def hear(self, response: Any) -> None:
         self.response = response.http_response
+        raise _Answered
 
 
 @dataclass(slots=True)
@@ -87,7 +92,6 @@ class Gateway:
             RequestIdPolicy(),
             HeadersPolicy(),
             UserAgentPolicy(base_user_agent=agent, user_agent_overwrite=True),
-            SparePages(),
             *([ReadOnlyPolicy()] if read_only else []),
             BearerPolicy(connection.credential, connection.scope),
             connection.budget,
@@ -204,11 +208,13 @@ class Gateway:
     async def _hear(self, call: Callable[[_Heard], Awaitable[Any]]) -> Reply | Fault:
         heard = _Heard()
         try:
-            await call(heard)
-        except (AzureError, DeserializationError, SerializationError, GateClosedError, aiohttp.ClientError) as error:
-            # Once there is an answer it counts, not what the SDK's models think of it; but a broken body is no answer.
-            if heard.response is None or not _is_read(heard.response):
-                return _silence(error)
+            try:
+                await call(heard)
+            except _Answered:
+                if not heard.response.is_stream_consumed:
+                    await heard.response.read()
+        except (AzureError, SerializationError, GateClosedError, aiohttp.ClientError) as error:
+            return _silence(error)
         return _answer(heard.response)
 
     def _operation(self, binding: Binding, name: str, subscription: str) -> Operation:
@@ -256,13 +262,6 @@ def _items(body: JsonObject) -> list[Json]:
     return value if isinstance(value, list) else []
 
 
-def _is_read(response: Any) -> bool:
-    try:
-        return response.content is not None
-    except AzureError:
-        return False
-
-
 def _answer(response: Any) -> Reply | Fault:
     headers = lower(response.headers)
     text = response.content.decode("utf-8-sig", "replace")
@@ -287,7 +286,7 @@ def _parse(text: str) -> tuple[Json, bool]:
 # What there was instead of an answer, first match first: our code, and whether the request may have had its effect.
 _SILENCES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
     ((ClientAuthenticationError,), "credential_failed", False),
-    ((SerializationError, DeserializationError), "refused_by_client", False),
+    ((SerializationError,), "refused_by_client", False),
     ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError), "certificate_untrusted", False),
     ((aiohttp.ClientConnectorError, ServiceRequestTimeoutError), "connection_refused", False),
     ((ServiceResponseTimeoutError,), "connection_timeout", True),

@@ -13,7 +13,6 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import (
     AsyncBearerTokenCredentialPolicy,
     AsyncHTTPPolicy,
-    ContentDecodePolicy,
     SansIOHTTPPolicy,
 )
 from azure.core.rest import AsyncHttpResponse, HttpRequest
@@ -81,17 +80,6 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
             self._principals = {token: read_principal(token) or ""}
         place = (self._endpoint, subscription, self._principals[token])
         return self._budgets.gate(place, Toll.of(request.method), self._clock, self._chance)
-
-
-class SparePages(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Stands where azure-core would parse each page of a list, and gives the models an empty one.
-
-    We read the answer ourselves: the models drop what they do not know, and building a thousand of them takes
-    longer than the requests that brought them.
-    """
-
-    def on_response(self, request: Request, response: Response) -> None:  # noqa: ARG002 — the protocol
-        response.context[ContentDecodePolicy.CONTEXT_NAME] = {"value": []}
 
 
 def lower(headers: Any) -> dict[str, str]:

@@ -6,7 +6,9 @@ Operation URLs carry a signature over their own spelling, and aiohttp would resp
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # public, but typeshed lacks it
 
 import aiohttp
 from azure.core.pipeline.transport._aiohttp import AioHttpTransport  # the public name is not typed
@@ -43,20 +45,41 @@ async def send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandl
         raise CutError(str(error)) from error
 
 
+class Proxies:
+    """Which proxy the environment names for a URL. Asked once per host: aiohttp would ask in two threads per request,
+    and look for passwords in ~/.netrc on the way."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        named = {name.lower(): value for name, value in environment.items() if value}
+        self._proxies = {scheme: named.get(f"{scheme}_proxy") or named.get("all_proxy") for scheme in ("http", "https")}
+        self._spared = {"no": named.get("no_proxy", "")}
+        self._known: dict[tuple[str, str], str | None] = {}
+
+    def proxy_for(self, url: str) -> str | None:
+        parts = urlsplit(url)
+        place = (parts.scheme.lower(), parts.netloc.lower())
+        if place not in self._known:
+            spared = bool(proxy_bypass_environment(place[1], self._spared))
+            self._known[place] = None if spared else self._proxies.get(place[0])
+        return self._known[place]
+
+
 class ExactTransport(AioHttpTransport):
     """aiohttp under the Azure packages. The session belongs to whoever made it."""
 
-    def __init__(self, session: aiohttp.ClientSession, clock: Clock) -> None:
+    def __init__(self, session: aiohttp.ClientSession, clock: Clock, proxies: Proxies) -> None:
         # No connection_verify here: a path in it would build a new TLS context for every request.
         super().__init__(
             session=session, session_owner=False, connection_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT
         )
         self._clock = clock
+        self._proxies = proxies
 
     async def send(  # type: ignore[override]  # the base says the same in two overloads
         self, request: HttpRequest, **options: object
     ) -> AsyncHttpResponse:
         written = request.url
+        options.setdefault("proxy", self._proxies.proxy_for(written))
         request.url = exact_url(written)  # type: ignore[assignment]  # aiohttp, to which it goes, takes either
         try:
             response: AsyncHttpResponse = await super().send(request, **options)  # type: ignore[call-overload]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.cloud import CloudSettings, open_cloud
-from reconciler.cloud.transport import exact_url
+from reconciler.cloud.transport import Proxies, exact_url
 from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.ids import ArmId
 from reconciler.model.ports import Operation, Progress
@@ -105,3 +105,20 @@ async def test_nobody_at_the_endpoint_is_a_passing_fault_without_effect(tmp_path
     assert poll.progress is Progress.RUNNING
     assert poll.fault is not None
     assert (poll.fault.cls, poll.fault.applied) == (FaultClass.TRANSIENT, False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "http://proxy:3128"),
+        ({"https_proxy": "http://proxy:3128", "HTTP_PROXY": "http://other"}, "http://proxy:3128"),
+        ({"ALL_PROXY": "http://proxy:3128"}, "http://proxy:3128"),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "localhost,.azure.com"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "no_proxy": "*"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "example.com"}, "http://proxy:3128"),
+        ({"HTTP_PROXY": "http://proxy:3128"}, None),
+    ],
+)
+def test_the_proxy_is_the_one_that_the_environment_names(environment: dict[str, str], expected: str | None) -> None:
+    assert Proxies(environment).proxy_for("https://management.azure.com/x") == expected
