@@ -1,4 +1,4 @@
-"""Law: whatever Azure answers on the way, it ends in sync or says in words what is in the way; nothing is done twice."""
+"""Law: whatever Azure answers, it ends in sync or says in words what is in the way; nothing is done twice."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STORM: tuple[Document, ...] = (
 )
 
 
-def fleet_of(*names: str, **spec: object) -> list[Document]:
+def fleet_of(*names: str) -> list[Document]:
     return [
         fleet_document(),
         group_document(),
@@ -51,7 +51,6 @@ def fleet_of(*names: str, **spec: object) -> list[Document]:
                 networkAcls={"defaultAction": "Deny", "ipRules": ["203.0.113.0/24"]},
                 raiPolicies=[{"name": "strict", "basePolicyName": "Microsoft.DefaultV2"}],
                 deployments=[deployment("chat", raiPolicyName="strict"), deployment("spare", 5)],
-                **spec,
             )
             for name in names
         ),
