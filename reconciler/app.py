@@ -1,4 +1,4 @@
-"""The fuse box: settings in, wired worlds out. Knows every concrete class of the ports; owns every `async with`."""
+"""Wires the ports: opens a world for each fleet and closes it. Nothing else names the classes that keep them."""
 
 from __future__ import annotations
 

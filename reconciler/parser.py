@@ -82,8 +82,8 @@ exit codes:
    4  stopped: by a safety limit, a stale plan, or somebody who said no
   64  wrong usage
 
-Settings: flags over RECONCILER_* over reconciler.yaml over defaults; see
---show-config.
+A flag beats RECONCILER_*, which beats reconciler.yaml; --show-config tells
+what came from where.
 """
 
 _ONCE = """\

@@ -1,4 +1,4 @@
-"""Settings: flags over `RECONCILER_*` over a config file over defaults, and where each value came from.
+"""Settings: what the tool itself is told, by flags, environment, config file or default, and by which of them.
 
 Promises to tell everything that is wrong at once, each with its place. Holds no secret: secrets stay in the
 environment, under names that a Fleet's credential gives. Loads YAML only when there is a config file.

@@ -95,7 +95,7 @@ def _plan(plan: Plan) -> Iterator[str]:
         yield "**Read this first**\n\n" + "\n".join(dangers)
     if plan.blind:
         blind = [f"- {code(scope)}: {code(str(fault))}" for scope, fault in plan.blind]
-        yield "**Could not be read** (neither absent nor unchanged)\n\n" + "\n".join(blind)
+        yield "**Could not be read; nothing is assumed about it**\n\n" + "\n".join(blind)
     if plan.findings:
         yield _findings(plan.findings)
     told = [decision for decision in plan.decisions if decision.state not in _QUIET]

@@ -195,9 +195,7 @@ def _change(decision: Decision, change: FieldChange, column: int, style: Style) 
 def _blind(plan: Plan, style: Style) -> str:
     if not plan.blind:
         return ""
-    lines = [
-        style.paint("Could not be read (neither absent nor unchanged; nothing below depends on a guess)", Ink.BOLD)
-    ]
+    lines = [style.paint("Could not be read; nothing is assumed about it", Ink.BOLD)]
     for scope, fault in plan.blind:
         lines += [
             style.paint(line, Ink.HOLD) for line in _wrap(f"{plain(scope)}: {plain(str(fault))}", "  ? ", "    ", style)
