@@ -1,0 +1,92 @@
+"""One process, measured from outside: wall clock, processor time, peak memory; and what it asked of the simulation."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from tests.support.simulated import Azure
+
+_FULL_BUCKETS = 120.0  # simulated seconds after which no request of an earlier run is remembered by the throttle
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one process took. `peak` is its resident memory at its highest, in MiB."""
+
+    code: int
+    seconds: float
+    processor: float
+    peak: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one run over the fleet took and asked. `simulated` are the seconds of Azure's clock; `refused` are the
+    409 and 429 answers that it brought upon itself."""
+
+    spent: Spent
+    simulated: float
+    requests: int
+    writes: int
+    refused: int
+
+
+class WrongEndError(Exception):
+    """A measured process did not end as it should have: its numbers would mean nothing."""
+
+
+def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Spent:
+    """Run `command` to its end. The kernel counts memory from the fork on, so whoever measures has to stay small."""
+    with log.open("wb") as out:
+        began = perf_counter()
+        process = subprocess.Popen(  # noqa: S603 — our own words
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    scale = 1024**2 if sys.platform == "darwin" else 1024
+    return Spent(process.returncode, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / scale)
+
+
+def run_pass(azure: Azure, command: Sequence[str], log: Path, expected: int) -> Pass:
+    """Run a client against the simulation, every bucket of requests full, and count what it asked."""
+    azure.control("POST", "clock", {"advance": _FULL_BUCKETS})
+    azure.forget_requests()
+    began = azure.control("GET", "clock")["now"]
+    spent = run(command, _environment(azure), log)
+    ended = azure.control("GET", "clock")["now"]
+    if spent.code != expected:
+        tail = log.read_text(encoding="utf-8", errors="replace")[-3000:]
+        raise WrongEndError(f"{' '.join(command)} ended with {spent.code}, not {expected}:\n{tail}")
+    told = azure.control("GET", "requests/summary")
+    return Pass(
+        spent=spent,
+        simulated=ended - began,
+        requests=told["total"],
+        writes=sum(told["method"].get(method, 0) for method in ("PUT", "PATCH", "DELETE")),
+        refused=sum(told["self_inflicted"].values()),
+    )
+
+
+def start_up(command: Sequence[str], times: int, log: Path) -> float:
+    """The median of the seconds that `command` takes, files warm."""
+    environment = _clean()
+    run(command, environment, log)
+    return statistics.median(run(command, environment, log).seconds for _ in range(times))
+
+
+def _environment(azure: Azure) -> dict[str, str]:
+    # The plain script believes what OpenSSL believes.
+    return {**_clean(), **azure.environment, "SSL_CERT_FILE": azure.ready["ca_bundle"], "NO_COLOR": "1"}
+
+
+def _clean() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "RECONCILER_", "ARM_"))}
