@@ -8,6 +8,7 @@ from dataclasses import replace
 from reconciler.kinds.base import ResourceType
 from reconciler.kinds.catalog import type_of
 from reconciler.kinds.diff import compare
+from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.plan import Action, Decision, DecisionState, Effect, FieldChange, Risk
 from reconciler.model.resource import (
@@ -141,7 +142,18 @@ def _decide_missing(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Draft:
         return draft.blocked("group_missing", reason, f"declare a ResourceGroup named {group.name}, or create it")
     if draft.id in snapshot.taken:
         return _refuse_taken(draft, snapshot)
+    unseen = _unseen_graves(snapshot, draft) if draft.type.soft_deletes else None
+    if unseen:
+        reason = f"does not exist, but whether a soft-deleted {draft.type.word} holds its name is not known: {unseen}"
+        return draft.blocked("unknown", reason, unseen.advice)
     return act(draft, Action.CREATE, "does not exist", _birth(draft))
+
+
+def _unseen_graves(snapshot: Snapshot, draft: Draft) -> Fault | None:
+    """Why the soft-deleted resources of a type could not be listed, or None when they were."""
+    provider, _, kind = draft.type.arm_type.lower().partition("/")
+    graves = (blind for blind in snapshot.blind if blind.type.lower() == f"{provider}/deleted{kind}")
+    return next((blind.fault for blind in graves if blind.scope.covers(draft.id)), None)
 
 
 def _refuse_taken(draft: Draft, snapshot: Snapshot) -> Draft:

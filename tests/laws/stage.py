@@ -71,6 +71,7 @@ class Stage:
         self.seed = seed
         self.budgets = Budgets()
         self.watched = Watched()
+        self.secret = sim.client_secret
 
     @property
     def environment(self) -> dict[str, str]:
@@ -78,7 +79,7 @@ class Stage:
             "AZURE_SUBSCRIPTION_ID": self.sim.subscription_id,
             "AZURE_TENANT_ID": self.sim.tenant_id,
             "AZURE_CLIENT_ID": self.sim.client_id,
-            "AZURE_CLIENT_SECRET": self.sim.client_secret,
+            "AZURE_CLIENT_SECRET": self.secret,
         }
 
     # -- the product
@@ -178,7 +179,8 @@ class Stage:
 
     def resources(self) -> dict[str, dict[str, Any]]:
         """Everything that lives, by folded id."""
-        return {each.id.lower(): each.body for each in self.sim.world.resources.values()}
+        held = self.sim.world.resources.values()
+        return {each.id.lower(): each.body for each in held if "/deletedaccounts/" not in each.id.lower()}
 
     def resource(self, id: object) -> dict[str, Any]:
         return self.resources()[str(id).lower()]
