@@ -60,7 +60,7 @@ class ArmCloud:
         reply = await self._gateway.follow(operation.url)
         if isinstance(reply, Reply):
             return _progress(reply)
-        if reply.cls in (FaultClass.ABSENT, FaultClass.FORBIDDEN) and reply.code != "credential_failed":
+        if reply.status in (403, 404, 410):
             # Azure has forgotten the operation, or does not let us see it; the resource itself still tells.
             return await self._poll_resource(operation)
         if reply.cls.retryable and reply.status != 409:

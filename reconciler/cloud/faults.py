@@ -269,6 +269,14 @@ _GENERAL = frozenset({"", "badrequest", "conflict", "operationnotallowed", "inva
 # Wrappers that only say that something below them failed.
 _WRAPPERS = frozenset({"operationerror", "resourcedeploymentfailure", "retryableerror", "multipleerrorsoccurred"})
 
+# ARM names what it does not find. A 404 without a word is that of a proxy, an ingress or a front end that does not like
+# the path, and says nothing about what exists.
+_NOT_ARM = _Meaning(
+    _I, "This is not an answer of Azure Resource Manager: check the cloud's endpoint, the proxy, the name."
+)
+
+_UNHEARD_OF = _Meaning(FaultClass.UNKNOWN, "Azure's message is all that is known about it.")
+
 _BY_STATUS: Mapping[int, _Meaning] = {
     400: _Meaning(_I, "Correct what the message names."),
     401: _Meaning(_F, _SIGN_IN),
@@ -362,11 +370,15 @@ def _meaning(code: str, message: str, error: JsonObject, status: int | None) -> 
     for each in codes:
         if each in _FOLDED:
             return _FOLDED[each]
-    if status is not None and status in _BY_STATUS:
-        return _BY_STATUS[status]
-    if status is not None and status >= 500:
-        return _Meaning(_T, _LATER)
-    return _Meaning(FaultClass.UNKNOWN, "Azure's message is all that is known about it.")
+    return _meaning_of_status(status, named=bool(code))
+
+
+def _meaning_of_status(status: int | None, *, named: bool) -> _Meaning:
+    if status is None:
+        return _UNHEARD_OF
+    if status in (404, 410) and not named:
+        return _NOT_ARM
+    return _BY_STATUS.get(status) or (_Meaning(_T, _LATER) if status >= 500 else _UNHEARD_OF)
 
 
 def _envelope(body: Json) -> JsonObject:

@@ -35,6 +35,9 @@ async def cloud(server: Canned) -> AsyncIterator[Cloud]:
         yield opened
 
 
+GONE: Json = {"error": {"code": "ResourceNotFound", "message": "not there"}}
+
+
 def say(server: Canned, *answers: Answer) -> None:
     """These answers in turn; the last one for ever."""
     queue = list(answers)
@@ -78,10 +81,58 @@ async def test_a_resource_that_ends_badly_without_a_header_is_a_failed_operation
 
 
 async def test_a_delete_accepted_without_a_header_ends_when_the_resource_is_gone(server: Canned, cloud: Cloud) -> None:
-    say(server, (202, {}, None), (200, {}, resource(ACCOUNT, "Deleting")), (404, {}, None))
+    say(server, (202, {}, None), (200, {}, resource(ACCOUNT, "Deleting")), (404, {}, GONE))
     answer = await cloud.write(Write(verb=Verb.DELETE, id=ACCOUNT))
     assert answer.operation is not None
     assert [(await cloud.poll(answer.operation)).progress for _ in range(2)] == [Progress.RUNNING, Progress.SUCCEEDED]
+
+
+@pytest.mark.parametrize("verb", [Verb.DELETE, Verb.PURGE])
+async def test_deleting_what_is_gone_has_worked(server: Canned, cloud: Cloud, verb: Verb) -> None:
+    say(server, (404, {"x-ms-request-id": "r"}, GONE))
+    answer = await cloud.write(Write(verb=verb, id=ACCOUNT, location="l"))
+    assert (answer.fault, answer.operation, answer.request_id) == (None, None, "r")
+
+
+async def test_a_404_of_a_stranger_is_neither_absence_nor_a_deletion(server: Canned, cloud: Cloud) -> None:
+    say(server, (404, {}, "<html>no such page</html>"))
+    answer = await cloud.write(Write(verb=Verb.DELETE, id=ACCOUNT))
+    assert answer.fault is not None
+    found = await cloud.read(ACCOUNT)
+    assert isinstance(found, Fault)
+    assert found.cls is FaultClass.INVALID
+    snapshot = await cloud.observe(Scope(subscription="s", fleet="f", ids=(ACCOUNT,)))
+    assert snapshot.hidden(ACCOUNT) is not None
+
+
+async def test_an_answer_about_something_else_is_no_answer(server: Canned, cloud: Cloud) -> None:
+    say(server, (200, {}, {"id": "not/an/id", "name": "x"}))
+    fault = await cloud.read(ACCOUNT)
+    assert isinstance(fault, Fault)
+    assert fault.code == "unreadable_answer"
+
+
+async def test_an_operation_that_azure_has_forgotten_is_judged_by_its_resource(server: Canned, cloud: Cloud) -> None:
+    say(server, (404, {}, None), (200, {}, resource(ACCOUNT, "Failed")))
+    poll = await cloud.poll(Operation(id=ACCOUNT, url=f"{server.endpoint}/x"))
+    assert poll.progress is Progress.FAILED
+
+
+async def test_a_look_that_may_not_be_taken_for_lack_of_a_sign_in_is_no_failed_operation(
+    server: Canned, cloud: Cloud
+) -> None:
+    say(server, (401, {}, {"error": {"code": "ExpiredAuthenticationToken", "message": "old"}}))
+    poll = await cloud.poll(Operation(id=ACCOUNT, url=f"{server.endpoint}/x"))
+    assert poll.progress is Progress.RUNNING
+    assert poll.fault is not None
+
+
+async def test_every_request_is_counted(server: Canned) -> None:
+    async with open_at(server) as cloud:
+        say(server, (200, {}, resource(ACCOUNT, "Succeeded")))
+        for _ in range(3):
+            await cloud.read(ACCOUNT)
+        assert cloud.requests == 3
 
 
 async def test_an_accepted_write_with_only_a_location_is_followed_by_it(server: Canned, cloud: Cloud) -> None:

@@ -78,6 +78,7 @@ def test_a_code_is_known_in_any_case() -> None:
         (401, FaultClass.FORBIDDEN),
         (403, FaultClass.FORBIDDEN),
         (404, FaultClass.ABSENT),
+        (410, FaultClass.ABSENT),
         (408, FaultClass.TRANSIENT),
         (409, FaultClass.CONFLICT),
         (418, FaultClass.UNKNOWN),
@@ -110,6 +111,13 @@ def test_a_page_of_html_is_read_in_one_line() -> None:
     page = "<!DOCTYPE html><html><head><title>Azure</title></head><body><h2>Not\n available</h2></body></html>"
     fault = read_fault(503, {}, page, None)
     assert (fault.cls, fault.code, fault.message) == (FaultClass.TRANSIENT, "http_503", "Azure - Not available")
+
+
+@pytest.mark.parametrize("text", ["", "<html><title>404 - File or directory not found.</title></html>", "no route"])
+def test_a_404_that_arm_did_not_write_says_nothing_about_what_exists(text: str) -> None:
+    fault = read_fault(404, {}, text, None)
+    assert (fault.cls, fault.code) == (FaultClass.INVALID, "http_404")
+    assert "endpoint" in fault.advice
 
 
 def test_an_empty_answer_still_says_something() -> None:
