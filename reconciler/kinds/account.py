@@ -50,7 +50,8 @@ from reconciler.model.wire import Json, JsonObject
 
 def _kind_effect(before: Json, after: Json) -> Effect:
     """Azure upgrades OpenAI to AIServices in place, and back; nothing else."""
-    return Effect.IN_PLACE if {before, after} <= {"OpenAI", "AIServices"} else Effect.REPLACE
+    upgradable = (None, "OpenAI", "AIServices")
+    return Effect.IN_PLACE if before in upgradable and after in upgradable else Effect.REPLACE
 
 
 def _forward_only(_before: Json, after: Json) -> Effect:

@@ -184,6 +184,7 @@ class Plan:
                 "name": step.name,
                 "verb": step.verb.value,
                 "id": str(step.id),
+                "location": step.location,
                 "fields": thaw(step.fields),
                 "expects": thaw(step.expects),
                 "after": list(step.after),

@@ -79,6 +79,15 @@ class Desired:
         return self.id.type
 
 
+def read_owner(wire: JsonObject) -> str | None:
+    """The fleet named by the ownership tag; Azure keeps the case of a tag's name but tells none apart by it."""
+    tags = wire.get("tags")
+    if not isinstance(tags, dict):
+        return None
+    owner = next((value for name, value in tags.items() if name.lower() == OWNER_TAG), None)
+    return owner if isinstance(owner, str) else None
+
+
 class SoftDeleted(StrEnum):
     """What to do when a soft-deleted account holds a wanted name."""
 
@@ -194,9 +203,7 @@ class DeletedAccount:
 
     @property
     def owner(self) -> str | None:
-        tags = self.wire.get("tags")
-        owner = tags.get(OWNER_TAG) if isinstance(tags, dict) else None
-        return owner if isinstance(owner, str) else None
+        return read_owner(self.wire)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,8 +232,11 @@ class Blind:
     fault: Fault
 
     def hides(self, id: ArmId) -> bool:
-        same_type = id.type.lower() == self.type.lower() or id.type.lower().startswith(self.type.lower() + "/")
-        return same_type and self.scope.covers(id)
+        return self.names(id) and self.scope.covers(id)
+
+    def names(self, id: ArmId) -> bool:
+        """Whether `id` is of the type that could not be read, or below one."""
+        return f"{id.type}/".lower().startswith(f"{self.type}/".lower())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,4 +260,7 @@ class Snapshot:
         """Why nothing can be said about `id`, or None when what the snapshot says about it holds."""
         if id in self.live:
             return None
-        return next((blind.fault for blind in self.blind if blind.hides(id)), None)
+        # Below a parent that was seen, only what was asked of that parent counts.
+        seen = id.parent in self.live and bool(id.segments[1:])
+        blind = (each for each in self.blind if not seen or each.type.lower() == id.type.lower())
+        return next((each.fault for each in blind if each.hides(id)), None)

@@ -40,6 +40,8 @@ def write_path(value: Json, path: WirePath, new: Maybe) -> Json:
     """`value` with `new` at `path`, objects made on the way; `ABSENT` removes the key (and nothing else)."""
     if not path:
         return None if new is ABSENT else new
+    if new is ABSENT and not isinstance(value, dict):
+        return value
     base: JsonObject = dict(value) if isinstance(value, dict) else {}
     head, rest = path[0], path[1:]
     if new is ABSENT and head not in base:
@@ -53,7 +55,8 @@ def write_path(value: Json, path: WirePath, new: Maybe) -> Json:
 
 def canonical_bytes(value: Json) -> bytes:
     """The one spelling of a JSON value: sorted keys, no spaces, UTF-8. Equal values give equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    # JSON may hold half of a surrogate pair, which is no reason to fall over.
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
 
 
 def digest(value: Json) -> str:

@@ -1,0 +1,81 @@
+"""Normal forms: total, idempotent, and blind to what Azure is blind to."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.kinds import values
+from reconciler.kinds.catalog import TYPES
+from reconciler.model.wire import Json
+from tests.model.test_wire import JSONS
+
+NORMALS = [
+    values.location,
+    values.folded,
+    values.strings,
+    values.networks,
+    values.subnet_rules,
+    values.identity_type,
+    values.id_keys,
+    values.whole_number,
+]
+VNET = "/subscriptions/S/resourceGroups/G/providers/Microsoft.Network/virtualNetworks/V/subnets/X"
+
+
+@pytest.mark.parametrize("normal", NORMALS)
+@given(value=JSONS | st.floats())
+def test_a_normal_form_takes_any_json_and_is_its_own_normal_form(normal: object, value: Json) -> None:
+    assert callable(normal)
+    once = normal(value)
+    assert repr(normal(once)) == repr(once)
+
+
+@pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.word)
+@given(value=JSONS, other=JSONS)
+def test_no_field_stumbles_over_a_live_value_of_an_unexpected_type(type_: object, value: Json, other: Json) -> None:
+    for each in type_.fields:  # type: ignore[attr-defined]
+        before, after = each.normal(value), each.normal(other)
+        each.effect(before, after)
+        each.opens(before, after)
+        each.cuts(before, after)
+        each.to_wire(after)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["203.0.113.7/32"], ["203.0.113.7"]),
+        ([{"value": "203.0.113.0/24"}, "198.51.100.7"], ["198.51.100.7", "203.0.113.0/24"]),
+        (["203.0.113.9/24"], ["203.0.113.0/24"]),
+        ([" 203.0.113.7 ", "203.0.113.7"], ["203.0.113.7"]),
+    ],
+)
+def test_ip_rules_are_a_set_of_networks(one: Json, other: Json) -> None:
+    assert values.networks(one) == values.networks(other)
+
+
+def test_what_is_no_network_stays_as_it_is() -> None:
+    assert values.networks(["everybody", {"other": 1}]) == ["None", "everybody"]
+    assert values.networks_to_wire(["203.0.113.7"]) == [{"value": "203.0.113.7"}]
+    assert values.networks_to_wire("x") == "x"
+
+
+def test_subnet_rules_are_a_set_of_ids_in_any_case() -> None:
+    assert values.subnet_rules([VNET, VNET.lower()]) == values.subnet_rules(
+        [{"id": VNET.upper(), "ignoreMissingVnetServiceEndpoint": False, "state": "Succeeded"}]
+    )
+    assert values.subnet_rules([VNET]) != values.subnet_rules([{"id": VNET, "ignoreMissingVnetServiceEndpoint": True}])
+
+
+def test_identities_are_compared_without_order_spacing_or_what_azure_keeps_with_them() -> None:
+    assert values.identity_type("UserAssigned,SystemAssigned") == values.identity_type("SystemAssigned, UserAssigned")
+    assert values.id_keys({"/A": {"clientId": "c"}}) == values.id_keys(["/a"]) == ["/a"]
+    assert values.id_keys_to_wire(["/a"]) == {"/a": {}}
+    assert values.id_keys_to_wire(None) is None
+
+
+def test_a_number_is_whole_however_azure_writes_it() -> None:
+    assert values.whole_number(10.0) == 10
+    assert values.whole_number(10.5) == 10.5
