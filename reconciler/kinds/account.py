@@ -19,7 +19,6 @@ from reconciler.kinds.base import (
     ResourceType,
     Setting,
     Shape,
-    always,
     declare,
     describe,
     once,
@@ -83,6 +82,22 @@ def split_subdomain(changes: tuple[FieldChange, ...]) -> tuple[tuple[str, ...], 
 
 _ACLS = ("properties", "networkAcls")
 _IDENTITY = ("identity",)
+_MADE_BY_AZURE = (
+    "abusePenalty",
+    "callRateLimit",
+    "capabilities",
+    "commitmentPlanAssociations",
+    "dateCreated",
+    "deletionDate",
+    "endpoint",
+    "endpoints",
+    "internalId",
+    "isMigrated",
+    "privateEndpointConnections",
+    "quotaLimit",
+    "scheduledPurgeDate",
+    "skuChangeInfo",
+)
 
 TYPE = ResourceType(
     arm_type="Microsoft.CognitiveServices/accounts",
@@ -103,7 +118,7 @@ TYPE = ResourceType(
         purge="begin_purge",
     ),
     fields=(
-        Field(path="location", wire=("location",), normal=location, effect=always(Effect.REPLACE)),
+        Field(path="location", wire=("location",), normal=location, effect=once),
         Field(path="kind", wire=("kind",), effect=_kind_effect),
         Field(path="sku.name", wire=("sku", "name"), whole=("sku",)),
         Field(path="customSubDomainName", wire=("properties", "customSubDomainName"), normal=folded, effect=once),
@@ -163,7 +178,13 @@ TYPE = ResourceType(
         ),
         Field(path="tags", wire=("tags",), shape=Shape.MAP, whole=("tags",)),
     ),
-    readonly=(("identity", "principalId"), ("identity", "tenantId")),
+    readonly=(
+        ("identity", "principalId"),
+        ("identity", "tenantId"),
+        ("identity", "userAssignedIdentities", "*", "clientId"),
+        ("identity", "userAssignedIdentities", "*", "principalId"),
+        *(("properties", each) for each in _MADE_BY_AZURE),
+    ),
     patches=True,
     soft_deletes=True,
     taggable=True,
@@ -308,8 +329,12 @@ def expand(document: Document, setting: Setting) -> Expansion:
     home = Ref(kind="ResourceGroup", name=spec.resource_group or setting.group)
     group = ArmId(subscription=setting.subscription, group=setting.name_of(home))
     id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
-    written: JsonObject = {"kind": "OpenAI", "sku": {"name": "S0"}, **spec.written(), "location": region}
-    fields = declare(TYPE, written) | owned_tags(document, setting)
+    written: JsonObject = {"kind": "OpenAI", "sku": {"name": "S0"}, **spec.written()}
+    written |= {"location": region, "tags": owned_tags(document, setting)}
+    if spec.identity and "UserAssigned" not in spec.identity.type:
+        # Azure refuses a map of identities beside a type that leaves no place for it.
+        written["identity"] = {"type": spec.identity.type, "userAssignedIdentities": []}
+    fields = declare(TYPE, written)
     account = Desired(
         id=id,
         ref=document.ref,
@@ -394,7 +419,7 @@ def describe_account(live: Live, below: tuple[Live, ...]) -> JsonObject:
             deployments.append(
                 {"name": each.id.name, **describe(deployment.TYPE, each.wire, keep=frozenset({"sku.capacity"}))}
             )
-        elif each.type.lower() == rai_policy.TYPE.arm_type.lower() and not each.id.name.startswith("Microsoft."):
+        elif each.type.lower() == rai_policy.TYPE.arm_type.lower() and not rai_policy.TYPE.reserves(each.id.name):
             filters.append({"name": each.id.name, **describe(rai_policy.TYPE, each.wire)})
     if filters:
         spec["raiPolicies"] = filters

@@ -45,14 +45,14 @@ def _in_place(_before: Json, _after: Json) -> Effect:
     return Effect.IN_PLACE
 
 
-def always(effect: Effect) -> EffectOf:
-    """An effect that does not depend on the values."""
-    return lambda _before, _after: effect
-
-
 def once(before: Json, _after: Json) -> Effect:
-    """Settable while unset; afterwards only by replacing the resource."""
-    return Effect.IN_PLACE if before is None else Effect.REPLACE
+    """Settable while unset; afterwards only by replacing the resource. What Azure left out never destroys anything."""
+    return Effect.IN_PLACE if is_nothing(before) else Effect.REPLACE
+
+
+def is_nothing(value: Json) -> bool:
+    """Absent, null and empty are one and the same to Azure."""
+    return value is None or value in ("", [], {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,8 @@ def _free(_fields: Mapping[str, Json]) -> int:
 class ResourceType:
     """One ARM type as a table.
 
-    `readonly` are wire paths that a write made from a fresh read must leave out. `split` groups the paths of an update
+    `readonly` are wire paths that a write made from a fresh read must leave out, `*` standing for any key. `reserved`
+    begins the names of what Azure itself keeps, in lower case. `split` groups the paths of an update
     into the writes that Azure takes, in order. `billed` counts the units of `fields` that cost money while they exist.
     """
 
@@ -143,12 +144,17 @@ class ResourceType:
     patches: bool = False
     soft_deletes: bool = False
     taggable: bool = False
+    reserved: str = ""
     patience: Patience = Patience()
     born: Mapping[str, Json] = field(
         default_factory=dict
     )  # the closed value of a first PUT; what was wanted comes last
     split: Split = _all_at_once
     billed: Callable[[Mapping[str, Json]], int] = _free
+
+    def reserves(self, name: str) -> bool:
+        """Whether a resource of this name is Azure's own: never declared, never deleted."""
+        return bool(self.reserved) and name.lower().startswith(self.reserved)
 
     def lens(self, path: str) -> Lens:
         """The way to one value: a field, a key of a map, an attribute of a keyed item, or a passed-through path."""
@@ -224,7 +230,8 @@ class Lens:
             if isinstance(each, dict) and self._names(each):
                 items[index] = {**each, self.attribute: value}
                 return items
-        names = zip(self.field.keys, self.item.split(":"), strict=False)
+        # Only the first key is free text and may hold a colon itself.
+        names = zip(self.field.keys, self.item.rsplit(":", len(self.field.keys) - 1), strict=False)
         return [*items, {**dict(names), self.attribute: value}]
 
 
@@ -249,7 +256,8 @@ def compose(type_: ResourceType, fields: Mapping[str, Json], live: JsonObject | 
     implied = _implied(type_, fields, body)
     for path, value in fields.items():
         lens = type_.lens(path)
-        if path in implied or (live is None and value is None) or lens.holds(body, value):
+        says_nothing = is_nothing(value) and value != "" and lens.read(body) == value
+        if path in implied or says_nothing or lens.holds(body, value):
             continue
         body = lens.write(body, value)
     return body
@@ -294,10 +302,20 @@ def _writable(type_: ResourceType, live: JsonObject) -> JsonObject:
 
 def _without(body: JsonObject, paths: tuple[WirePath, ...]) -> JsonObject:
     for path in paths:
-        stripped = write_path(body, path, ABSENT) if read_path(body, path) is not ABSENT else body
-        assert isinstance(stripped, dict)
-        body = stripped
+        for each in _spell_out(body, path):
+            stripped = write_path(body, each, ABSENT)
+            assert isinstance(stripped, dict)
+            body = stripped
     return body
+
+
+def _spell_out(body: JsonObject, path: WirePath) -> list[WirePath]:
+    """The path, or one for each key that its `*` can stand for."""
+    if "*" not in path:
+        return [path]
+    at = path.index("*")
+    inside = read_path(body, path[:at])
+    return [(*path[:at], key, *path[at + 1 :]) for key in inside] if isinstance(inside, dict) else []
 
 
 _ENVELOPE = frozenset({"id", "name", "type", "etag", "systemData"})
@@ -310,16 +328,22 @@ def declare(type_: ResourceType, spec: Mapping[str, Json]) -> dict[str, Json]:
         raw = read_path(dict(spec), tuple(each.path.split(".")))
         if raw is ABSENT:
             continue
-        if each.shape is Shape.MAP and isinstance(raw, dict):
-            fields.update({f"{each.path}.{key}": _normalise(each, value) for key, value in raw.items()})
-        elif each.shape is Shape.KEYED and isinstance(raw, list):
-            fields.update(_declare_items(each, raw))
-        else:
+        if each.shape is Shape.WHOLE:
             fields[each.path] = _normalise(each, raw)
+        elif isinstance(raw, dict):
+            fields.update({f"{each.path}.{key}": _normalise(each, value) for key, value in fold_keys(raw).items()})
+        elif isinstance(raw, list):
+            fields.update(_declare_items(each, raw))
     extra = spec.get("additionalProperties")
     if isinstance(extra, dict):
         fields.update(_leaves("", extra))
     return fields
+
+
+def fold_keys(*maps: Mapping[str, Json]) -> dict[str, Json]:
+    """The maps as one; of keys that differ only in case, which Azure does not tell apart, the last is kept."""
+    spelled = {key.lower(): (key, value) for each in maps for key, value in each.items()}
+    return dict(spelled.values())
 
 
 def _normalise(each: Field, value: Json) -> Json:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from reconciler.kinds.base import Document, Setting
+from reconciler.kinds.base import Document, Setting, fold_keys
+from reconciler.kinds.diff import is_ignored
 from reconciler.model.finding import Finding, Origin
 from reconciler.model.resource import OWNER_TAG, Lifecycle
 from reconciler.model.wire import Json
@@ -28,8 +29,7 @@ def resolve_location(document: Document, setting: Setting) -> tuple[str, tuple[F
 def owned_tags(document: Document, setting: Setting) -> dict[str, Json]:
     """The tags that are ours: the fleet's, the document's on top, and the ownership mark."""
     written = getattr(document.spec, "tags", None) or {}
-    tags: dict[str, Json] = {**setting.tags, **written, OWNER_TAG: setting.fleet}
-    return {f"tags.{key}": value for key, value in tags.items()}
+    return fold_keys(setting.tags, written, {OWNER_TAG: setting.fleet})
 
 
 def place_fields(document: Document, fields: Iterable[str], below: tuple[str | int, ...] = ()) -> Mapping[str, Origin]:
@@ -45,8 +45,7 @@ def _keys(path: str) -> tuple[str, ...]:
 
 def child_lifecycle(lifecycle: Lifecycle, child: str) -> Lifecycle:
     """The document's lifecycle as it applies to `deployments[name]`: its ignored paths lose that prefix."""
-    prefix = child.lower() + "."
-    ignored = tuple(path[len(prefix) :] for path in lifecycle.ignore if path.lower().startswith(prefix))
+    ignored = tuple(path for pattern in lifecycle.ignore for path in _below(pattern, child))
     return Lifecycle(
         policy=lifecycle.policy,
         adopt=lifecycle.adopt,
@@ -54,3 +53,12 @@ def child_lifecycle(lifecycle: Lifecycle, child: str) -> Lifecycle:
         ignore=ignored,
         allow=lifecycle.allow,
     )
+
+
+def _below(pattern: str, child: str) -> Iterator[str]:
+    """What a pattern of the document ignores of its child: a path of it, all of it, or nothing."""
+    if is_ignored(child, (pattern,)):
+        yield "*"
+    named = re.fullmatch(r"([^\[\]]+\[[^\]]*\])\.(.+)", pattern)
+    if named and is_ignored(child, (named[1],)):
+        yield named[2]

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field as Described
 
-from reconciler.kinds.base import Binding, Field, Patience, ResourceType, Shape, always
+from reconciler.kinds.base import Binding, Field, Patience, ResourceType, Shape, once
 from reconciler.kinds.scalars import TagName, TagValue
 from reconciler.kinds.spec import Flag, Free, Spec, Text, Whole
 from reconciler.kinds.values import folded, whole_number
-from reconciler.model.plan import Effect, FieldChange
+from reconciler.model.plan import FieldChange
 from reconciler.model.wire import Json
 
 SKUS = (
@@ -65,18 +65,18 @@ TYPE = ResourceType(
         list_children="list",
     ),
     fields=(
-        Field(path="model.format", wire=("properties", "model", "format"), effect=always(Effect.REPLACE)),
-        Field(path="model.name", wire=("properties", "model", "name"), effect=always(Effect.REPLACE)),
+        Field(path="model.format", wire=("properties", "model", "format"), effect=once),
+        Field(path="model.name", wire=("properties", "model", "name"), effect=once),
         Field(path="model.version", wire=("properties", "model", "version")),
-        Field(path="model.publisher", wire=("properties", "model", "publisher"), effect=always(Effect.REPLACE)),
-        Field(path="model.source", wire=("properties", "model", "source"), effect=always(Effect.REPLACE)),
+        Field(path="model.publisher", wire=("properties", "model", "publisher"), effect=once),
+        Field(path="model.source", wire=("properties", "model", "source"), effect=once),
         Field(
             path="model.sourceAccount",
             wire=("properties", "model", "sourceAccount"),
             normal=folded,
-            effect=always(Effect.REPLACE),
+            effect=once,
         ),
-        Field(path="sku.name", wire=("sku", "name"), effect=always(Effect.REPLACE)),
+        Field(path="sku.name", wire=("sku", "name"), effect=once),
         Field(path="sku.capacity", wire=("sku", "capacity"), normal=whole_number, default=1, cuts=_shrinks),
         Field(
             path="versionUpgradeOption",
@@ -95,6 +95,7 @@ TYPE = ResourceType(
         ("properties", "ratelimits"),
         ("properties", "callRateLimit"),
         ("properties", "deploymentState"),
+        ("properties", "model", "callRateLimit"),
     ),
     patience=Patience(usual_create=5, usual_update=5),
     split=split_capacity,

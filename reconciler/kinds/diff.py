@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from reconciler.kinds.base import ResourceType
+from reconciler.kinds.base import ResourceType, Shape, is_nothing
 from reconciler.model.plan import FieldChange
 from reconciler.model.wire import Json, JsonObject
 
@@ -24,7 +24,7 @@ def compare(
             continue
         lens = type_.lens(path)
         before, after = lens.read(wire), fields[path]
-        if before == after:
+        if before == after or (lens.field.shape is Shape.WHOLE and is_nothing(before) and is_nothing(after)):
             continue
         changes.append(
             FieldChange(
@@ -45,7 +45,8 @@ def is_ignored(path: str, patterns: Iterable[str]) -> bool:
     """Whether a pattern names the path or something above it; `*` stands for anything, letters in either case."""
     folded = path.lower()
     return any(
-        fnmatchcase(folded, _literal(pattern)) or folded.startswith(pattern.lower() + ".") for pattern in patterns
+        fnmatchcase(folded, _literal(pattern)) or folded.startswith((pattern.lower() + ".", pattern.lower() + "["))
+        for pattern in patterns
     )
 
 

@@ -34,6 +34,7 @@ TYPE = ResourceType(
         ),
     ),
     readonly=(("properties", "type"),),
+    reserved="microsoft.",
 )
 
 

@@ -15,9 +15,9 @@ from reconciler.kinds.base import (
     ResourceType,
     Setting,
     Shape,
-    always,
     declare,
     describe,
+    once,
 )
 from reconciler.kinds.checks import check_group_name
 from reconciler.kinds.common import owned_tags, place_fields, resolve_location
@@ -25,7 +25,6 @@ from reconciler.kinds.scalars import Region, TagName, TagValue
 from reconciler.kinds.spec import Spec
 from reconciler.kinds.values import location
 from reconciler.model.ids import GROUP_TYPE, ArmId
-from reconciler.model.plan import Effect
 from reconciler.model.resource import Desired, Live
 from reconciler.model.wire import JsonObject
 
@@ -45,7 +44,7 @@ TYPE = ResourceType(
         list_all="list",
     ),
     fields=(
-        Field(path="location", wire=("location",), normal=location, effect=always(Effect.REPLACE)),
+        Field(path="location", wire=("location",), normal=location, effect=once),
         Field(path="tags", wire=("tags",), shape=Shape.MAP, whole=("tags",)),
     ),
     readonly=(("managedBy",),),
@@ -70,8 +69,7 @@ class ResourceGroupSpec(Spec):
 def expand(document: Document, setting: Setting) -> Expansion:
     id = ArmId(subscription=setting.subscription, group=setting.name_of(document.ref))
     region, findings = resolve_location(document, setting)
-    fields = declare(TYPE, {**document.spec.written(), "location": region})
-    fields |= owned_tags(document, setting)
+    fields = declare(TYPE, {**document.spec.written(), "location": region, "tags": owned_tags(document, setting)})
     desired = Desired(
         id=id,
         ref=document.ref,

@@ -44,6 +44,7 @@ SETTING = Setting(fleet=FLEET, subscription=SUBSCRIPTION, group="rg-ai", locatio
 OPEN_ACLS = {"defaultAction": "Deny", "ipRules": ["203.0.113.0/24"]}
 
 Spec = dict[str, Any]
+MANAGED = Lifecycle()
 
 
 def group_id(name: str = "rg-ai") -> ArmId:
@@ -77,7 +78,7 @@ def deployment_spec(name: str = "d", capacity: int = 10, **more: Any) -> Spec:
     return {"name": name, "model": model, "sku": {"name": "GlobalStandard", "capacity": capacity}, **more}
 
 
-def document(kind: Kind, name: str, spec: Spec, lifecycle: Lifecycle = Lifecycle(), **labels: str) -> Document:
+def document(kind: Kind, name: str, spec: Spec, lifecycle: Lifecycle = MANAGED, **labels: str) -> Document:
     return Document(
         ref=Ref(kind=kind.name, name=name),
         spec=kind.spec.model_validate(spec),
@@ -92,7 +93,7 @@ def document(kind: Kind, name: str, spec: Spec, lifecycle: Lifecycle = Lifecycle
 def declare_account(
     name: str = "one",
     spec: Spec | None = None,
-    lifecycle: Lifecycle = Lifecycle(),
+    lifecycle: Lifecycle = MANAGED,
     setting: Setting = SETTING,
     **labels: str,
 ) -> tuple[Desired, ...]:
@@ -103,7 +104,7 @@ def declare_account(
 
 
 def declare_group(
-    name: str = "rg-ai", spec: Spec | None = None, lifecycle: Lifecycle = Lifecycle(), setting: Setting = SETTING
+    name: str = "rg-ai", spec: Spec | None = None, lifecycle: Lifecycle = MANAGED, setting: Setting = SETTING
 ) -> tuple[Desired, ...]:
     expansion = resource_group.KIND.expand(document(resource_group.KIND, name, spec or {}, lifecycle), setting)
     assert not expansion.findings, expansion.findings
