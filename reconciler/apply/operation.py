@@ -75,9 +75,9 @@ class StepRun:
         return self._already(present) or await self._send(present)
 
     async def _look(self) -> Live | Fault:
-        """A fresh read; a purge and a restore act on what only exists deleted, so they look at nothing."""
-        if self.step.verb in (Verb.PURGE, Verb.RESTORE):
-            return Fault(cls=FaultClass.ABSENT, code="not_read", message="not read before a purge or a restore")
+        """A fresh read; a purge acts on what only exists deleted, so it looks at nothing."""
+        if self.step.verb is Verb.PURGE:
+            return Fault(cls=FaultClass.ABSENT, code="not_read", message="not read before a purge")
         self.requests += 1
         return await self.world.cloud.read(self.step.id)
 
@@ -87,7 +87,7 @@ class StepRun:
         if step.verb in _REMOVALS:
             return self._removal_state(live)
         if step.verb is Verb.RESTORE:
-            return None
+            return self._restored_state(live)
         if live is None:
             return None if step.expects is None else self._ended(Result.STALE, "it is gone; the next plan decides")
         return self._present_state(live, step.expects)
@@ -99,17 +99,30 @@ class StepRun:
             return self._ended(Result.DONE, "was already so")
         if expects is None:
             return self._ended(Result.STALE, "it exists by now and differs; the next plan decides")
-        moved = [path for path, value in project(self.type, live.wire, expects).items() if value != expects[path]]
-        return self._ended(Result.STALE, f"{', '.join(moved)} changed since the plan") if moved else None
+        moved = self._moved(live, expects)
+        return self._ended(Result.STALE, f"{moved} changed since the plan") if moved else None
+
+    def _restored_state(self, live: Live | None) -> Outcome | None:
+        """A restore is never sent to what lives: Azure would take it for a PUT that leaves everything out."""
+        if live is None or live.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
+            return None
+        moved = self._moved(live, self.step.expects or {})
+        if moved:
+            return self._ended(Result.STALE, f"it exists by now with another {moved}; the next plan decides")
+        return self._ended(Result.DONE, "was already so")
 
     def _removal_state(self, live: Live | None) -> Outcome | None:
         if self.step.verb is Verb.PURGE:
             return None
         if live is None:
             return self._ended(Result.DONE, "was already gone")
-        expects = self.step.expects or {}
-        moved = [path for path, value in project(self.type, live.wire, expects).items() if value != expects[path]]
-        return self._ended(Result.STALE, f"{', '.join(moved)} changed since the plan; it is kept") if moved else None
+        moved = self._moved(live, self.step.expects or {})
+        return self._ended(Result.STALE, f"{moved} changed since the plan; it is kept") if moved else None
+
+    def _moved(self, live: Live, expects: Mapping[str, Json]) -> str:
+        """The paths that are no longer what the plan was made from, for a sentence; "" when all still are."""
+        values = project(self.type, live.wire, expects)
+        return ", ".join(path for path, value in values.items() if value != expects[path])
 
     async def _send(self, live: Live | None) -> Outcome:
         self.requests += 1

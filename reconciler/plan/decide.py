@@ -220,7 +220,7 @@ def _decide_restore(fleet: Fleet, draft: Draft, deleted: DeletedAccount, held: s
     if deleted.owner != fleet.name and not _may_adopt(fleet, draft.desired, deleted.owner):
         reason = f"{held}, and it was not this fleet's"
         return draft.blocked("not_owned", reason, "set lifecycle.adopt: true in its document")
-    return act(draft, Action.RESTORE, f"{held}; it is restored, with all it had", changes)
+    return act(replace(draft, deleted=deleted), Action.RESTORE, f"{held}; it is restored, with all it had", changes)
 
 
 def _decide_purge(draft: Draft, deleted: DeletedAccount, held: str) -> Draft:

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from reconciler.kinds.base import project
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, FieldChange, Phase, Step, Verb
 from reconciler.model.resource import OWNER_TAG, LiveState
@@ -74,7 +75,11 @@ def _birth(draft: Draft, word: str, after: tuple[str, ...]) -> Iterator[Step]:
 
 
 def _restore(draft: Draft) -> Iterator[Step]:
-    yield _step(draft, "restore", Verb.RESTORE, Phase.BUILD, {})
+    assert draft.desired is not None
+    assert draft.deleted is not None
+    # How it will look again: by that a restore is known that has happened already.
+    had = project(draft.type, draft.deleted.wire, draft.desired.fields)
+    yield replace(_step(draft, "restore", Verb.RESTORE, Phase.BUILD, {}), expects=had)
     if draft.decision.changes:
         yield from _write_changes(draft, (_name(draft, "restore"),))
 
