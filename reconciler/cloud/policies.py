@@ -6,6 +6,7 @@ behind our back, redirects, and any logging of bodies and headers.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,10 +68,24 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         gate = self._gate(request.http_request)
         async with gate.admit(urgency) as passage:
             self.sent += 1
-            response = await self.next.send(request)
+            response = await self._await_answer(request)
             answer = response.http_response
             gate.learn(passage, answer.status_code, lower(answer.headers))
         return response
+
+    async def _await_answer(self, request: Request) -> Response:
+        """A write that has left is awaited to its answer, also when whoever sent it is cancelled meanwhile: cut off,
+        Azure would go on with it and nobody would know how it ended."""
+        if request.http_request.method in ("GET", "HEAD"):
+            return await self.next.send(request)
+        sending = asyncio.ensure_future(self.next.send(request))
+        try:
+            await asyncio.wait({sending})
+        except asyncio.CancelledError:
+            await asyncio.wait({sending})
+            sending.exception()  # whatever it was, nobody waits for it any more
+            raise
+        return sending.result()
 
     def _gate(self, request: HttpRequest) -> Gate:
         parts = urlsplit(request.url).path.lower().split("/")
