@@ -68,7 +68,7 @@ e2e: $(VENV)/.dev ## Real processes over real sockets: kills, faults, conflicts
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m e2e
 
 bench: $(VENV)/.dev ## Requests, seconds and memory beside a plain SDK script
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m bench
 
 peers: $(VENV)/.dev ## Clients that nobody here wrote, against the simulation (large installs)
 	$(BIN)/python -m tests.peers

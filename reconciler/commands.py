@@ -196,7 +196,7 @@ def _converge(call: Call, estate: Estate, saved: SavedPlan | None, chosen: froze
     return code
 
 
-def _consult(call: Call, saved: SavedPlan | None, plans: tuple[Plan, ...]) -> str:
+async def _consult(call: Call, saved: SavedPlan | None, plans: tuple[Plan, ...]) -> str:
     """Show what would be done and find out whether it may be: "" or why not."""
     terminal = call.terminal
     asks = not (saved or call.options.yes)
@@ -210,7 +210,7 @@ def _consult(call: Call, saved: SavedPlan | None, plans: tuple[Plan, ...]) -> st
         return ""
     changes = sum(summarise(plan).changes for plan in plans)
     names = join_words(plan.fleet for plan in plans if plan.applicable)
-    if terminal.ask(f"\nMake {count(changes, 'change')} to {names}?"):
+    if await terminal.ask(f"\nMake {count(changes, 'change')} to {names}?"):
         return ""
     return "not agreed to; nothing was written"
 

@@ -6,7 +6,7 @@ Stands between the cycle and the progress display, because a plan is told as pro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from reconciler.consent import agree_to, tell_excess
@@ -14,7 +14,7 @@ from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Plan, Step
 from reconciler.model.ports import Watcher
 
-Ask = Callable[[tuple[Plan, ...]], str]
+Ask = Callable[[tuple[Plan, ...]], Awaitable[str]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,12 +28,14 @@ class Consultation:
     beyond: bool
     first: dict[str, Plan] = field(default_factory=dict)
     _complete: asyncio.Event = field(default_factory=asyncio.Event)
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _answer: str | None = None
 
     async def consent(self, plan: Plan) -> str:
         await self._complete.wait()
-        if self._answer is None:
-            self._answer = self.ask(tuple(self.first[name] for name in sorted(self.first)))
+        async with self._asking:
+            if self._answer is None:
+                self._answer = await self.ask(tuple(self.first[name] for name in sorted(self.first)))
         refusal = self._answer or self._check_later(plan)
         if not refusal:
             self.progress.planned(plan)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TextIO
@@ -67,11 +67,14 @@ class Terminal:
         self.err.write(text)
         self.err.flush()
 
-    def ask(self, question: str) -> bool:
-        """Whether somebody wrote `yes`. Ctrl-C here is KeyboardInterrupt, whatever else it is elsewhere."""
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    async def ask(self, question: str) -> bool:
+        """Whether somebody wrote `yes`. Waits in the loop, not in a read that a signal could miss."""
+        loop = asyncio.get_running_loop()
+        readable = asyncio.Event()
+        self.complain(f"{question} Only '{_YES}' is taken for a yes: ")
+        loop.add_reader(self.source.fileno(), readable.set)
         try:
-            self.complain(f"{question} Only '{_YES}' is taken for a yes: ")
-            return self.source.readline().strip() == _YES
+            await readable.wait()
         finally:
-            signal.signal(signal.SIGINT, before)
+            loop.remove_reader(self.source.fileno())
+        return self.source.readline().strip() == _YES

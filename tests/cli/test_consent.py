@@ -47,7 +47,7 @@ def test_more_than_was_agreed_to_is_named(other: Decision) -> None:
 
 
 def _consultation(fleets: set[str], answer: str, asked: list[list[str]], *, beyond: bool = False) -> Consultation:
-    def ask(plans: tuple[Plan, ...]) -> str:
+    async def ask(plans: tuple[Plan, ...]) -> str:
         asked.append([plan.fleet for plan in plans])
         return answer
 
