@@ -10,6 +10,7 @@ from random import Random
 from typing import TypeVar
 
 from reconciler.cloud import Budgets, CloudSettings, open_cloud
+from reconciler.cloud.session import trust
 from reconciler.cycle import CycleRequest, converge, run_cycle
 from reconciler.model.outcome import CycleReport
 from reconciler.model.ports import Chance, Clock, Watcher, World
@@ -28,6 +29,12 @@ class Wiring:
     ca_bundle: str = ""
     chance: Chance = field(default_factory=Random)  # jitter only
     budgets: Budgets = field(default_factory=Budgets)
+
+
+def wire(environment: Mapping[str, str], clock: Clock, watcher: Watcher, ca_bundle: str) -> Wiring:
+    """A wiring whose certificates can be read; ValueError says which cannot, before any fleet is looked at."""
+    trust(CloudSettings(environment=environment, ca_bundle=ca_bundle))
+    return Wiring(environment=environment, clock=clock, watcher=watcher, ca_bundle=ca_bundle)
 
 
 async def plan_fleets(fleets: tuple[Fleet, ...], wiring: Wiring, request: CycleRequest) -> tuple[CycleReport, ...]:

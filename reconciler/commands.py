@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from reconciler.app import Wiring, converge_fleets, look, plan_fleets
+from reconciler.app import Wiring, converge_fleets, look, plan_fleets, wire
 from reconciler.apply import Budget
 from reconciler.consultation import Consultation
 from reconciler.cycle import CycleRequest
@@ -96,7 +96,8 @@ def run(options: Options, environment: Mapping[str, str]) -> Exit:
         color=settings.color,
         environment=environment,
         verbose=options.verbose > 0,
-        quiet=options.quiet,
+        # Lines of our own would tear a stream of JSON events.
+        quiet=options.quiet or settings.log_format is LogFormat.JSON,
     )
     call = Call(options=options, settings=settings, terminal=terminal, environment=environment)
     try:
@@ -453,12 +454,15 @@ def _write_whole(path: Path, text: str) -> None:
 
 def _wire(call: Call, watcher: Watcher) -> Wiring:
     bundle = call.simulation.ca_bundle if call.simulation else call.settings.ca_bundle
-    return Wiring(environment=call.environment, clock=call.clock, watcher=watcher, ca_bundle=bundle)
+    try:
+        return wire(call.environment, call.clock, watcher, bundle)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _open_progress(call: Call) -> Watcher:
     terminal = call.terminal
-    if terminal.quiet:
+    if call.options.quiet:
         return Quiet()
     if call.settings.log_format is LogFormat.JSON:
         return Events()

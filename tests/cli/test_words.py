@@ -132,6 +132,18 @@ def test_a_bad_desired_state_stops_a_run_before_its_first_request(tmp_path: Path
     assert document["findings"]
 
 
+def test_certificates_that_cannot_be_read_are_wrong_usage(tmp_path: Path) -> None:
+    home = write_fleet(tmp_path, "good", account("aoai-good"))
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("no certificate")
+    by_setting = reconcile_bare("once", "-n", "--ca-bundle", str(bundle), home, environment=IDS)
+    by_environment = reconcile_bare("once", "-n", home, environment={**IDS, "REQUESTS_CA_BUNDLE": "/nowhere.pem"})
+    for done, named in ((by_setting, str(bundle)), (by_environment, "/nowhere.pem")):
+        assert done.code == 64
+        assert f"the CA bundle {named} cannot be read" in done.err
+        assert "Traceback" not in done.err
+
+
 def test_the_schema_is_json_for_all_kinds_and_for_one() -> None:
     everything = reconcile_bare("schema").document
     assert {"Fleet", "ResourceGroup", "Account"} <= everything["$defs"].keys()
