@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reconciler.kinds.base import ResourceType
-from reconciler.kinds.catalog import type_of
-from reconciler.kinds.diff import compare
+from reconciler.kinds.catalog import kind_of, type_of
+from reconciler.kinds.diff import compare, tell_exposure
 from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.plan import Action, Decision, DecisionState, Effect, FieldChange, Risk
@@ -201,7 +201,7 @@ def _birth(draft: Draft) -> tuple[FieldChange, ...]:
     for path in sorted(path for path, value in fields.items() if value is not None):
         lens = draft.type.lens(path)
         unlike_born = path in born and fields[path] != born[path]
-        opens = unlike_born or lens.field.opens(lens.read({}), fields[path])
+        opens = unlike_born or tell_exposure(lens, {}, fields)[0]
         changes.append(FieldChange(path=path, before=None, after=fields[path], opens=opens))
     return tuple(changes)
 
@@ -318,7 +318,9 @@ def _decide_surplus(fleet: Fleet, live: Live) -> Draft | None:
     draft = Draft(decision=decision, type=type_, live=live)
     parent = fleet.desired.get(live.id.parent) if live.id.parent else None
     if parent is not None and parent.lifecycle.policy is not ManagePolicy.MANAGE:
-        return draft.resting(DecisionState.IGNORED, "no document declares it, and its account is not managed")
+        above = type_of(parent.type)
+        word = above.word if above else "parent"
+        return draft.resting(DecisionState.IGNORED, f"no document declares it, and its {word} is not managed")
     if live.type.lower() not in fleet.policy.prune and not _parent_pruned(fleet, live.id):
         return draft
     if live.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
@@ -335,7 +337,8 @@ def _parent_pruned(fleet: Fleet, id: ArmId) -> bool:
 
 def _surplus_ref(id: ArmId) -> Ref:
     name = "/".join([id.segments[0][1], *(part for segment in id.segments[1:] for part in segment)])
-    return Ref(kind="Account", name=name)
+    kind = kind_of(id.top.type)
+    return Ref(kind=kind.name if kind else "Account", name=name)
 
 
 def _follow_parents(drafts: Drafts) -> Drafts:
@@ -349,4 +352,4 @@ def _follow_parents(drafts: Drafts) -> Drafts:
 
 
 def _reborn(draft: Draft) -> Draft:
-    return act(replace(draft, live=None), Action.CREATE, "goes and comes back with its account", _birth(draft))
+    return act(replace(draft, live=None), Action.CREATE, "goes and comes back with what it is in", _birth(draft))

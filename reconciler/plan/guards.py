@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from reconciler.kinds.base import read_links
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, DecisionState
 from reconciler.model.resource import Fleet, Snapshot
@@ -168,7 +169,7 @@ def _held_by(draft: Draft, drafts: Mapping[ArmId, Draft]) -> Draft | None:
         if base.live is None and state in (DecisionState.BLOCKED, DecisionState.DRIFTED, DecisionState.IGNORED):
             return draft.blocked("needs", f"needs {base.decision.ref}, which is not there", base.decision.permit)
     if draft.action is Action.DELETE:
-        return _held_by_children(draft, drafts)
+        return _held_by_children(draft, drafts) or _held_by_users(draft, drafts)
     return None
 
 
@@ -178,6 +179,16 @@ def _held_by_children(draft: Draft, drafts: Mapping[ArmId, Draft]) -> Draft | No
         inside = child.id != draft.id and draft.id.covers(child.id)
         if inside and child.decision.state is DecisionState.BLOCKED:
             return draft.blocked("needs", f"{child.decision.ref} below it is blocked", child.decision.permit)
+    return None
+
+
+def _held_by_users(draft: Draft, drafts: Mapping[ArmId, Draft]) -> Draft | None:
+    """Nothing is deleted while something uses it that stays as it is: Azure would refuse, and it would be right."""
+    for user in drafts.values():
+        if user.live is None or user.acts or not user.type.links or user.id == draft.id:
+            continue
+        if draft.id.key in read_links(user.type, user.live.wire):
+            return draft.blocked("in_use", f"{user.decision.ref} still uses it", user.decision.permit)
     return None
 
 

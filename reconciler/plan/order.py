@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from reconciler.kinds.base import project
+from reconciler.kinds.base import project, read_links
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, FieldChange, Phase, Step, Verb
 from reconciler.model.resource import OWNER_TAG, LiveState
@@ -20,8 +20,23 @@ _RANK = {phase: rank for rank, phase in enumerate(Phase)}
 def order(drafts: Drafts, fleet: str) -> tuple[Step, ...]:
     """Every write of the plan, each after what it needs; ties break by phase, type and id, never by chance."""
     steps = {id: tuple(_steps(draft, fleet)) for id, draft in drafts.items() if draft.acts}
-    edged = [_edge(step, draft, steps) for id, draft in drafts.items() for step in steps.get(id, ())]
+    users = _users(drafts)
+    edged = [
+        _edge(step, draft, steps, users.get(id.key, ())) for id, draft in drafts.items() for step in steps.get(id, ())
+    ]
     return _sort(edged)
+
+
+def _users(drafts: Drafts) -> Mapping[str, tuple[ArmId, ...]]:
+    """For what is to go: who still uses it and acts, so that it lets go first."""
+    found: dict[str, tuple[ArmId, ...]] = {}
+    removed = {id.key for id, draft in drafts.items() if draft.action is Action.DELETE}
+    for id, draft in drafts.items():
+        links = read_links(draft.type, draft.live.wire) if draft.live and draft.acts and removed else ()
+        for used in dict.fromkeys(links):
+            if used in removed:
+                found[used] = (*found.get(used, ()), id)
+    return found
 
 
 def _steps(draft: Draft, fleet: str) -> Iterator[Step]:
@@ -56,7 +71,22 @@ def _step(draft: Draft, word: str, verb: Verb, phase: Phase, fields: Mapping[str
         phase=phase,
         fields=fields,
         location=draft.decision.location,
+        within=_lane(draft),
     )
+
+
+def _lane(draft: Draft) -> str:
+    """The lane of what a write of this type locks besides itself: as declared, else as it is."""
+    path = draft.type.lane
+    if not path:
+        return ""
+    held = draft.desired.fields.get(path) if draft.desired else None
+    if held is None and draft.live:
+        held = draft.type.lens(path).read(draft.live.wire)
+    try:
+        return ArmId.parse(held).lane if isinstance(held, str) else ""
+    except ValueError:
+        return ""
 
 
 def _wanted(draft: Draft) -> Mapping[str, Json]:
@@ -133,8 +163,9 @@ def _write_changes(draft: Draft, after: tuple[str, ...]) -> Iterator[Step]:
         after = (_name(draft, word),)
 
 
-def _edge(step: Step, draft: Draft, steps: Mapping[ArmId, tuple[Step, ...]]) -> Step:
-    """The step with what it must wait for in other drafts: makers of what it needs, removers of what lies in it."""
+def _edge(step: Step, draft: Draft, steps: Mapping[ArmId, tuple[Step, ...]], users: tuple[ArmId, ...]) -> Step:
+    """The step with what it must wait for in other drafts: makers of what it needs, removers of what lies in it or
+    uses it."""
     after = list(step.after)
     removes = step.verb is Verb.DELETE
     if removes:
@@ -145,6 +176,7 @@ def _edge(step: Step, draft: Draft, steps: Mapping[ArmId, tuple[Step, ...]]) -> 
             for last in own[:1]
             if last.verb is Verb.DELETE
         ]
+        after += [each.name for user in users for each in steps[user]]
     elif not step.after:
         for need in draft.decision.needs:
             after += [each.name for each in _makers(steps.get(need, ()))]
