@@ -15,7 +15,7 @@ from reconciler.desired.graph import Conflict, Connected, Member, connect, find_
 from reconciler.desired.schema import FLEET, SPECS, Reading, read_document, suggest
 from reconciler.desired.source import RawDocument, SourceFile, read_sources
 from reconciler.desired.template import fill
-from reconciler.kinds import account, deployment, rai_policy
+from reconciler.kinds import account, deployment, network_security_group, rai_policy, subnet, virtual_network
 from reconciler.kinds.base import Expansion, Setting
 from reconciler.kinds.catalog import kind_named
 from reconciler.kinds.fleet import CapSpec, CloudSpec, CredentialSpec, FleetSpec, PruneSpec
@@ -352,6 +352,9 @@ def _policy(spec: FleetSpec) -> FleetPolicy:
         (prune.accounts, account.TYPE),
         (prune.deployments, deployment.TYPE),
         (prune.rai_policies, rai_policy.TYPE),
+        (prune.network_security_groups, network_security_group.TYPE),
+        (prune.virtual_networks, virtual_network.TYPE),
+        (prune.subnets, subnet.TYPE),
     )
     careful = FleetPolicy()
     return FleetPolicy(

@@ -24,11 +24,12 @@ from reconciler.kinds.base import (
     once,
 )
 from reconciler.kinds.checks import check_account
-from reconciler.kinds.common import child_lifecycle, owned_tags, place_fields, resolve_location
+from reconciler.kinds.common import child_lifecycle, home_of, owned_tags, place_fields, resolve_location
 from reconciler.kinds.deployment import DeploymentSpec
 from reconciler.kinds.rai_policy import RaiPolicySpec
 from reconciler.kinds.scalars import Address, GroupName, HostName, IdentityId, Region, SubnetId, TagName, TagValue
 from reconciler.kinds.spec import Flag, Free, Spec, Text
+from reconciler.kinds.subnet_rules import place_rules, relate_rules, resolve_rules
 from reconciler.kinds.values import (
     folded,
     id_keys,
@@ -191,6 +192,7 @@ TYPE = ResourceType(
     patience=Patience(create=3600.0, update=3600.0, usual_create=40, usual_update=31),
     born={"publicNetworkAccess": "Disabled"},
     split=split_subdomain,
+    links=((*_ACLS, "virtualNetworkRules", "*", "id"),),
 )
 
 
@@ -209,7 +211,7 @@ class IpRuleSpec(Spec):
 class SubnetRuleSpec(Spec):
     """A subnet that may reach the account."""
 
-    id: Annotated[SubnetId, Described(description="ARM id of the subnet.")]
+    id: Annotated[SubnetId, Described(description="ARM id of the subnet, or network/subnet.")]
     ignore_missing_vnet_service_endpoint: Annotated[
         Flag | None, Described(description="Accept the rule although the subnet lacks the service endpoint.")
     ] = None
@@ -237,7 +239,9 @@ class NetworkAclsSpec(Spec):
         list[SubnetId | SubnetRuleSpec] | None,
         Described(
             max_length=100,
-            description="Subnets that may call, by ARM id; at most 100.",
+            description="Subnets that may call, as network/subnet of a VirtualNetwork document or by ARM id; at most "
+            "100.",
+            examples=["[vnet-ai/gateway]"],
             json_schema_extra={"note": "A subnet needs the service endpoint Microsoft.CognitiveServices."},
         ),
     ] = None
@@ -324,25 +328,28 @@ def expand(document: Document, setting: Setting) -> Expansion:
     assert isinstance(spec, AccountSpec)
     region, findings = resolve_location(document, setting)
     findings += check_account(document, spec, setting)
+    rules, unresolved = resolve_rules(document, spec, setting)
+    findings += unresolved
     if any(finding.severity is Severity.ERROR for finding in findings):
         return Expansion(findings=findings)
-    home = Ref(kind="ResourceGroup", name=spec.resource_group or setting.group)
-    group = ArmId(subscription=setting.subscription, group=setting.name_of(home))
+    group = home_of(document, setting)
     id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
     written: JsonObject = {"kind": "OpenAI", "sku": {"name": "S0"}, **spec.written()}
     written |= {"location": region, "tags": owned_tags(document, setting)}
     if spec.identity and "UserAssigned" not in spec.identity.type:
         # Azure refuses a map of identities beside a type that leaves no place for it.
         written["identity"] = {"type": spec.identity.type, "userAssignedIdentities": []}
+    if rules and isinstance(acls := written.get("networkAcls"), dict):
+        written["networkAcls"] = {**acls, "virtualNetworkRules": [rule.wire for rule in rules]}
     fields = declare(TYPE, written)
     account = Desired(
         id=id,
         ref=document.ref,
         fields=fields,
-        needs=(group,),
+        needs=(group, *dict.fromkeys(rule.subnet for rule in rules)),
         lifecycle=document.lifecycle,
         origin=document.origin,
-        origins=place_fields(document, fields),
+        origins={**place_fields(document, fields), **place_rules(rules)},
         labels=document.labels,
     )
     return Expansion(
@@ -435,4 +442,5 @@ KIND = Kind(
     expand=expand,
     describe=describe_account,
     summary="An Azure OpenAI or AI Services account with its deployments, content filters and firewall.",
+    relate=relate_rules,
 )

@@ -74,10 +74,11 @@ class Field:
     """One field of an ARM type.
 
     `path` is what people write, `wire` where Azure keeps it. `normal` must be total and idempotent and gives the
-    comparable form of a present value, of either side; `to_wire` turns that form into what Azure takes. `default` is
-    what Azure means by an absent key. `whole` names the object that a PATCH must carry complete. For a KEYED field,
-    `keys` are the attributes that name an item and `normal` applies to each attribute value; or `items` says how an
-    item is told, and the field's own path, if a document owns it, stands for which items there are: `item_names`.
+    comparable form of a present value, of either side; `to_wire` turns that form into what Azure takes, or `overlay`
+    does, given what stands there, where something of that has to stay. `default` is what Azure means by an absent key.
+    `whole` names the object that a PATCH must carry complete. For a KEYED field, `keys` are the attributes that name an
+    item and `normal` applies to each attribute value; or `items` says how an item is told, and the field's own path, if
+    a document owns it, stands for which items there are: `item_names`.
     """
 
     path: str
@@ -86,6 +87,7 @@ class Field:
     effect: EffectOf = _in_place
     normal: Normal = _same
     to_wire: Normal = _same
+    overlay: Callable[[Json, Json], Json] | None = None
     default: Json = None
     opens: Compare = _never
     whole: WirePath = ()
@@ -231,6 +233,8 @@ class Lens:
             new = self._write_item(current, value)
         elif self.field.items:
             new = self._keep_items(current, value)
+        elif self.field.overlay:
+            new = self.field.overlay(None if current is ABSENT else current, value)
         else:
             new = ABSENT if value is None else self.field.to_wire(value)
         result = write_path(wire, self.field.wire, new)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.kinds import account, resource_group
+from reconciler.kinds import account, network_security_group, resource_group, virtual_network
 from reconciler.kinds.base import Kind, ResourceType
 
-KINDS: tuple[Kind, ...] = (resource_group.KIND, account.KIND)
+KINDS: tuple[Kind, ...] = (resource_group.KIND, network_security_group.KIND, virtual_network.KIND, account.KIND)
 
 TYPES: tuple[ResourceType, ...] = tuple(type_ for kind in KINDS for type_ in kind.types)
 

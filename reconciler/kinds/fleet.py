@@ -49,6 +49,13 @@ class PruneSpec(Spec):
     )
     deployments: Annotated[Flag, Described(description="Undeclared deployments of owned accounts.")] = False
     rai_policies: Annotated[Flag, Described(description="Undeclared content filters of owned accounts.")] = False
+    network_security_groups: Annotated[
+        Flag, Described(description="Security groups that carry this fleet's tag and are not declared.")
+    ] = False
+    virtual_networks: Annotated[
+        Flag, Described(description="Virtual networks that carry this fleet's tag and are not declared.")
+    ] = False
+    subnets: Annotated[Flag, Described(description="Undeclared subnets of owned virtual networks.")] = False
 
 
 class CapSpec(Spec):
