@@ -62,7 +62,8 @@ class Field:
     `path` is what people write, `wire` where Azure keeps it. `normal` must be total and idempotent and gives the
     comparable form of a present value, of either side; `to_wire` turns that form into what Azure takes. `default` is
     what Azure means by an absent key. `whole` names the object that a PATCH must carry complete. For a KEYED field,
-    `keys` are the attributes that name an item and `normal` applies to each attribute value.
+    `keys` are the attributes that name an item and `normal` applies to each attribute value. `refers` is the ARM
+    type segment of the siblings that the value names.
     """
 
     path: str
@@ -76,6 +77,7 @@ class Field:
     whole: WirePath = ()
     keys: tuple[str, ...] = ()
     cuts: Compare = _never
+    refers: str = ""
     sensitive: bool = False
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.kinds.base import ResourceType
@@ -56,3 +56,16 @@ class Draft:
 
 
 Drafts = Mapping[ArmId, Draft]
+
+READ_AGAIN = "grant what the reading needs, or look again when Azure answers"
+
+
+def group_below(ids: Iterable[ArmId]) -> dict[ArmId, list[ArmId]]:
+    """What lies below each id, at any depth, in the order given."""
+    below: dict[ArmId, list[ArmId]] = {}
+    for id in ids:
+        above = id.parent
+        while above is not None:
+            below.setdefault(above, []).append(id)
+            above = above.parent
+    return below

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from reconciler.kinds.base import project
+from reconciler.kinds.diff import is_ignored
 from reconciler.model.ids import ArmId
-from reconciler.model.plan import Action, FieldChange, Phase, Step, Verb
+from reconciler.model.plan import Action, Effect, FieldChange, Phase, Step, Verb
 from reconciler.model.resource import OWNER_TAG, LiveState
 from reconciler.model.wire import Json
-from reconciler.plan.draft import Draft, Drafts
+from reconciler.plan.draft import Draft, Drafts, group_below
 from reconciler.plan.exposure import close_birth, phase_of
 
 _RANK = {phase: rank for rank, phase in enumerate(Phase)}
@@ -20,8 +21,8 @@ _RANK = {phase: rank for rank, phase in enumerate(Phase)}
 def order(drafts: Drafts, fleet: str) -> tuple[Step, ...]:
     """Every write of the plan, each after what it needs; ties break by phase, type and id, never by chance."""
     steps = {id: tuple(_steps(draft, fleet)) for id, draft in drafts.items() if draft.acts}
-    edged = [_edge(step, draft, steps) for id, draft in drafts.items() for step in steps.get(id, ())]
-    return _sort(edged)
+    below = {id: [drafts[each] for each in ids] for id, ids in group_below(steps).items()}
+    return _sort([step for id, draft in drafts.items() if id in steps for step in _edge(draft, steps, below)])
 
 
 def _steps(draft: Draft, fleet: str) -> Iterator[Step]:
@@ -97,8 +98,10 @@ def _removal(draft: Draft, verb: Verb, fleet: str) -> Step:
     step = _step(draft, verb.value, verb, Phase.RELEASE, {})
     live = draft.live or draft.deleted
     location = str(live.wire.get("location") or "") if live else ""
-    expects: Mapping[str, Json] = {f"tags.{OWNER_TAG}": fleet} if draft.type.taggable and draft.live else {}
-    return replace(step, location=location or step.location, expects=expects)
+    expects: dict[str, Json] = {f"tags.{OWNER_TAG}": fleet} if draft.type.taggable and draft.live else {}
+    # If somebody else has put right what could only be replaced, it must not go.
+    expects |= {change.path: change.before for change in draft.decision.changes if change.effect is Effect.REPLACE}
+    return replace(step, location=location or step.location, expects=expects if verb is Verb.DELETE else {})
 
 
 def _update(draft: Draft) -> Iterator[Step]:
@@ -109,23 +112,36 @@ def _update(draft: Draft) -> Iterator[Step]:
 
 
 def _repair(draft: Draft) -> Iterator[Step]:
-    """A resource whose last operation failed is written whole; what would open it waits until it stands."""
-    opening = {change.path: change.after for change in draft.decision.changes if change.opens}
-    settled = {path: value for path, value in _wanted(draft).items() if path not in opening}
-    whole = _step(draft, "repair", Verb.PUT, Phase.BUILD, settled)
-    yield replace(whole, expects={})
-    if opening:
-        before = {change.path: change.before for change in draft.decision.changes if change.path in opening}
-        verb = Verb.PATCH if draft.type.patches else Verb.PUT
-        yield replace(
-            _step(draft, "open", verb, Phase.LOOSEN, opening), expects=before, after=(_name(draft, "repair"),)
-        )
+    """A resource whose last operation failed is written whole, but for what its document ignores; what Azure takes only
+    afterwards follows, and what opens it comes last, when it stands."""
+    assert draft.desired is not None
+    assert draft.live is not None
+    changes = {change.path: change for change in draft.decision.changes}
+    opening = [path for path, change in changes.items() if change.opens]
+    first, *rest = [
+        [path for path in group if path not in opening] for group in draft.type.split(tuple(changes.values()))
+    ]
+    later = [*(group for group in rest if group), *([opening] if opening else [])]
+    put_off = {path for group in later for path in group}
+    ignored = draft.desired.lifecycle.ignore
+    whole = {
+        path: value
+        for path, value in draft.desired.fields.items()
+        if path not in put_off and not is_ignored(path, ignored) and (value is not None or path in first)
+    }
+    repair = _step(draft, "repair", Verb.PUT, Phase.BUILD, whole)
+    yield replace(repair, expects=project(draft.type, draft.live.wire, whole))
+    yield from _write_groups(draft, later, (repair.name,))
 
 
 def _write_changes(draft: Draft, after: tuple[str, ...]) -> Iterator[Step]:
+    yield from _write_groups(draft, draft.type.split(draft.decision.changes), after)
+
+
+def _write_groups(draft: Draft, groups: Iterable[Iterable[str]], after: tuple[str, ...]) -> Iterator[Step]:
     verb = Verb.PATCH if draft.type.patches else Verb.PUT
     by_path = {change.path: change for change in draft.decision.changes}
-    for number, group in enumerate(draft.type.split(draft.decision.changes), start=1):
+    for number, group in enumerate(groups, start=1):
         changes: tuple[FieldChange, ...] = tuple(by_path[path] for path in group)
         word = f"write-{number}"
         step = _step(draft, word, verb, phase_of(changes), {change.path: change.after for change in changes})
@@ -133,22 +149,29 @@ def _write_changes(draft: Draft, after: tuple[str, ...]) -> Iterator[Step]:
         after = (_name(draft, word),)
 
 
-def _edge(step: Step, draft: Draft, steps: Mapping[ArmId, tuple[Step, ...]]) -> Step:
-    """The step with what it must wait for in other drafts: makers of what it needs, removers of what lies in it."""
-    after = list(step.after)
-    removes = step.verb is Verb.DELETE
-    if removes:
-        after += [
-            last.name
-            for id, own in steps.items()
-            if id != draft.id and draft.id.covers(id)
-            for last in own[:1]
-            if last.verb is Verb.DELETE
-        ]
-    elif not step.after:
-        for need in draft.decision.needs:
-            after += [each.name for each in _makers(steps.get(need, ()))]
-    return replace(step, after=tuple(dict.fromkeys(after)))
+def _edge(draft: Draft, steps: Mapping[ArmId, tuple[Step, ...]], below: Mapping[ArmId, list[Draft]]) -> Iterator[Step]:
+    """The draft's steps, the first with what it must wait for in other drafts: makers of what it needs, removers of
+    what lies in it, those that still use what goes."""
+    first, *rest = steps[draft.id]
+    after: list[str] = []
+    if draft.action is not Action.DELETE:
+        after += [each.name for need in draft.decision.needs for each in _makers(steps.get(need, ()))]
+    if first.verb is Verb.DELETE:
+        after += [steps[child.id][0].name for child in below.get(draft.id, ()) if child.action is Action.DELETE]
+    if draft.action is Action.DELETE and draft.id.parent is not None:
+        users = (each for each in below[draft.id.parent] if _uses(each, draft))
+        after += [steps[each.id][-1].name for each in users]
+    yield replace(first, after=tuple(dict.fromkeys((*first.after, *after))))
+    yield from rest
+
+
+def _uses(user: Draft, draft: Draft) -> bool:
+    """Whether a sibling that acts names this one in Azure now. Two that go together need not wait for each other."""
+    if user.live is None or (user.action is Action.DELETE and user.type is draft.type):
+        return False
+    segment, name = draft.id.segments[-1]
+    values = (user.type.lens(each.path).read(user.live.wire) for each in user.type.fields if each.refers == segment)
+    return any(isinstance(value, str) and value.lower() == name.lower() for value in values)
 
 
 def _makers(steps: tuple[Step, ...]) -> tuple[Step, ...]:
