@@ -6,6 +6,7 @@ Promises that what could not be read is said to be unknown, and that one bad rea
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from reconciler.cloud.budget import Urgency
@@ -83,9 +84,10 @@ class Observer:
                 group.create_task(self._list_rates(location, scope, sight))
         await self._confirm_absent(scope, sight)
         await self._check_subdomains(scope, sight)
+        named = _name_types(scope)
         async with asyncio.TaskGroup() as group:
             for parent in list(sight.live.values()):
-                for type_ in _children(parent, scope):
+                for type_ in _children(parent, scope, named.get(parent.id, frozenset())):
                     group.create_task(self._list_children(type_, parent, sight))
 
     async def _list_all(self, type_: ResourceType, subscription: str, sight: _Sight) -> None:
@@ -202,9 +204,16 @@ def _wanted(scope: Scope, type_: ResourceType) -> list[ArmId]:
     return sorted(id for id in named if id.type.lower() == type_.arm_type.lower())
 
 
-def _children(parent: Live, scope: Scope) -> list[ResourceType]:
+def _name_types(scope: Scope) -> dict[ArmId, Set[str]]:
+    """The folded types that the documents name of each top-level resource and of what is in it."""
+    named: dict[ArmId, set[str]] = {}
+    for id in scope.ids:
+        named.setdefault(id.top, set()).add(id.type.lower())
+    return {**named}
+
+
+def _children(parent: Live, scope: Scope, named: Set[str]) -> list[ResourceType]:
     """The types below `parent` that this observation has to list."""
-    named = [id for id in scope.ids if parent.id.covers(id)]
     if not (named or parent.owner == scope.fleet or scope.everything):
         return []
     return [type_ for type_ in TYPES if _is_below(type_, parent) and _is_asked_for(type_, named, scope)]
@@ -214,11 +223,11 @@ def _is_below(type_: ResourceType, parent: Live) -> bool:
     return bool(type_.binding.list_children) and type_.arm_type.lower().rpartition("/")[0] == parent.type.lower()
 
 
-def _is_asked_for(type_: ResourceType, named: list[ArmId], scope: Scope) -> bool:
+def _is_asked_for(type_: ResourceType, named: Set[str], scope: Scope) -> bool:
     folded = type_.arm_type.lower()
     if type_.arm_type not in _ON_DEMAND or scope.everything or folded in scope.prune:
         return True
-    return any(id.type.lower() == folded for id in named)
+    return folded in named
 
 
 def _deleted_type(type_: ResourceType) -> str:
