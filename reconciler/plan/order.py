@@ -141,12 +141,20 @@ def _write_changes(draft: Draft, after: tuple[str, ...]) -> Iterator[Step]:
 def _write_groups(draft: Draft, groups: Iterable[Iterable[str]], after: tuple[str, ...]) -> Iterator[Step]:
     verb = Verb.PATCH if draft.type.patches else Verb.PUT
     by_path = {change.path: change for change in draft.decision.changes}
+    ours = _ownership(draft) if f"tags.{OWNER_TAG}" not in by_path else {}
     for number, group in enumerate(groups, start=1):
         changes: tuple[FieldChange, ...] = tuple(by_path[path] for path in group)
         word = f"write-{number}"
         step = _step(draft, word, verb, phase_of(changes), {change.path: change.after for change in changes})
-        yield replace(step, expects={change.path: change.before for change in changes}, after=after)
+        yield replace(step, expects={**ours, **{change.path: change.before for change in changes}}, after=after)
         after = (_name(draft, word),)
+
+
+def _ownership(draft: Draft) -> Mapping[str, Json]:
+    """The owner that was read, expected again when it is written: the name may be somebody else's account by then."""
+    if not draft.type.taggable or draft.live is None:
+        return {}
+    return project(draft.type, draft.live.wire, (f"tags.{OWNER_TAG}",))
 
 
 def _edge(draft: Draft, steps: Mapping[ArmId, tuple[Step, ...]], below: Mapping[ArmId, list[Draft]]) -> Iterator[Step]:
