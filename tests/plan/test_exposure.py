@@ -11,14 +11,13 @@ from typing import Any
 from hypothesis import example, given, settings
 
 from reconciler.model.plan import Step, Verb
-from reconciler.model.resource import Cap, Fleet
+from reconciler.model.resource import OWNER_TAG, Cap, Fleet
 from reconciler.model.wire import JsonObject
 from reconciler.plan import make_plan
 from tests.plan.fleets import accounts, postures
 from tests.support.builders import (
     EVERY_WORD,
     FLEET,
-    OWNER_TAG,
     PlainAzure,
     Spec,
     account_id,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.kinds.catalog import type_of
 from reconciler.model.plan import Verb
-from reconciler.model.resource import Cap
+from reconciler.model.resource import OWNER_TAG, Cap
 from reconciler.model.wire import Json
 from reconciler.plan import make_plan
 from tests.plan.fleets import accounts
@@ -17,7 +17,6 @@ from tests.support.builders import (
     ACCOUNTS,
     EVERY_WORD,
     FLEET,
-    OWNER_TAG,
     PlainAzure,
     Spec,
     decided,
