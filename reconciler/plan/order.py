@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import assert_never
 
 from reconciler.kinds.base import project
 from reconciler.kinds.diff import is_ignored
@@ -26,7 +27,9 @@ def order(drafts: Drafts, fleet: str) -> tuple[Step, ...]:
 
 
 def _steps(draft: Draft, fleet: str) -> Iterator[Step]:
-    match draft.action:
+    action = draft.action
+    assert action is not None
+    match action:
         case Action.CREATE:
             yield from _birth(draft, "create", ())
         case Action.RESTORE:
@@ -39,8 +42,8 @@ def _steps(draft: Draft, fleet: str) -> Iterator[Step]:
             yield _removal(draft, Verb.PURGE, fleet)
         case Action.UPDATE | Action.ADOPT:
             yield from _update(draft)
-        case None:
-            return
+        case _:
+            assert_never(action)
 
 
 def _name(draft: Draft, word: str) -> str:
@@ -166,7 +169,8 @@ def _edge(draft: Draft, steps: Mapping[ArmId, tuple[Step, ...]], below: Mapping[
         after += [each.name for need in draft.decision.needs for each in _makers(steps.get(need, ()))]
     if first.verb is Verb.DELETE:
         after += [steps[child.id][0].name for child in below.get(draft.id, ()) if child.action is Action.DELETE]
-    if draft.action is Action.DELETE and draft.id.parent is not None:
+    if draft.action is Action.DELETE and draft.id.parent is not None and draft.id.segments[1:]:
+        # Only inside an account do siblings name each other, and there are few of them.
         users = (each for each in below[draft.id.parent] if _uses(each, draft))
         after += [steps[each.id][-1].name for each in users]
     yield replace(first, after=tuple(dict.fromkeys((*first.after, *after))))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.kinds import account, deployment, rai_policy, resource_group
+from reconciler.kinds import account, catalog, deployment, rai_policy, resource_group
 from reconciler.kinds.base import (
     ResourceType,
     Setting,
@@ -20,7 +21,7 @@ from reconciler.kinds.base import (
 from reconciler.kinds.catalog import KINDS, TYPES, kind_named, type_of
 from reconciler.kinds.common import child_lifecycle
 from reconciler.kinds.diff import compare, is_ignored
-from reconciler.model.ids import Ref
+from reconciler.model.ids import ArmId, Ref
 from reconciler.model.plan import Effect
 from reconciler.model.resource import OWNER_TAG, Lifecycle, LiveState
 from reconciler.model.wire import Json, JsonObject
@@ -35,6 +36,10 @@ from tests.support.builders import (
     decorate,
     deployment_id,
     deployment_spec,
+    document,
+    filter_id,
+    group_id,
+    live_of,
     open_spec,
 )
 
@@ -290,7 +295,7 @@ def test_a_key_that_holds_a_colon_is_written_back_whole() -> None:
 
 
 def test_a_patch_of_the_firewall_carries_all_of_it() -> None:
-    acls = {"defaultAction": "Deny", "bypass": "None", "ipRules": [{"value": "192.0.2.1"}], "virtualNetworkRules": []}
+    acls: JsonObject = {"defaultAction": "Deny", "bypass": "None", "ipRules": [{"value": "192.0.2.1"}]}
     live: JsonObject = {"properties": {"networkAcls": acls, "endpoint": "https://x"}, "location": "x"}
     body = compose_patch(account.TYPE, {"networkAcls.defaultAction": "Allow"}, live)
     assert body == {"properties": {"networkAcls": {**acls, "defaultAction": "Allow"}}}
@@ -539,3 +544,61 @@ def test_describing_what_is_live_gives_the_table_back() -> None:
     assert declare(deployment.TYPE, described) == declare(deployment.TYPE, FULL_DEPLOYMENT)
     kept = describe(deployment.TYPE, {}, keep=frozenset({"sku.capacity"}))
     assert kept == {"sku": {"capacity": 1}}
+
+
+def test_describing_an_account_gives_a_document_that_declares_it_as_it_is() -> None:
+    declared = declare_account(spec=FULL_ACCOUNT | {"raiPolicies": [{"name": "s", **FULL_FILTER}]})
+    one, filter_ = (live_of(each.id, compose(_type_of(each.id), each.fields, None)) for each in declared)
+    of = live_of(deployment_id(), compose(deployment.TYPE, declare(deployment.TYPE, FULL_DEPLOYMENT), None))
+    own = live_of(filter_id("microsoft.DefaultV2"), {"properties": {"mode": "Default"}})
+    other = live_of(group_id(), {})
+    spec: Any = account.KIND.describe(one, (of, filter_, own, other))
+    assert [each["name"] for each in spec["raiPolicies"]] == ["s"]
+    assert [each["name"] for each in spec["deployments"]] == ["d"]
+    assert spec["resourceGroup"] == "rg-ai"
+    assert declare(account.TYPE, spec).items() <= dict(declared[0].fields).items()
+
+
+@pytest.mark.parametrize(
+    ("properties", "acls"),
+    [
+        ({}, {"defaultAction": "Allow"}),
+        ({"networkAcls": {"ipRules": [{"value": "192.0.2.1"}]}}, {"defaultAction": "Allow", "ipRules": ["192.0.2.1"]}),
+        ({"publicNetworkAccess": "Disabled"}, None),
+    ],
+)
+def test_describing_an_open_account_says_that_it_is_open(properties: JsonObject, acls: Json) -> None:
+    spec = account.KIND.describe(live_of(account_id(), {"properties": properties}), ())
+    assert spec.get("networkAcls") == acls
+    assert "deployments" not in spec
+
+
+def test_describing_a_group_says_where_it_is() -> None:
+    assert resource_group.KIND.describe(live_of(group_id(), {"location": "x", "tags": {}}), ()) == {"location": "x"}
+
+
+def _type_of(id: ArmId) -> ResourceType:
+    type_ = type_of(id.type)
+    assert type_
+    return type_
+
+
+def test_a_document_without_a_region_anywhere_is_told_where_to_write_one() -> None:
+    nowhere = Setting(fleet=FLEET, subscription=SUBSCRIPTION, group="rg-ai")
+    expansion = account.KIND.expand(document(account.KIND, "one", account_spec()), nowhere)
+    assert [finding.code for finding in expansion.findings] == ["location_missing"]
+    assert expansion.desired == ()
+
+
+def test_two_kinds_of_one_name_are_refused_at_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account, "KIND", resource_group.KIND)
+    with pytest.raises(ImportError, match="same name"):
+        exec(compile(Path(catalog.__file__).read_text(), catalog.__file__, "exec"), {"__name__": "again"})
+
+
+def test_a_map_key_is_looked_for_in_its_own_map_only() -> None:
+    assert account.TYPE.lens("tagsome").field.wire == ("properties", "tagsome")
+    assert rai_policy.TYPE.lens("contentFilters[broken").field.wire == ("properties", "contentFilters[broken")
+    assert compose_patch(account.TYPE, {"disableLocalAuth": True}, {"identity": None}) == {
+        "properties": {"disableLocalAuth": True}
+    }

@@ -236,3 +236,12 @@ def test_the_reason_tells_who_changed_it_as_far_as_azure_says() -> None:
     assert "was ours" in reason("US", None)
     assert reason("mallory", None).endswith("by mallory")
     assert reason("mallory", "noon").endswith("by mallory at noon")
+
+
+def test_adopting_does_not_do_what_azure_cannot() -> None:
+    azure = made_by(None)
+    azure.edit(account_id(), "properties.allowProjectManagement", True)
+    back = declare_account(spec=account_spec(allowProjectManagement=False), lifecycle=ADOPT)
+    plan = make_plan(fleet_of(back), azure.snapshot())
+    assert decided(plan, account_id()).code == "one_way"
+    assert plan.steps == ()
