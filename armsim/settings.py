@@ -31,7 +31,7 @@ class Settings:
     provider_register: float = 10.0
     # Microsoft.Network: the time of an operation, typical ones of the recordings.
     security_group_write: float = 3.0
-    security_rule_write: float = 10.0
+    security_rule_write: float = 9.5
     network_write: float = 10.0
     subnet_write: float = 1.0
     endpoint_write: float = 32.0

@@ -26,5 +26,5 @@ def poll_result(cloud: Cloud, call: Call) -> Reply:
         raise errors.network(str(operation.error["code"]), str(operation.error["message"]))
     found = cloud.world.get(operation.target.lower())
     if operation.verb.startswith("Delete") or found is None:
-        return Reply(204, headers=urls)
+        return Reply(204, headers={**urls, "content-type": "application/json; charset=utf-8"})
     return Reply(200, found.render())

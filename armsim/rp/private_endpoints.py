@@ -286,14 +286,14 @@ def _addresses(cloud: Cloud, body: Body, count: int) -> list[Address]:
     )
     result: list[Address] = []
     for each in chosen:
-        address = each if each is not None else next(free, None)
-        if address is None:
+        taken = each if each is not None else next(free, None)
+        if taken is None:
             raise errors.network(
                 "SubnetIsFull",
                 f"Subnet {subnet['name']} with address prefix {prefixes_of(subnet)[0]} does not have enough capacity "
                 f"for {count} IP addresses.",
             )
-        result.append(address)
+        result.append(taken)
     return result
 
 

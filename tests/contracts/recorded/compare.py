@@ -176,6 +176,7 @@ class Comparison:
         if was is None or now is None:
             was = {str(number): value for number, value in enumerate(recorded)}
             now = {str(number): value for number, value in enumerate(simulated)}
+        was = {self.names.translate(key): value for key, value in was.items()}
         for key, value in was.items():
             if key in now:
                 self.json(f"{path}[{key}]", value, now[key])

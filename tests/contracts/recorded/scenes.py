@@ -65,14 +65,14 @@ def network(rg: str, path: str, **more: Json) -> Json:
     return {"id": f"{ZERO}/resourceGroups/{rg}/providers/Microsoft.Network/{path}", **more}
 
 
-def tested(
+def suite_group(
     name: str, date: str, test: str = "", module: str = "network", location: str = "westus", **more: str
 ) -> Json:
     """The group that the azure-cli test suite makes around a test, with the tags it gives it."""
     tags = {"product": "azurecli", "cause": "automation", "date": date}
     if test:
         tags |= {"test": test, "module": module}
-    return group(name, location, tags=tags | more)
+    return group(name, location, tags=tags)
 
 
 def _in_use() -> list[Json]:
@@ -102,7 +102,7 @@ def _grouped() -> list[Json]:
     target = f"{ZERO}/resourceGroups/{rg}/providers/Microsoft.Storage/storageAccounts/s"
     row = {"name": "c", "properties": {"privateLinkServiceId": target, "groupIds": ["blob"]}}
     properties = {"subnet": {"id": f"{home['id']}/subnets/s"}, "privateLinkServiceConnections": [row]}
-    there = tested(
+    there = suite_group(
         rg, "2023-12-14T08:13:13Z", "test_network_private_endpoint_private_dns_zone_group", location="centraluseuap"
     )
     return [there, home, network(rg, "privateEndpoints/cli-pe-000005", properties=properties)]
@@ -190,23 +190,27 @@ SCENES = [
     ),
     Scene(
         "net_nsg_create_rule_update_delete.json",
-        [tested("cli_test_nsg000001", "2023-02-10T10:53:49Z")],
+        [suite_group("cli_test_nsg000001", "2023-02-10T10:53:49Z")],
         settings=UNSIGNED,
     ),
     Scene(
         "net_nsg_extended_rules.json",
-        [tested("cli_test_extended_nsg000001", "2023-02-07T20:48:04Z")],
+        [suite_group("cli_test_extended_nsg000001", "2023-02-07T20:48:04Z")],
         settings=UNSIGNED,
     ),
     Scene(
         "net_vnet_subnet_with_nsg.json",
-        [tested("cli_vnet_with_subnet_nsg_test000001", "2023-12-14T08:47:16Z", "test_network_vnet_with_subnet_nsg")],
+        [
+            suite_group(
+                "cli_vnet_with_subnet_nsg_test000001", "2023-12-14T08:47:16Z", "test_network_vnet_with_subnet_nsg"
+            )
+        ],
         settings={"security_group_write": 1.0},
     ),
     Scene(
         "net_subnet_service_endpoint.json",
         [
-            tested(
+            suite_group(
                 "cli_subnet_endpoint_service_test000001", "2023-12-14T08:45:50Z", "test_network_subnet_endpoint_service"
             )
         ],
@@ -221,7 +225,7 @@ SCENES = [
     Scene(
         "pdns_zone_and_link.json",
         [
-            tested(
+            suite_group(
                 "clitest_privatedns000001",
                 "2023-07-26T05:56:33Z",
                 "test_DeleteLink_LinkExists_ExpectLinkDeleted",
@@ -233,7 +237,7 @@ SCENES = [
     Scene(
         "pdns_record_etag_failure.json",
         [
-            tested(
+            suite_group(
                 "clitest_privatedns000001",
                 "2023-08-07T14:47:51Z",
                 "test_PatchRecordSet_IfMatchFailure_ExpectError",
@@ -250,7 +254,7 @@ SCENES = [
     ),
     Scene(
         "err_network_429_retryable.json",
-        [tested("test_network_vpn_connection_nat_rule000001", "2023-02-17T01:34:52Z")],
+        [suite_group("test_network_vpn_connection_nat_rule000001", "2023-02-17T01:34:52Z")],
         left_out=dict.fromkeys([1, 2], f"a virtual network gateway is {NOT_SIMULATED}; its words are tested on others"),
     ),
     Scene(
