@@ -48,13 +48,13 @@ def decide(fleet: Fleet, snapshot: Snapshot) -> Drafts:
 def _tell_apart(drafts: Drafts) -> Drafts:
     """What no document names is called by its group as well where its name alone would be somebody else's."""
     named = Counter(str(draft.decision.ref).lower() for draft in drafts.values())
-    apart: dict[ArmId, Draft] = {}
+    apart = dict(drafts)
     for id, draft in drafts.items():
         ref = draft.decision.ref
         if named[str(ref).lower()] > 1 and (draft.action is Action.PURGE or not draft.desired):
             group = (draft.deleted or draft).id.group
             ref = Ref(kind=ref.kind, name=f"{group}/{ref.name}")
-        apart[id] = replace(draft, decision=replace(draft.decision, ref=ref))
+            apart[id] = replace(draft, decision=replace(draft.decision, ref=ref))
     return apart
 
 

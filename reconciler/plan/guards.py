@@ -159,13 +159,14 @@ GUARDS: tuple[Guard, ...] = (
 def _stop_dependents(drafts: Drafts, grounds: Grounds) -> Drafts:
     """What stands on something that will not be there is blocked too."""
     stopped = dict(drafts)
-    below = group_below(stopped)
+    below = group_below(stopped) if any(draft.acts for draft in drafts.values()) else {}
     moved = True
     while moved:
         moved = False
         for id, draft in stopped.items():
-            children = [stopped[child] for child in below.get(id, ())]
-            held = _held(draft, stopped, children, grounds) if draft.acts else None
+            if not draft.acts:
+                continue
+            held = _held(draft, stopped, [stopped[child] for child in below.get(id, ())], grounds)
             if held is not None:
                 stopped[id] = held
                 moved = True

@@ -1,4 +1,4 @@
-"""What the benchmark measures is a fleet without mistakes, and what it says of an aim is true. No clock is looked at."""
+"""What the benchmark measures is a fleet without mistakes; what it says of an aim is true. No clock is looked at."""
 
 from __future__ import annotations
 
