@@ -32,7 +32,7 @@ def guard(drafts: Drafts, grounds: Grounds) -> Drafts:
     guarded = {id: _keep_to_selection(draft, grounds) for id, draft in drafts.items()}
     for each in GUARDS:
         guarded = {id: each(draft, grounds, guarded) if draft.acts else draft for id, draft in guarded.items()}
-    return follow_parents(_stop_dependents(guarded, grounds))
+    return follow_parents(_stop_dependents(guarded))
 
 
 def _keep_to_selection(draft: Draft, grounds: Grounds) -> Draft:
@@ -156,7 +156,7 @@ GUARDS: tuple[Guard, ...] = (
 )
 
 
-def _stop_dependents(drafts: Drafts, grounds: Grounds) -> Drafts:
+def _stop_dependents(drafts: Drafts) -> Drafts:
     """What stands on something that will not be there is blocked too."""
     stopped = dict(drafts)
     below = group_below(stopped) if any(draft.acts for draft in drafts.values()) else {}
@@ -166,20 +166,15 @@ def _stop_dependents(drafts: Drafts, grounds: Grounds) -> Drafts:
         for id, draft in stopped.items():
             if not draft.acts:
                 continue
-            held = _held(draft, stopped, [stopped[child] for child in below.get(id, ())], grounds)
+            held = _held(draft, stopped, [stopped[child] for child in below.get(id, ())])
             if held is not None:
                 stopped[id] = held
                 moved = True
     return stopped
 
 
-def _held(draft: Draft, drafts: Drafts, children: Sequence[Draft], grounds: Grounds) -> Draft | None:
-    return (
-        _held_by_needs(draft, drafts)
-        or _held_by_parent(draft, drafts, grounds)
-        or _held_by_children(draft, children)
-        or _held_by_purpose(draft, drafts)
-    )
+def _held(draft: Draft, drafts: Drafts, children: Sequence[Draft]) -> Draft | None:
+    return _held_by_needs(draft, drafts) or _held_by_children(draft, children) or _held_by_purpose(draft, drafts)
 
 
 def _held_by_needs(draft: Draft, drafts: Drafts) -> Draft | None:
@@ -194,16 +189,6 @@ def _held_by_needs(draft: Draft, drafts: Drafts) -> Draft | None:
             permit = base.decision.permit or f"make {ref} by hand, or let its document manage it"
             return draft.blocked("needs", f"needs {ref}, which is not there", permit)
     return None
-
-
-def _held_by_parent(draft: Draft, drafts: Drafts, grounds: Grounds) -> Draft | None:
-    """What would only go because its account goes stays while the account does."""
-    parent = drafts.get(draft.id.parent) if draft.id.parent else None
-    if draft.action is not Action.DELETE or parent is None or parent.acts:
-        return None
-    if draft.id.type.lower() in grounds.fleet.policy.prune:
-        return None
-    return draft.blocked("needs", f"{parent.decision.ref} stays: {parent.decision.reason}", parent.decision.permit)
 
 
 def _held_by_children(draft: Draft, children: Sequence[Draft]) -> Draft | None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reconciler.kinds.base import settle
 from reconciler.kinds.catalog import type_of
 from reconciler.model.ids import ArmId
-from reconciler.model.plan import Action, DecisionState, Plan, Risk
+from reconciler.model.plan import Action, DecisionState, Phase, Plan, Risk
 from reconciler.model.resource import Desired, Fleet, LiveState, Offer, Snapshot, Throughput
 from reconciler.plan import NothingSelectedError, make_plan, select
 from reconciler.plan.order import order
@@ -289,3 +289,12 @@ def test_states_settle_as_the_table_says() -> None:
     assert type_
     assert settle(type_, {})[0] is LiveState.SETTLED
     assert ArmId(subscription="s").covers(ArmId(subscription="S", group="g"))
+
+
+def test_what_only_opens_is_loosening_and_children_need_not_wait_for_it() -> None:
+    _, azure = converged(declare_account(spec=open_spec()))
+    azure.edit(account_id(), "properties.publicNetworkAccess", "Disabled")
+    fleet = fleet_of(declare_account(spec=open_spec(deployments=[deployment_spec()])))
+    made, opened = make_plan(fleet, azure.snapshot()).steps
+    assert (made.id, made.after) == (deployment_id(), ())
+    assert opened.phase is Phase.LOOSEN

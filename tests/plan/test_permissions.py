@@ -228,3 +228,13 @@ def test_a_subdomain_is_set_once_in_place_and_never_again() -> None:
     other = declare_account(spec={**open_spec(), "customSubDomainName": "two"})
     assert decided(make_plan(fleet_of(other), azure.snapshot()), account_id()).code == "replace_not_permitted"
     assert filter_id("x").name == "x"
+
+
+def test_what_gives_capacity_back_runs_before_what_takes_it() -> None:
+    made = with_sku("GlobalStandard", 10)
+    _, azure = converged(*(declare_account(name, made) for name in ("one", "two")))
+    less, more = with_sku("GlobalStandard", 5), with_sku("GlobalStandard", 15)
+    plan = make_plan(
+        fleet_of(declare_account("one", more), declare_account("two", less), allow=EVERY_WORD), azure.snapshot()
+    )
+    assert [step.id for step in plan.steps] == [deployment_id(of="two"), deployment_id(of="one")]
