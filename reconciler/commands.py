@@ -347,7 +347,9 @@ def simulate(call: Call) -> Exit:
     wanted = SimulationRequest(
         pace=options.pace, port=options.port, state=options.simulate_state, env_file=options.env_file
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        # Also SIGINT: a shell without job control starts what it puts in the background deaf to it.
+        signal.signal(each, signal.default_int_handler)
     try:
         with run_simulation(wanted) as simulation:
             _introduce(call, simulation)
