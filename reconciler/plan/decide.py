@@ -66,10 +66,10 @@ def _decide_desired(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Itera
     hidden = snapshot.hidden(desired.id)
     if desired.lifecycle.policy is ManagePolicy.DETACH:
         yield base.resting(DecisionState.IGNORED, "detached: its document says lifecycle.policy: detach")
-    elif desired.throughput:
-        yield _refuse_unrated(base, desired.throughput)
     elif hidden:
         yield _refuse_unread(base, "could not be read, so nothing is known about it", hidden)
+    elif desired.throughput:
+        yield _refuse_unrated(base, desired.throughput)
     elif live is not None:
         yield _decide_existing(fleet, snapshot, base)
     elif desired.lifecycle.policy is ManagePolicy.OBSERVE:
@@ -92,7 +92,8 @@ def _refuse_unrated(draft: Draft, wanted: Throughput) -> Draft:
 
 
 def _refuse_unread(draft: Draft, reason: str, fault: Fault) -> Draft:
-    return draft.blocked("unknown", f"{reason}: {fault}", fault.advice or READ_AGAIN)
+    # The whole story is told once, where the plan lists what could not be read.
+    return draft.blocked("unknown", f"{reason}: {fault.code}", fault.advice or READ_AGAIN)
 
 
 def _draft(fleet: Fleet, desired: Desired, type_: ResourceType, live: Live | None) -> Draft:
@@ -118,6 +119,7 @@ def act(draft: Draft, action: Action, reason: str, changes: tuple[FieldChange, .
         state=DecisionState.ACT,
         action=action,
         reason=reason,
+        permit="",
         changes=changes,
         risk=_risk(draft, action, changes),
         warnings=_warnings(draft, action),

@@ -34,13 +34,13 @@ class Draft:
         return self.decision.action if self.acts else None
 
     def blocked(self, code: str, reason: str, permit: str = "") -> Draft:
-        """The same resource, not acted upon. What it would have done stays visible in its changes."""
+        """The same resource, not acted upon. What it would have done stays visible in its action and its changes."""
         return replace(
             self,
             decision=replace(
                 self.decision,
                 state=DecisionState.BLOCKED,
-                action=None,
+                action=self.action,
                 reason=reason,
                 permit=permit,
                 code=code,
@@ -52,7 +52,7 @@ class Draft:
 
     def resting(self, state: DecisionState, reason: str) -> Draft:
         """The same resource in a state that does nothing."""
-        return replace(self, decision=replace(self.blocked("", reason).decision, state=state))
+        return replace(self, decision=replace(self.blocked("", reason).decision, state=state, action=None))
 
 
 Drafts = Mapping[ArmId, Draft]

@@ -71,11 +71,8 @@ def _need_permission(draft: Draft, grounds: Grounds, _drafts: Drafts) -> Draft:
     }
     reasons = " and ".join(words[word] for word in missing)
     change = f" ({draft.decision.reason})" if draft.action is Action.REPLACE else ""
-    return draft.blocked(
-        f"{missing[0]}_not_permitted",
-        f"{reasons}{change}",
-        f"add {', '.join(missing)} to spec.allow of the Fleet or lifecycle.allow of its document",
-    )
+    where = "spec.allow of the Fleet" + (" or lifecycle.allow of its document" if draft.desired else "")
+    return draft.blocked(f"{missing[0]}_not_permitted", f"{reasons}{change}", f"add {', '.join(missing)} to {where}")
 
 
 def _permissions(draft: Draft) -> list[str]:
@@ -185,6 +182,9 @@ def _held_by_needs(draft: Draft, drafts: Drafts) -> Draft | None:
         ref = base.decision.ref
         if base.decision.state is DecisionState.IN_PROGRESS:
             return draft.resting(DecisionState.IN_PROGRESS, f"waits for {ref}: {base.decision.reason}")
+        if base.deleted is not None and base.deleted.id != base.id:
+            reason = f"needs the purge of {ref}: {base.decision.reason}"
+            return draft.blocked("needs", reason, base.decision.permit)
         if base.live is None:
             permit = base.decision.permit or f"make {ref} by hand, or let its document manage it"
             return draft.blocked("needs", f"needs {ref}, which is not there", permit)

@@ -214,6 +214,8 @@ def test_tokens_without_a_rate_are_blocked_whatever_is_live(rates: dict[Offer, i
     plan = make_plan(fleet, azure.snapshot(rates=rates))
     assert decided(plan, deployment_id()).code == "unrated"
     assert "sku.capacity" in decided(plan, deployment_id()).permit
+    hidden = make_plan(fleet, replace(EMPTY, rates=rates, blind=(blind_to(ACCOUNTS),)))
+    assert decided(hidden, deployment_id()).code == "unknown"
     moved = [replace(one, fields={**one.fields, "location": "westeurope"}), of]
     plan = make_plan(fleet_of(moved, allow=EVERY_WORD), azure.snapshot(rates=rates))
     assert plan.steps == ()

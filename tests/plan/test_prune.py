@@ -79,7 +79,8 @@ def test_pruning_needs_the_word_delete_as_well() -> None:
     assert plan.steps == ()
     for id in SURPLUS:
         assert decided(plan, id).state is DecisionState.BLOCKED
-        assert "delete" in decided(plan, id).permit
+        assert decided(plan, id).permit == "add delete to spec.allow of the Fleet"
+        assert decided(plan, id).action is Action.DELETE
 
 
 def test_with_both_what_lies_in_an_account_goes_before_it_and_azures_own_filters_stay() -> None:
@@ -93,6 +94,7 @@ def test_with_both_what_lies_in_an_account_goes_before_it_and_azures_own_filters
     one = decided(plan, account_id("two"))
     assert (one.action, one.risk) == (Action.DELETE, Risk.DESTROYS)
     assert any("fine-tuned" in warning for warning in one.warnings)
+    assert not any(decided(plan, id).permit for id in SURPLUS)
     assert not any(each.id.name.lower().startswith("microsoft.") for each in plan.decisions)
 
 

@@ -124,6 +124,7 @@ def test_a_purge_needs_its_word_and_is_a_decision_of_its_own_which_the_account_w
     assert refused.steps == ()
     assert {each.state for each in refused.decisions} == {DecisionState.BLOCKED}
     assert all("purge" in each.permit for each in refused.decisions)
+    assert decided(refused, account_id()).reason.startswith("needs the purge of DeletedAccount/one: ")
     azure = buried()
     plan = azure.converge(fleet_of(declare_account(), **PURGE))
     assert steps_of(plan) == [("purge", "one"), ("put", "one")]
