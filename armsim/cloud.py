@@ -53,6 +53,7 @@ class Call:
     fault: Fault | None = None
     limits: dict[str, str] = field(default_factory=dict)
     mutated: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def mapping(self) -> Body:

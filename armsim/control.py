@@ -8,7 +8,7 @@ from armsim import operations
 from armsim import settings as defaults
 from armsim.cloud import Call, Cloud, Principal
 from armsim.identity import Client
-from armsim.rp import planting
+from armsim.rp import network_planting, planting
 from armsim.settings import change
 from armsim.store import Subscription, World
 from armsim.wire import Body, Json, encode, fold_location
@@ -69,7 +69,7 @@ def seed(cloud: Cloud, door: "Door", body: Body) -> int:
         world.subscriptions[str(each["subscriptionId"]).lower()].unregistered.add(str(each["namespace"]).lower())
         count += 1
     count += _seed_rules(world, body)
-    ordered = sorted(body.get("resources", []), key=lambda each: str(each["id"]).count("/"))
+    ordered = sorted(body.get("resources", []), key=lambda each: network_planting.rank(str(each["id"])))
     for each in ordered:
         planting.plant(cloud, each, now)
     for each in body.get("deletedAccounts", []):

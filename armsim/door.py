@@ -21,7 +21,7 @@ from armsim.faults import OPERATION_KINDS, Fault
 from armsim.identity import Identity, TokenError
 from armsim.ledger import Ledger, Line
 from armsim.routes import Route
-from armsim.rp import elsewhere, resources, table
+from armsim.rp import activity, elsewhere, resources, table
 from armsim.throttle import Throttle
 from armsim.wire import Json, encode
 
@@ -181,6 +181,7 @@ class Door:
         """Through the gate to the provider, without waiting for anything."""
         cloud, fault = self.cloud, call.fault
         call.query = _query(arrived.raw_query)
+        call.headers = arrived.headers
         if call.path.lower() == "/metadata/endpoints":
             return resources.cloud_metadata(cloud, call)
         gate.require_version(call)
@@ -201,7 +202,7 @@ class Door:
         if fault is not None:
             fault.spent = False
         try:
-            return answer(cloud, call)
+            reply = answer(cloud, call)
         except ValueError as problem:
             # A value that cannot be read, wherever a provider noticed it.
             if call.method not in gate.WRITES:
@@ -209,6 +210,10 @@ class Door:
             raise errors.gateway(
                 400, "InvalidRequestContent", f"The request content was invalid: {problem}"
             ) from problem
+        else:
+            if call.method in gate.WRITES and cloud.world.version != version:
+                activity.record(cloud, call, route.action)
+            return reply
         finally:
             call.mutated = cloud.world.version != version
             if fault is not None and fault.kind in OPERATION_KINDS and not fault.spent:
@@ -385,7 +390,7 @@ def _refusal(error: errors.ArmError) -> _Outcome:
     headers = dict(error.headers)
     if error.page is not None:
         headers["content-type"] = "text/html"
-    else:
+    elif error.cause:
         headers["x-ms-failure-cause"] = error.cause
     return _Outcome(error.status, error.render(), headers, error.code or None)
 

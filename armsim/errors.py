@@ -31,10 +31,14 @@ class ArmError(Exception):
         self.headers: dict[str, str] = {}
         self.extra: Body = {}
         self.page: str | None = None
+        # Private DNS leaves out the envelope.
+        self.bare = False
 
     def render(self) -> bytes:
         if self.page is not None:
             return self.page.encode()
+        if self.bare:
+            return encode({"code": self.code, "message": self.message})
         return encode({"error": {"code": self.code, "message": self.message, **self.extra}})
 
 
@@ -45,6 +49,45 @@ def gateway(status: int, code: str, message: str) -> ArmError:
 
 def bad_request(message: str, code: str = "BadRequest") -> ArmError:
     return ArmError(400, code, message)
+
+
+def network(code: str, message: str, status: int = 400) -> ArmError:
+    """A refusal by Microsoft.Network, which always lists details and does not say whose failure it is."""
+    error = ArmError(status, code, message, "")
+    error.extra = {"details": []}
+    return error
+
+
+def retryable(code: str, message: str) -> ArmError:
+    """429 that is about another operation, not about rates."""
+    error = network("RetryableError", "A retryable error occurred.", 429)
+    error.extra = {"details": [{"code": code, "message": message}]}
+    return error
+
+
+def dns(status: int, code: str, message: str) -> ArmError:
+    """A refusal by private DNS."""
+    error = ArmError(status, code, message, "")
+    error.bare = True
+    return error
+
+
+def reference_not_found(target: str, by: str) -> ArmError:
+    return network(
+        "InvalidResourceReference",
+        f"Resource {target} referenced by resource {by} was not found. Please make sure that the referenced resource "
+        "exists, and that both resources are in the same region.",
+    )
+
+
+def linked_forbidden(client: str, object_id: str, action: str, linked: str, verb: str) -> ArmError:
+    return gateway(
+        403,
+        "LinkedAuthorizationFailed",
+        f"The client '{client}' with object id '{object_id}' has permission to perform action '{verb}'; however, it "
+        f"does not have permission to perform action(s) '{action}' on the linked scope(s) '{linked}' (respectively) or "
+        "the linked scope(s) are invalid.",
+    )
 
 
 def page(status: int, html: str) -> ArmError:

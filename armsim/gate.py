@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from armsim import errors
-from armsim.cloud import Call, Cloud
+from armsim.cloud import Call, Cloud, Principal
 from armsim.identity import TokenError
 from armsim.routes import Route
 from armsim.throttle import Throttle
@@ -67,7 +67,35 @@ def take_token(cloud: Cloud, throttle: Throttle, call: Call, subscription: str) 
         error = errors.throttled(refusal.verb[:-1], subscription, call.principal.client, refusal.seconds)
         error.headers.update(headers)
         raise error
+    headers.update(_take_provider_token(cloud, throttle, call, subscription))
     return headers
+
+
+def _take_provider_token(cloud: Cloud, throttle: Throttle, call: Call, subscription: str) -> dict[str, str]:
+    """What Microsoft.Network counts on top: all its requests, and those to private DNS on their own."""
+    path = call.path.lower()
+    if "/providers/microsoft.network/" not in f"{path}/":
+        return {}
+    dns = "/providers/microsoft.network/privatedns" in path
+    reading = call.method in {"GET", "HEAD"}
+    settings = cloud.settings
+    if dns:
+        size, seconds = settings.dns_reads if reading else settings.dns_writes
+    else:
+        size, seconds = settings.network_reads if reading else settings.network_writes
+    key = (subscription, _region(cloud, call), f"{'dns' if dns else 'network'}-{'reads' if reading else 'writes'}")
+    wait, left = throttle.take_from(key, size, size / seconds, call.now)
+    if wait and settings.throttle:
+        error = errors.network("TooManyRequests", f"Too many requests. Please retry after '{wait}' seconds.", 429)
+        error.headers["retry-after"] = str(wait)
+        raise error
+    return {"x-ms-ratelimit-remaining-subscription-resource-requests": str(left)} if dns else {}
+
+
+def _region(cloud: Cloud, call: Call) -> str:
+    """Limits of the network provider hold per region; that of the group stands for it."""
+    group = cloud.world.get("/".join(["", *call.segments[:4]]).lower())
+    return "" if group is None else group.location
 
 
 def require_leave(cloud: Cloud, call: Call, route: Route, subscription: str) -> None:
@@ -88,15 +116,29 @@ def require_leave(cloud: Cloud, call: Call, route: Route, subscription: str) -> 
 def _require_permission(denied: list[Body], call: Call, route: Route) -> None:
     verb = VERBS[call.method]
     action = route.action if route.action_verb == "" else f"{route.action}/{verb}"
+    if is_denied(denied, call.principal, action, call.path):
+        at = f"/subscriptions/{call.segments[1]}" if "deletedaccounts" in action.lower() else call.path
+        raise errors.forbidden(call.principal.client, call.principal.object, action, at)
+
+
+def is_denied(denied: list[Body], principal: Principal, action: str, path: str) -> bool:
+    """Whether one of the denials takes this action on this path from this principal."""
     for each in denied:
         who = str(each.get("principal", "*")).lower()
-        if who not in {"*", call.principal.client.lower(), call.principal.object.lower()}:
+        if who not in {"*", principal.client.lower(), principal.object.lower()}:
             continue
         scope = str(each.get("scope", "/")).rstrip("/").lower()
-        inside = call.path.lower() == scope or call.path.lower().startswith(f"{scope}/")
+        inside = path.lower() == scope or path.lower().startswith(f"{scope}/")
         if inside and fnmatch.fnmatchcase(action.lower(), str(each.get("action", "*")).lower()):
-            at = f"/subscriptions/{call.segments[1]}" if "deletedaccounts" in action.lower() else call.path
-            raise errors.forbidden(call.principal.client, call.principal.object, action, at)
+            return True
+    return False
+
+
+def require_linked(cloud: Cloud, call: Call, action: str, linked: str) -> None:
+    """The right to use another resource, which ARM checks at the scope of that resource."""
+    if cloud.world.denied and is_denied(cloud.world.denied, call.principal, action, linked):
+        verb = f"write on {call.path}"
+        raise errors.linked_forbidden(call.principal.client, call.principal.object, action, linked, verb)
 
 
 def _require_registration(cloud: Cloud, call: Call, subscription: str) -> None:

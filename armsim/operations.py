@@ -33,6 +33,8 @@ class Plan(NamedTuple):
     seconds: float
     location: str
     lane: str | None = None
+    # Where its URLs live, for providers that have their own; they poll with the api-version of the request.
+    scope: str = ""
 
 
 def start(cloud: Cloud, call: Call, plan: Plan) -> Operation:
@@ -49,6 +51,8 @@ def start(cloud: Cloud, call: Call, plan: Plan) -> Operation:
         call.now + plan.seconds,
         plan.lane,
     )
+    if plan.scope:
+        operation.scope, operation.version = plan.scope, call.query.get("api-version", POLL_VERSION)
     _bend(operation, call, plan)
     world = cloud.world
     world.operations[operation.guid] = operation
@@ -127,15 +131,15 @@ EFFECTS: dict[str, Effect] = {}
 def url(cloud: Cloud, call: Call, operation: Operation, *, raw_location: bool = False) -> str:
     """The URL to poll. An account create leaves the spaces of the location as they were sent."""
     location = operation.location if raw_location else quote(operation.location)
-    return f"{call.base}{_path(operation, location)}?{_query(cloud, operation, '')}"
+    return f"{call.base}{_path(operation, location)}?{signed_query(cloud, operation, '')}"
 
 
 def async_headers(cloud: Cloud, call: Call, operation: Operation) -> dict[str, str]:
     """Both headers, as updates and purges carry them."""
     path = call.base + _path(operation, quote(operation.location))
     return {
-        "azure-asyncoperation": f"{path}?{_query(cloud, operation, '')}",
-        "location": f"{path}?{_query(cloud, operation, LOCATION_MARK)}",
+        "azure-asyncoperation": f"{path}?{signed_query(cloud, operation, '')}",
+        "location": f"{path}?{signed_query(cloud, operation, LOCATION_MARK)}",
     }
 
 
@@ -146,8 +150,8 @@ def _path(operation: Operation, location: str) -> str:
     )
 
 
-def _query(cloud: Cloud, operation: Operation, mark: str) -> str:
-    plain = f"api-version={POLL_VERSION}{mark}"
+def signed_query(cloud: Cloud, operation: Operation, mark: str) -> str:
+    plain = f"api-version={operation.version or POLL_VERSION}{mark}"
     if not cloud.settings.signed_operations:
         return plain
     ticks = int((operation.start + 62_135_596_800) * 10_000_000)
@@ -182,8 +186,8 @@ def poll(cloud: Cloud, call: Call) -> Reply:
     operation = cloud.world.operations.get(guid.lower())
     if operation is None or operation.location.replace(" ", "").lower() != location.replace(" ", "").lower():
         raise errors.ArmError(404, "NotFound", f"The operation result '{guid}' was not found.")
-    by_location = call.raw_query == _query(cloud, operation, LOCATION_MARK)
-    if not by_location and call.raw_query != _query(cloud, operation, ""):
+    by_location = call.raw_query == signed_query(cloud, operation, LOCATION_MARK)
+    if not by_location and call.raw_query != signed_query(cloud, operation, ""):
         raise errors.gateway(
             400, "InvalidAsyncOperationSignature", "The signature of the asynchronous operation URL is not valid."
         )

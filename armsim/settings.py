@@ -29,6 +29,37 @@ class Settings:
     purge: float = 1.0
     group_delete: float = 77.0
     provider_register: float = 10.0
+    # Microsoft.Network: the time of an operation, typical ones of the recordings.
+    security_group_write: float = 3.0
+    security_rule_write: float = 9.5
+    network_write: float = 10.0
+    subnet_write: float = 1.0
+    endpoint_write: float = 32.0
+    zone_group_write: float = 0.2
+    network_delete: float = 10.0
+    dns_zone_write: float = 25.0
+    dns_link_write: float = 45.0
+    # How long a link says InProgress after its operation has ended.
+    dns_link_completes: float = 5.0
+    # How long a network and its subnets say Updating after their operation has ended.
+    subnet_settles: float = 0.0
+    # How long the network provider goes on seeing an account as Accepted, and what it makes of it.
+    account_view_lag: float = 5.0
+    account_view_fails_operation: bool = False
+    # How long an account is Accepted when an endpoint comes or goes.
+    account_connects: float = 12.0
+    # The api-version from which a PUT of a network without subnets leaves them alone.
+    subnets_kept_since: str = "2023-11-01"
+    # A subnet nobody knows in the rules of an account.
+    unknown_subnets: bool = True
+    network_page_size: int = 1000
+    # Tokens and the seconds in which they come back.
+    network_reads: tuple[float, float] = (10_000.0, 300.0)
+    network_writes: tuple[float, float] = (1000.0, 300.0)
+    dns_reads: tuple[float, float] = (500.0, 300.0)
+    dns_writes: tuple[float, float] = (12_000.0, 3600.0)
+    # When an event is found in the activity log.
+    activity_lag: float = 120.0
     retention: float = 48 * 3600.0
     page_size: int = 100
     # Off in every recording; the service fills `Microsoft.DefaultV2` since 2026.

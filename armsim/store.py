@@ -19,8 +19,20 @@ DEPLOYMENT = "microsoft.cognitiveservices/accounts/deployments"
 RAI_POLICY = "microsoft.cognitiveservices/accounts/raipolicies"
 CONNECTION = "microsoft.cognitiveservices/accounts/privateendpointconnections"
 DELETED = "microsoft.cognitiveservices/deletedaccounts"
+SECURITY_GROUP = "microsoft.network/networksecuritygroups"
+SECURITY_RULE = "microsoft.network/networksecuritygroups/securityrules"
+NETWORK = "microsoft.network/virtualnetworks"
+SUBNET = "microsoft.network/virtualnetworks/subnets"
+INTERFACE = "microsoft.network/networkinterfaces"
+ENDPOINT = "microsoft.network/privateendpoints"
+ZONE_GROUP = "microsoft.network/privateendpoints/privatednszonegroups"
+ZONE = "microsoft.network/privatednszones"
+LINK = "microsoft.network/privatednszones/virtualnetworklinks"
+# What has a location and tags of its own, and so is found in generic lists.
+TRACKED = (ACCOUNT, SECURITY_GROUP, NETWORK, INTERFACE, ENDPOINT, ZONE, LINK)
 
 JOURNAL = 50_000
+ACTIVITY = 20_000
 
 PoolKey = tuple[str, str, str]
 Held = tuple[tuple[str, float], ...]
@@ -117,6 +129,8 @@ class Operation:
     error: Body | None = None
     recover: float | None = None
     fault: str | None = None
+    scope: str = ""
+    version: str = ""
 
 
 @dataclass(slots=True)
@@ -167,6 +181,8 @@ class World:
         self.hidden: dict[str, float] = {}
         self.keys: dict[str, list[str]] = {}
         self.journal: deque[Entry] = deque(maxlen=JOURNAL)
+        # Who wrote what, as events of the activity log.
+        self.activity: deque[Body] = deque(maxlen=ACTIVITY)
         self.version = 0
         self._due: list[tuple[float, int, str, str]] = []
         self._ticket = itertools.count(1)
@@ -306,6 +322,7 @@ class World:
             "denied": self.denied,
             "hidden": self.hidden,
             "keys": self.keys,
+            "activity": list(self.activity),
             "due": [[at, kind, subject] for at, _, kind, subject in sorted(self._due)],
         }
 
@@ -336,6 +353,7 @@ class World:
             )
         world.locks, world.policies, world.denied = dump["locks"], dump["policies"], dump["denied"]
         world.hidden, world.keys = dict(dump["hidden"]), dict(dump["keys"])
+        world.activity.extend(dump.get("activity", []))
         for at, kind, subject in dump["due"]:
             world.schedule(at, kind, subject)
         world.journal.clear()

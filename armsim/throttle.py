@@ -49,6 +49,14 @@ class Throttle:
             f"x-ms-ratelimit-remaining-{kind}-global-{verb}": str(max(0, int(wide.level))),
         }
 
+    def take_from(self, key: tuple[str, str, str], size: float, rate: float, now: float) -> tuple[int, int]:
+        """One token from a provider's bucket: the seconds to wait, or none, and what is left."""
+        bucket = self._refill(key, size, rate, now)
+        if (refusal := _refuse(bucket, rate, key[2], now)) is not None:
+            return refusal.seconds, 0
+        bucket.level -= 1.0
+        return 0, int(bucket.level)
+
     def _refill(self, key: tuple[str, str, str], size: float, rate: float, now: float) -> _Bucket:
         bucket = self._buckets.get(key)
         if bucket is None:

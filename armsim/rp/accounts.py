@@ -3,7 +3,6 @@
 Where each rule is known from: FIDELITY.md. Knows deployments only as children that go with their account.
 """
 
-import base64
 import json
 import re
 from typing import Final
@@ -18,18 +17,22 @@ from armsim.rp.base import (
     account_etag,
     answer,
     hide,
+    lags,
     listed,
+    paged,
     place,
     read_tags,
     require_account,
     require_group,
     require_lane,
+    require_stay,
+    revert,
     seen,
     stale,
     stamp,
 )
 from armsim.store import ACCOUNT, Operation, Resource
-from armsim.wire import Body, Json, fold_location, join_list, look, to_bool
+from armsim.wire import Body, Json, fold_location, look, to_bool
 
 NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,63}")
 DOMAIN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}[a-z0-9]")
@@ -80,7 +83,7 @@ def get(cloud: Cloud, call: Call) -> Reply:
 def list_by_group(cloud: Cloud, call: Call) -> Reply:
     group = require_group(cloud, place(call))
     members = listed(cloud, call, f"{group.key}/providers/{ACCOUNT}")
-    return _page(cloud, call, [("", each) for each in members])
+    return paged(call, [("", each) for each in members], cloud.settings.page_size)
 
 
 def list_by_subscription(cloud: Cloud, call: Call) -> Reply:
@@ -98,45 +101,11 @@ def list_by_subscription(cloud: Cloud, call: Call) -> Reply:
             members.pop(key, None)
         else:
             members[key] = old
-    rows = [(each.location, each) for each in members.values() if not _lags(call, each)]
+    rows = [(each.location, each) for each in members.values() if not lags(call, each)]
     rows.sort(key=lambda row: row[0])
-    reply = _page(cloud, call, rows)
+    reply = paged(call, rows, cloud.settings.page_size)
     reply.headers["x-ms-original-request-ids"] = ",".join(cloud.chance.guid() for _ in catalogue.regions())
     return reply
-
-
-def _lags(call: Call, account: Resource) -> bool:
-    fault = call.fault
-    if fault is None or fault.kind != "list_lag":
-        return False
-    location = fold_location(fault.text("location", account.location))
-    return account.location == location and account.created > call.now - fault.number("seconds", 60.0)
-
-
-def _page(cloud: Cloud, call: Call, rows: list[tuple[str, Resource]]) -> Reply:
-    """Pages by an opaque token that names the last member seen, so that changes between pages do no harm."""
-    size = cloud.settings.page_size
-    token = next((value for name, value in call.query.items() if name.lower() == "$skiptoken"), None)
-    if token is not None:
-        last = _read_token(token)
-        rows = [row for row in rows if [row[0], row[1].created, row[1].key] > last]
-    rows.sort(key=lambda row: (row[0], row[1].created, row[1].key))
-    page, rest = rows[:size], rows[size:]
-    link = None
-    if rest:
-        last_row = page[-1]
-        marker = json.dumps([last_row[0], last_row[1].created, last_row[1].key]).encode()
-        text = base64.urlsafe_b64encode(marker).decode().rstrip("=")
-        link = f"{call.base}{call.path}?api-version={call.query['api-version']}&%24skipToken={text}"
-    return Reply(200, join_list((row[1].render() for row in page), link))
-
-
-def _read_token(token: str) -> list[Json]:
-    try:
-        marker = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except ValueError as problem:
-        raise errors.bad_request("The skip token is not valid.", "InvalidSkipToken") from problem
-    return marker if isinstance(marker, list) else []
 
 
 def list_keys(cloud: Cloud, call: Call) -> Reply:
@@ -380,22 +349,6 @@ def _store(cloud: Cloud, call: Call, account: Resource, after: Body) -> Resource
     return cloud.world.put(changed, call.now)
 
 
-def revert(after: Body, before: Body, path: list[str]) -> Body:
-    """The body with the value at the path as it was before the write."""
-    name = path[0]
-    result = dict(after)
-    if len(path) > 1:
-        inner, old = after.get(name), before.get(name)
-        if isinstance(inner, dict):
-            result[name] = revert(inner, old if isinstance(old, dict) else {}, path[1:])
-        return result
-    if name in before:
-        result[name] = before[name]
-    else:
-        result.pop(name, None)
-    return result
-
-
 def delete(cloud: Cloud, call: Call) -> Reply:
     """Always soft. Synchronous for the caller, who waits some seconds."""
     where = place(call)
@@ -439,18 +392,6 @@ def _restore(cloud: Cloud, call: Call, buried: str, id_: str) -> Reply:
 
 
 # -- what the service refuses
-
-
-def require_stay(account: Resource, location: str) -> None:
-    stored = str(account.body["location"])
-    if fold_location(location) != fold_location(stored):
-        raise errors.gateway(
-            409,
-            "InvalidResourceLocation",
-            f"The resource '{account.name}' already exists in location '{fold_location(stored)}' in resource group "
-            f"'{account.id.split('/')[4]}'. A resource with the same name cannot be created in location "
-            f"'{fold_location(location)}'. Please select a new resource name.",
-        )
 
 
 def _require_region(location: str, kind: str) -> None:

@@ -1,12 +1,14 @@
 """What every provider does alike: find the group, keep to one write per account, stamp system data, make etags."""
 
+import base64
+import json
 from typing import NamedTuple
 
 from armsim import errors
 from armsim.clock import iso_fine
 from armsim.cloud import Call, Cloud, Principal, Reply
-from armsim.store import ACCOUNT, Resource
-from armsim.wire import Body, fold_location, join_list
+from armsim.store import ACCOUNT, SUBNET, Resource, World
+from armsim.wire import Body, Json, fold_location, join_list
 
 
 class Place(NamedTuple):
@@ -84,6 +86,16 @@ def stamp(before: Body | None, principal: Principal, now: float) -> Body:
         "lastModifiedByType": principal.kind,
         "lastModifiedAt": moment,
     }
+
+
+def find_subnet(world: World, id_: str) -> tuple[Resource | None, Body | None]:
+    """The network that an id of a subnet names, and the subnet in it, as far as they are there."""
+    key, _, name = id_.lower().rpartition("/")
+    network = world.get(key.rpartition("/")[0])
+    if network is None or f"/{SUBNET.rpartition('/')[0]}/" not in key:
+        return None, None
+    subnets: list[Body] = network.body["properties"]["subnets"]
+    return network, next((each for each in subnets if each["name"].lower() == name), None)
 
 
 def account_etag(cloud: Cloud, location: str, now: float) -> str:
@@ -166,3 +178,65 @@ def read_tags(value: object) -> dict[str, str]:
 
 def _tag_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def lags(call: Call, resource: Resource) -> bool:
+    """Whether a fault keeps a young resource of a region out of a list of the subscription."""
+    fault = call.fault
+    if fault is None or fault.kind != "list_lag":
+        return False
+    location = fold_location(fault.text("location", resource.location))
+    return resource.location == location and resource.created > call.now - fault.number("seconds", 60.0)
+
+
+def paged(call: Call, rows: list[tuple[str, Resource]], size: int) -> Reply:
+    """Pages by an opaque token that names the last member seen, so that changes between pages do no harm."""
+    token = next((value for name, value in call.query.items() if name.lower() == "$skiptoken"), None)
+    if token is not None:
+        last = _read_token(token)
+        rows = [row for row in rows if [row[0], row[1].created, row[1].key] > last]
+    rows.sort(key=lambda row: (row[0], row[1].created, row[1].key))
+    page, rest = rows[:size], rows[size:]
+    link = None
+    if rest:
+        last_row = page[-1]
+        marker = json.dumps([last_row[0], last_row[1].created, last_row[1].key]).encode()
+        text = base64.urlsafe_b64encode(marker).decode().rstrip("=")
+        link = f"{call.base}{call.path}?api-version={call.query['api-version']}&%24skipToken={text}"
+    return Reply(200, join_list((row[1].render() for row in page), link))
+
+
+def _read_token(token: str) -> list[Json]:
+    try:
+        marker = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except ValueError as problem:
+        raise errors.bad_request("The skip token is not valid.", "InvalidSkipToken") from problem
+    return marker if isinstance(marker, list) else []
+
+
+def revert(after: Body, before: Body, path: list[str]) -> Body:
+    """The body with the value at the path as it was before the write."""
+    name = path[0]
+    result = dict(after)
+    if len(path) > 1:
+        inner, old = after.get(name), before.get(name)
+        if isinstance(inner, dict):
+            result[name] = revert(inner, old if isinstance(old, dict) else {}, path[1:])
+        return result
+    if name in before:
+        result[name] = before[name]
+    else:
+        result.pop(name, None)
+    return result
+
+
+def require_stay(account: Resource, location: str) -> None:
+    stored = str(account.body["location"])
+    if fold_location(location) != fold_location(stored):
+        raise errors.gateway(
+            409,
+            "InvalidResourceLocation",
+            f"The resource '{account.name}' already exists in location '{fold_location(stored)}' in resource group "
+            f"'{account.id.split('/')[4]}'. A resource with the same name cannot be created in location "
+            f"'{fold_location(location)}'. Please select a new resource name.",
+        )

@@ -1,6 +1,7 @@
 """`accounts/privateEndpointConnections`: the account's side of a private endpoint. Made by the network, judged here.
 
-Knows no private endpoints: a connection appears when it is planted. The account repeats its connections in its body.
+A connection appears when a private endpoint is made or when it is planted. The account repeats its connections in its
+body, and the endpoint says what its connection says.
 """
 
 from typing import Final
@@ -8,9 +9,10 @@ from typing import Final
 from armsim import errors, operations
 from armsim.cloud import Call, Cloud, Reply
 from armsim.operations import Plan
+from armsim.rp import network, zone_groups
 from armsim.rp.base import account_etag, answer, listed, require_account, require_parent, seen, whole_list
-from armsim.store import Resource
-from armsim.wire import Body, Json
+from armsim.store import ENDPOINT, Resource
+from armsim.wire import Body, Json, look
 
 TYPE: Final = "Microsoft.CognitiveServices/accounts/privateEndpointConnections"
 STATES: Final = ("Approved", "Pending", "Rejected", "Disconnected")
@@ -53,6 +55,7 @@ def put(cloud: Cloud, call: Call) -> Reply:
     }
     changed = cloud.world.put(existing.succeed(after), call.now)
     show(cloud, account.key, call.now)
+    mirror(cloud, changed.body, call.now)
     reply = answer(changed)
     reply.until = _block(cloud, call, account, changed.key)
     return reply
@@ -61,9 +64,11 @@ def put(cloud: Cloud, call: Call) -> Reply:
 def delete(cloud: Cloud, call: Call) -> Reply:
     account = require_parent(cloud, call, "delete", "privateEndpointConnections")
     key = _key(account, call)
-    if cloud.world.remove(key, call.now) is None:
+    gone = cloud.world.remove(key, call.now)
+    if gone is None:
         return Reply(204)
     show(cloud, account.key, call.now)
+    mirror(cloud, disconnected(gone.body), call.now)
     return Reply(200, until=_block(cloud, call, account, key))
 
 
@@ -101,6 +106,59 @@ def show(cloud: Cloud, account_key: str, now: float) -> None:
     properties = {**account.body["properties"], "privateEndpointConnections": rows}
     body = {**account.body, "etag": account_etag(cloud, account.location, now), "properties": properties}
     cloud.world.put(account.succeed(body), now)
+
+
+# -- the endpoint's side
+
+
+def between(cloud: Cloud, account_key: str, endpoint: Resource) -> Resource | None:
+    """The connection of this endpoint to this account."""
+    return cloud.world.get(f"{account_key}/privateendpointconnections/{_name(endpoint)}".lower())
+
+
+def make(cloud: Cloud, account: Resource, endpoint: Resource, state: Body, now: float) -> None:
+    """The connection appears at the account, and the endpoint learns how it was received."""
+    id_ = f"{account.id}/privateEndpointConnections/{_name(endpoint)}"
+    properties = {"privateEndpoint": {"id": endpoint.id}, "privateLinkServiceConnectionState": state}
+    connection = Resource(id_, fill(cloud, id_, {"properties": properties}, now), now)
+    cloud.world.put(connection, now)
+    show(cloud, account.key, now)
+    mirror(cloud, connection.body, now)
+
+
+def drop(cloud: Cloud, account_key: str, endpoint: Resource, now: float) -> None:
+    """The endpoint is gone, and so is its connection."""
+    connection = between(cloud, account_key, endpoint)
+    if connection is not None:
+        cloud.world.remove(connection.key, now)
+        show(cloud, account_key, now)
+
+
+def mirror(cloud: Cloud, body: Body, now: float) -> None:
+    """Tell the endpoint, if it is one that the world knows, what its connection says."""
+    endpoint = cloud.world.get(str(look(body, "properties.privateEndpoint.id")).lower())
+    if endpoint is None or endpoint.type != ENDPOINT or not str(body["name"]).lower().endswith(_name(endpoint).lower()):
+        return
+    state = {"description": "", **body["properties"]["privateLinkServiceConnectionState"]}
+    properties = dict(endpoint.body["properties"])
+    for kind in ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections"):
+        properties[kind] = [
+            {**row, "properties": {**row["properties"], "privateLinkServiceConnectionState": state}}
+            for row in properties[kind]
+        ]
+    body = network.restamp({**endpoint.body, "properties": properties}, network.weak_etag(cloud))
+    cloud.world.put(endpoint.succeed(body), now)
+    zone_groups.refresh(cloud, endpoint.key, now)
+
+
+def disconnected(body: Body) -> Body:
+    """What an endpoint is told when the connection or the account went away under it."""
+    state = {"status": "Disconnected", "description": "Connection was removed", "actionsRequired": "None"}
+    return {**body, "properties": {**body["properties"], "privateLinkServiceConnectionState": state}}
+
+
+def _name(endpoint: Resource) -> str:
+    return f"{endpoint.name}.{endpoint.body['properties']['resourceGuid']}"
 
 
 def parent_of(connection: Resource) -> str:

@@ -4,6 +4,7 @@ from armsim import errors, operations
 from armsim.clock import iso_fine
 from armsim.cloud import Call, Cloud, Reply
 from armsim.operations import Plan
+from armsim.rp import connections
 from armsim.rp.base import Place, account_etag
 from armsim.store import DELETED, Grave, Operation, Resource
 from armsim.wire import fold_location, join_list
@@ -54,6 +55,8 @@ def bury(cloud: Cloud, account: Resource, at: float, purge_at: float | None = No
     tombstone.type = DELETED
     tombstone.held = ()
     children = cloud.world.children(account.key)
+    for each in cloud.world.members(f"{account.key}/privateendpointconnections"):
+        connections.mirror(cloud, connections.disconnected(each.body), at)
     cloud.world.bury(account.key, tombstone, Grave(account, children, location, due), at)
     cloud.world.lanes.pop(account.key, None)
     cloud.world.schedule(due, "expiry", tombstone.key)

@@ -10,7 +10,6 @@ from armsim import errors, operations, quota
 from armsim.clock import from_iso
 from armsim.cloud import Call, Cloud, Reply
 from armsim.operations import Plan
-from armsim.rp.accounts import revert
 from armsim.rp.base import (
     answer,
     guid_etag,
@@ -22,6 +21,7 @@ from armsim.rp.base import (
     require_group,
     require_lane,
     require_parent,
+    revert,
     seen,
     stamp,
     whole_list,

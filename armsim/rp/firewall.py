@@ -4,6 +4,7 @@ import ipaddress
 from typing import Final
 
 from armsim import errors
+from armsim.rp.base import find_subnet
 from armsim.store import World
 from armsim.wire import Body, Json, look, to_bool
 
@@ -73,12 +74,14 @@ def _subnet(world: World, rule: Json) -> Body:
         ignore = to_bool(rule.get("ignoreMissingVnetServiceEndpoint") or False)
     except ValueError as problem:
         raise errors.bad_request("ignoreMissingVnetServiceEndpoint must be a boolean.") from problem
-    known = world.get(subnet.lower())
+    network, known = find_subnet(world, subnet)
+    if network is not None and known is None:
+        raise errors.reference_not_found(subnet, "networkAcls")
     if known is not None and not ignore:
-        endpoints = look(known.body, "properties.serviceEndpoints") or []
+        endpoints = look(known, "properties.serviceEndpoints") or []
         if not any(str(each.get("service")).lower() == "microsoft.cognitiveservices" for each in endpoints):
             raise errors.bad_request(
-                f"Subnets {known.name} of virtual network {subnet.split('/')[8]} do not have ServiceEndpoints for "
+                f"Subnets {known['name']} of virtual network {subnet.split('/')[8]} do not have ServiceEndpoints for "
                 "Microsoft.CognitiveServices resources configured. Add Microsoft.CognitiveServices to subnet's "
                 "ServiceEndpoints collection before trying to ACL Microsoft.CognitiveServices resources to these "
                 "subnets.",

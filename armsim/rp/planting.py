@@ -7,7 +7,7 @@ from armsim import operations, quota
 from armsim.clock import from_iso
 from armsim.cloud import Call, Cloud, Principal
 from armsim.operations import Plan
-from armsim.rp import accounts, connections, deleted, resources
+from armsim.rp import accounts, activity, connections, deleted, network_planting, resources
 from armsim.rp.base import account_etag, guid_etag, stamp
 from armsim.store import ACCOUNT, CONNECTION, DEPLOYMENT, GROUP, RAI_POLICY, ArmId, Resource, Subscription
 from armsim.wire import Body, fold_location, look, merge
@@ -20,6 +20,8 @@ def plant(cloud: Cloud, sent: Body, now: float) -> Resource:
     """One resource, Succeeded at once; the group and the subscription it needs come with it."""
     where = ArmId.parse(str(sent["id"]))
     _require_home(cloud, where, sent, now)
+    if where.type in network_planting.TYPES:
+        return network_planting.plant(cloud, _as_call("PUT", str(sent["id"]), sent, PLANTER, now))
     body = {name: value for name, value in sent.items() if name != "deployments"}
     body.setdefault("name", where.name)
     created = from_iso(str(look(body, "systemData.createdAt"))) if look(body, "systemData.createdAt") else now
@@ -37,7 +39,7 @@ def plant(cloud: Cloud, sent: Body, now: float) -> Resource:
 
 def _begin(cloud: Cloud, account: Resource, now: float) -> None:
     """An account that is planted in the middle of something comes to the end of it."""
-    call = Call("PUT", account.id, ["subscriptions", account.id.split("/")[2]], {}, "", None, PLANTER, "", now)
+    call = _as_call("PUT", account.id, {}, PLANTER, now)
     seconds = cloud.settings.account_update
     plan = Plan("Updating", account.key, "account-ready", seconds, str(account.body["location"]), account.key)
     operations.start(cloud, call, plan)
@@ -52,7 +54,18 @@ def plant_deleted(cloud: Cloud, sent: Body, now: float) -> None:
 
 def mutate(cloud: Cloud, call: Call) -> Resource | None:
     """PUT replaces, PATCH merges, DELETE removes (an account softly); the actor is left in systemData."""
+    changed = _mutate(cloud, call)
+    kind = str(changed.body["type"]) if changed is not None else ArmId.parse(call.path).type
+    activity.record(cloud, call, kind)
+    return changed
+
+
+def _mutate(cloud: Cloud, call: Call) -> Resource | None:
     key = call.path.lower()
+    where = ArmId.parse(call.path)
+    if where.type in network_planting.TYPES:
+        _require_home(cloud, where, call.mapping, call.now)
+        return network_planting.change(cloud, call)
     stored = cloud.world.get(key)
     if call.method == "DELETE":
         if stored is not None and stored.type == ACCOUNT:
@@ -62,7 +75,7 @@ def mutate(cloud: Cloud, call: Call) -> Resource | None:
         else:
             cloud.world.remove(key, call.now)
         if stored is not None and stored.type == CONNECTION:
-            connections.show(cloud, connections.parent_of(stored), call.now)
+            network_planting.told(cloud, stored, call.now, gone=True)
         return None
     if stored is None:
         planted = plant(cloud, {**call.mapping, "id": call.path}, call.now)
@@ -74,7 +87,14 @@ def mutate(cloud: Cloud, call: Call) -> Resource | None:
         body["etag"] = _etag(cloud, stored.type, stored.location, call.now)
     if stored.type == GROUP:
         body.pop("systemData")
-    return cloud.world.put(_hold(cloud, stored.succeed(body)), call.now)
+    changed = cloud.world.put(_hold(cloud, stored.succeed(body)), call.now)
+    if stored.type == CONNECTION:
+        network_planting.told(cloud, changed, call.now)
+    return changed
+
+
+def _as_call(method: str, id_: str, body: Body, actor: Principal, now: float) -> Call:
+    return Call(method, id_, id_.strip("/").split("/"), {}, "", body, actor, "", now)
 
 
 def _replace(cloud: Cloud, stored: Resource, call: Call) -> Body:

@@ -5,7 +5,6 @@ from typing import Final
 from armsim import errors, operations
 from armsim.cloud import Call, Cloud, Reply
 from armsim.operations import Plan
-from armsim.rp.accounts import revert
 from armsim.rp.base import (
     account_etag,
     answer,
@@ -14,6 +13,7 @@ from armsim.rp.base import (
     read_tags,
     require_account,
     require_parent,
+    revert,
     seen,
     stamp,
 )

@@ -6,9 +6,9 @@ from typing import Final
 from armsim import catalogue, errors, operations
 from armsim.cloud import Call, Cloud, Reply
 from armsim.operations import Plan
-from armsim.rp import accounts, deleted
+from armsim.rp import accounts, deleted, network, private_endpoints
 from armsim.rp.base import Place, answer, place, read_tags, require_group, require_lane, seen, stale
-from armsim.store import ACCOUNT, GROUP, Operation, Resource, Subscription
+from armsim.store import ACCOUNT, ENDPOINT, GROUP, TRACKED, ZONE, Operation, Resource, Subscription
 from armsim.wire import Body, encode, fold_location, join_list, look
 
 GROUP_NAME: Final = re.compile(r"[-\w._()]{1,90}")
@@ -31,6 +31,18 @@ CS_TYPES: Final = (
     "operations",
 )
 VERSIONS: Final = ("2025-09-01", "2025-06-01", "2024-10-01", "2023-05-01", "2022-12-01", "2017-04-18")
+NETWORK_VERSIONS: Final = ("2026-03-01", "2024-06-01", "2023-11-01", "2023-09-01", "2022-01-01", "2018-09-01")
+NETWORK_TYPES: Final = (
+    "networkSecurityGroups",
+    "virtualNetworks",
+    "networkInterfaces",
+    "privateEndpoints",
+    "privateDnsZones",
+    "privateDnsZones/virtualNetworkLinks",
+    "locations",
+    "locations/operations",
+    "locations/operationResults",
+)
 GROUP_VERSIONS: Final = ("2025-04-01", "2024-11-01", "2022-09-01", "2021-04-01", "2020-06-01", "2016-09-01")
 
 
@@ -234,7 +246,9 @@ def raze(cloud: Cloud, group: Resource, at: float) -> None:
         properties = {**account.body["properties"], "provisioningState": "Succeeded"}
         deleted.bury(cloud, account.succeed({**account.body, "properties": properties}), at)
     for child in cloud.world.children(group.key):
-        cloud.world.remove(child.key, at)
+        if child.type == ENDPOINT:
+            private_endpoints.vanish(cloud, child, at)
+        network.forget(cloud, child.key, at)
     cloud.world.remove(group.key, at)
 
 
@@ -249,13 +263,13 @@ def list_resources(cloud: Cloud, call: Call) -> Reply:
         group = require_group(cloud, place(call)).name.lower()
     wanted = call.query.get("$filter")
     kind = _quoted(wanted, r"resourceType\s+eq\s+'([^']*)'")
-    if kind is not None and kind.lower() != ACCOUNT:
-        return Reply(200, encode({"value": []}))
+    kinds = [each for each in TRACKED if kind is None or kind.lower() == each]
     tag = _tag_filter(wanted)
     name = _quoted(wanted, r"(?<!tag)name\s+eq\s+'([^']*)'")
     rows = [
         _generic(each)
-        for each in cloud.world.of_type(subscription, ACCOUNT)
+        for type_ in kinds
+        for each in cloud.world.of_type(subscription, type_)
         if (group is None or each.group == group)
         and _tagged(each, tag)
         and (name is None or each.name.lower() == name.lower())
@@ -346,6 +360,8 @@ def _provider(cloud: Cloud, call: Call, namespace: str) -> Body:
     places = [each.display for each in catalogue.regions().values()]
     if namespace == CS:
         types = [_resource_type(name, places, VERSIONS) for name in CS_TYPES]
+    elif namespace == "Microsoft.Network":
+        types = [_resource_type(name, places, NETWORK_VERSIONS) for name in NETWORK_TYPES]
     elif namespace == "Microsoft.Resources":
         types = [_resource_type(name, [], GROUP_VERSIONS) for name in ("resourceGroups", "subscriptions", "tags")]
     else:
@@ -409,7 +425,7 @@ def tag_names(_cloud: Cloud, _call: Call) -> Reply:
 
 def _tag_target(cloud: Cloud, call: Call) -> Resource:
     target = cloud.world.get(call.scope.lower())
-    if target is None or target.type not in {ACCOUNT, GROUP}:
+    if target is None or target.type not in {*TRACKED, GROUP}:
         raise errors.gateway(404, "ResourceNotFound", f"The Resource '{call.scope}' was not found. {errors.FIX}")
     return target
 
@@ -418,6 +434,9 @@ def _set_tags(cloud: Cloud, call: Call, target: Resource, tags: dict[str, str]) 
     if target.type == ACCOUNT:
         require_lane(cloud, target)
         changed = accounts.retag(cloud, call, target, tags)
+    elif target.type in TRACKED and not target.type.startswith(ZONE):
+        network.require_free(cloud, call, target.key, target.id)
+        changed = network.retag(cloud, target, tags, call.now)
     else:
         changed = cloud.world.put(target.succeed({**target.body, "tags": tags}), call.now)
     return _tags_answer(call, changed)

@@ -3,7 +3,18 @@
 from armsim import operations
 from armsim.cloud import Cloud
 from armsim.routes import Answer, Route, Routes
-from armsim.rp import accounts, authorization, connections, deleted, deployments, locations, rai, resources
+from armsim.rp import (
+    accounts,
+    activity,
+    authorization,
+    connections,
+    deleted,
+    deployments,
+    locations,
+    network_table,
+    rai,
+    resources,
+)
 from armsim.store import Operation
 
 CS = "Microsoft.CognitiveServices"
@@ -26,6 +37,10 @@ READS: dict[str, tuple[Answer, str]] = {
     f"{S}/resourcegroups": (resources.list_groups, "Microsoft.Resources/subscriptions/resourceGroups"),
     f"{S}/resources": (resources.list_resources, "Microsoft.Resources/subscriptions/resources"),
     f"{G}/resources": (resources.list_resources, "Microsoft.Resources/subscriptions/resourceGroups/resources"),
+    f"{S}/providers/microsoft.insights/eventtypes/management/values": (
+        activity.list_events,
+        "Microsoft.Insights/eventtypes/management/values",
+    ),
     f"{S}/tagnames": (resources.tag_names, "Microsoft.Resources/subscriptions/tagNames"),
     f"{S}/operationresults/*": (resources.poll_group, "Microsoft.Resources/subscriptions/operationresults"),
     f"{P}/accounts": (accounts.list_by_subscription, f"{CS}/accounts"),
@@ -120,11 +135,11 @@ EXTENSIONS: dict[str, tuple[dict[str, Answer], str]] = {
 def build() -> tuple[Routes, Routes]:
     """The routes of ARM, and those of what hangs on any scope."""
     routes, extensions = Routes(), Routes()
-    for pattern, (read, action) in READS.items():
+    for pattern, (read, action) in {**READS, **network_table.READS}.items():
         routes.add(pattern, Route({"GET": read}, action))
     for pattern, (act, action) in ACTIONS.items():
         routes.add(pattern, Route({"POST": act}, action, ""))
-    for pattern, (answers, action) in RESOURCES.items():
+    for pattern, (answers, action) in {**RESOURCES, **network_table.RESOURCES}.items():
         routes.add(pattern, Route(answers, action))
     for pattern, (answers, action) in EXTENSIONS.items():
         extensions.add(pattern, Route(answers, action))
@@ -139,6 +154,7 @@ def wire(cloud: Cloud) -> None:
         "expiry": deleted.expire,
         "registration": resources.settle_registration,
     }
+    network_table.wire(cloud)
     operations.EFFECTS.update(
         {
             "account-ready": accounts.settle_state,

@@ -105,8 +105,7 @@ class Gate:
             self._passed += 1
             passage = Passage(self._clock.monotonic(), self._passed)
         finally:
-            self._queue.remove(ticket)
-            heapq.heapify(self._queue)
+            self._leave(ticket)
             self._wake_next()
         try:
             yield passage
@@ -153,6 +152,14 @@ class Gate:
             if delay <= 0:
                 return
             await self._clock.sleep(delay)
+
+    def _leave(self, ticket: tuple[Urgency, int, asyncio.Event]) -> None:
+        if self._queue[0] is ticket:
+            heapq.heappop(self._queue)
+            return
+        # Whoever gives up may stand anywhere.
+        self._queue.remove(ticket)
+        heapq.heapify(self._queue)
 
     def _until_token(self) -> float:
         self._refill()

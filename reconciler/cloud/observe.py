@@ -6,7 +6,7 @@ Promises that what could not be read is said to be unknown, and that one bad rea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from reconciler.cloud.budget import Urgency
@@ -71,9 +71,10 @@ class Observer:
         )
 
     async def _look_around(self, scope: Scope, sight: _Sight) -> None:
+        types = {id.type.lower() for id in scope.ids}
         async with asyncio.TaskGroup() as group:
             for type_ in TYPES:
-                if type_.binding.list_all and _is_asked_for(type_, scope.ids, scope):
+                if type_.binding.list_all and _is_asked_for(type_, types, scope):
                     group.create_task(self._list_all(type_, scope.subscription, sight))
                 if type_.soft_deletes:
                     group.create_task(self._list_deleted(type_, scope.subscription, sight))
@@ -82,9 +83,10 @@ class Observer:
         await self._confirm_absent(scope, sight)
         await self._check_subdomains(scope, sight)
         _look_inside(sight)
+        named = _name_types(scope)
         async with asyncio.TaskGroup() as group:
             for parent in list(sight.live.values()):
-                for type_ in _children(parent, scope):
+                for type_ in _children(parent, scope, named.get(parent.id, frozenset())):
                     group.create_task(self._list_children(type_, parent, sight))
 
     async def _list_all(self, type_: ResourceType, subscription: str, sight: _Sight) -> None:
@@ -214,9 +216,16 @@ def _wanted(scope: Scope, type_: ResourceType) -> list[ArmId]:
     return sorted(id for id in named if id.type.lower() == type_.arm_type.lower())
 
 
-def _children(parent: Live, scope: Scope) -> list[ResourceType]:
+def _name_types(scope: Scope) -> dict[ArmId, Set[str]]:
+    """The folded types that the documents name of each top-level resource and of what is in it."""
+    named: dict[ArmId, set[str]] = {}
+    for id in scope.ids:
+        named.setdefault(id.top, set()).add(id.type.lower())
+    return {**named}
+
+
+def _children(parent: Live, scope: Scope, named: Set[str]) -> list[ResourceType]:
     """The types below `parent` that this observation has to list."""
-    named = [id for id in scope.ids if parent.id.covers(id)]
     if not (named or parent.owner == scope.fleet or scope.everything):
         return []
     return [type_ for type_ in TYPES if _is_below(type_, parent) and _is_asked_for(type_, named, scope)]
@@ -226,13 +235,12 @@ def _is_below(type_: ResourceType, parent: Live) -> bool:
     return bool(type_.binding.list_children) and type_.arm_type.lower().rpartition("/")[0] == parent.type.lower()
 
 
-def _is_asked_for(type_: ResourceType, named: Iterable[ArmId], scope: Scope) -> bool:
+def _is_asked_for(type_: ResourceType, named: Iterable[str], scope: Scope) -> bool:
     """Whether somebody wants to know: of an on-demand type only where it, or what is in it, is named or pruned."""
     if not type_.on_demand or scope.everything:
         return True
     folded = f"{type_.arm_type}/".lower()
-    wanted = (*(id.type.lower() for id in named), *scope.prune)
-    return any(f"{each}/".startswith(folded) for each in wanted)
+    return any(f"{each}/".startswith(folded) for each in (*named, *scope.prune))
 
 
 def _deleted_type(type_: ResourceType) -> str:

@@ -336,6 +336,10 @@ def expand(document: Document, setting: Setting) -> Expansion:
     id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
     written: JsonObject = {"kind": "OpenAI", "sku": {"name": "S0"}, **spec.written()}
     written |= {"location": region, "tags": owned_tags(document, setting)}
+    acls = written.get("networkAcls")
+    if isinstance(acls, dict):
+        # A firewall is declared as a whole: an address that somebody adds to it is never nobody's business.
+        written["networkAcls"] = {"ipRules": [], "virtualNetworkRules": [], **acls}
     if spec.identity and "UserAssigned" not in spec.identity.type:
         # Azure refuses a map of identities beside a type that leaves no place for it.
         written["identity"] = {"type": spec.identity.type, "userAssignedIdentities": []}

@@ -78,7 +78,8 @@ class Field:
     does, given what stands there, where something of that has to stay. `default` is what Azure means by an absent key.
     `whole` names the object that a PATCH must carry complete. For a KEYED field, `keys` are the attributes that name an
     item and `normal` applies to each attribute value; or `items` says how an item is told, and the field's own path, if
-    a document owns it, stands for which items there are: `item_names`.
+    a document owns it, stands for which items there are: `item_names`. `refers` is the ARM type segment of the siblings
+    that the value names.
     """
 
     path: str
@@ -94,6 +95,7 @@ class Field:
     keys: tuple[str, ...] = ()
     items: Items | None = None
     cuts: Compare = _never
+    refers: str = ""
     sensitive: bool = False
 
 

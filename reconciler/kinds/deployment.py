@@ -83,9 +83,9 @@ TYPE = ResourceType(
             wire=("properties", "versionUpgradeOption"),
             default="OnceNewDefaultVersionAvailable",
         ),
-        Field(path="raiPolicyName", wire=("properties", "raiPolicyName")),
+        Field(path="raiPolicyName", wire=("properties", "raiPolicyName"), refers="raiPolicies"),
         Field(path="dynamicThrottlingEnabled", wire=("properties", "dynamicThrottlingEnabled"), default=False),
-        Field(path="spilloverDeploymentName", wire=("properties", "spilloverDeploymentName")),
+        Field(path="spilloverDeploymentName", wire=("properties", "spilloverDeploymentName"), refers="deployments"),
         Field(path="tags", wire=("tags",), shape=Shape.MAP, whole=("tags",)),
     ),
     readonly=(

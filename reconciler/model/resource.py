@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -255,12 +255,26 @@ class Snapshot:
     blind: tuple[Blind, ...] = ()
     principal: str | None = None
     requests: int = 0
+    _blind_at: Mapping[ArmId, list[Blind]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        at: dict[ArmId, list[Blind]] = {}
+        for blind in self.blind:
+            at.setdefault(blind.scope, []).append(blind)
+        object.__setattr__(self, "_blind_at", at)  # frozen, but this follows from what is in it
 
     def hidden(self, id: ArmId) -> Fault | None:
         """Why nothing can be said about `id`, or None when what the snapshot says about it holds."""
-        if id in self.live:
+        if not self.blind or id in self.live:
             return None
         # Below a parent that was seen, only what was asked of that parent counts.
         seen = id.parent in self.live and bool(id.segments[1:])
-        blind = (each for each in self.blind if not seen or each.type.lower() == id.type.lower())
+        blind = (each for each in self._blind_above(id) if not seen or each.type.lower() == id.type.lower())
         return next((each.fault for each in blind if each.hides(id)), None)
+
+    def _blind_above(self, id: ArmId) -> Iterator[Blind]:
+        """Every blind spot at `id` or above it, the nearest first."""
+        above: ArmId | None = id
+        while above is not None:
+            yield from self._blind_at.get(above, ())
+            above = above.parent

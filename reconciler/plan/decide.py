@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from reconciler.kinds.base import ResourceType
+from reconciler.kinds.base import ResourceType, Shape
 from reconciler.kinds.catalog import kind_of, type_of
 from reconciler.kinds.diff import compare, tell_exposure
 from reconciler.model.finding import Fault
@@ -24,8 +25,8 @@ from reconciler.model.resource import (
     Throughput,
 )
 from reconciler.model.wire import read_path
-from reconciler.plan.draft import Draft, Drafts
-from reconciler.plan.exposure import widens
+from reconciler.plan.draft import READ_AGAIN, Draft, Drafts
+from reconciler.plan.exposure import find_wider
 
 _OWNER_PATH = f"tags.{OWNER_TAG}"
 _FINE_TUNED = "deleting an account takes its fine-tuned models and uploaded files with it; a purge makes that final"
@@ -41,29 +42,44 @@ def decide(fleet: Fleet, snapshot: Snapshot) -> Drafts:
         if id not in fleet.desired:
             surplus = _decide_surplus(fleet, snapshot.live[id])
             drafts |= {surplus.id: surplus} if surplus else {}
-    return _follow_parents(drafts)
+    return _tell_apart(drafts)
+
+
+def _tell_apart(drafts: Drafts) -> Drafts:
+    """What no document names is called by its group as well where its name alone would be somebody else's."""
+    named = Counter(str(draft.decision.ref).lower() for draft in drafts.values())
+    apart = dict(drafts)
+    for id, draft in drafts.items():
+        ref = draft.decision.ref
+        if named[str(ref).lower()] > 1 and (draft.action is Action.PURGE or not draft.desired):
+            group = (draft.deleted or draft).id.group
+            ref = Ref(kind=ref.kind, name=f"{group}/{ref.name}")
+            apart[id] = replace(draft, decision=replace(draft.decision, ref=ref))
+    return apart
 
 
 def _decide_desired(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Iterator[Draft]:
     type_ = type_of(desired.type)
     assert type_ is not None, desired.type
     live = snapshot.live.get(desired.id)
-    base = _draft(desired, type_, live)
+    base = _draft(fleet, desired, type_, live)
     hidden = snapshot.hidden(desired.id)
     if desired.lifecycle.policy is ManagePolicy.DETACH:
         yield base.resting(DecisionState.IGNORED, "detached: its document says lifecycle.policy: detach")
+    elif hidden:
+        yield _refuse_unread(base, "could not be read, so nothing is known about it", hidden)
     elif desired.throughput:
         yield _refuse_unrated(base, desired.throughput)
-    elif hidden:
-        yield base.blocked("unknown", f"could not be read, so nothing is known about it: {hidden}", hidden.advice)
     elif live is not None:
         yield _decide_existing(fleet, snapshot, base)
     elif desired.lifecycle.policy is ManagePolicy.OBSERVE:
         yield base.resting(DecisionState.DRIFTED, "does not exist; observed only")
+    elif groupless := _refuse_without_group(fleet, snapshot, base):
+        yield groupless
     elif type_.soft_deletes and (deleted := snapshot.deleted.get(desired.id)):
         yield from _decide_soft_deleted(fleet, base, deleted)
     else:
-        yield _decide_missing(fleet, snapshot, base)
+        yield _decide_missing(snapshot, base)
 
 
 def _refuse_unrated(draft: Draft, wanted: Throughput) -> Draft:
@@ -75,7 +91,12 @@ def _refuse_unrated(draft: Draft, wanted: Throughput) -> Draft:
     )
 
 
-def _draft(desired: Desired, type_: ResourceType, live: Live | None) -> Draft:
+def _refuse_unread(draft: Draft, reason: str, fault: Fault) -> Draft:
+    # The whole story is told once, where the plan lists what could not be read.
+    return draft.blocked("unknown", f"{reason}: {fault.code}", fault.advice or READ_AGAIN)
+
+
+def _draft(fleet: Fleet, desired: Desired, type_: ResourceType, live: Live | None) -> Draft:
     decision = Decision(
         id=desired.id,
         ref=desired.ref,
@@ -84,7 +105,7 @@ def _draft(desired: Desired, type_: ResourceType, live: Live | None) -> Draft:
         needs=desired.needs,
         location=str(desired.fields.get("location") or ""),
         origin=desired.origin,
-        owned=live is not None,
+        owned=live is not None and live.owner == fleet.name,
     )
     return Draft(decision=decision, type=type_, desired=desired, live=live)
 
@@ -98,10 +119,11 @@ def act(draft: Draft, action: Action, reason: str, changes: tuple[FieldChange, .
         state=DecisionState.ACT,
         action=action,
         reason=reason,
+        permit="",
         changes=changes,
         risk=_risk(draft, action, changes),
         warnings=_warnings(draft, action),
-        requests=_requests(draft, action),
+        requests=_requests(draft, action, changes),
         seconds=patience.usual_create if births else patience.usual_update,
     )
     return replace(draft, decision=decision)
@@ -123,30 +145,34 @@ def _warnings(draft: Draft, action: Action) -> tuple[str, ...]:
     return (_FINE_TUNED,) if draft.type.soft_deletes and action in (Action.DELETE, Action.REPLACE, Action.PURGE) else ()
 
 
-def _requests(draft: Draft, action: Action) -> int:
+def _requests(draft: Draft, action: Action, changes: tuple[FieldChange, ...]) -> int:
     """A read before, the write, a read after, two looks at a long operation; what is born closed is written twice."""
     once = 5 if draft.type.patches else 3
-    opens = any(
-        change.path in draft.type.born and change.after != draft.type.born[change.path]
-        for change in draft.decision.changes
-    )
-    return once * (2 if opens or action is Action.REPLACE else 1)
+    born = draft.type.born
+    opens = any(change.path in born and change.after != born[change.path] for change in changes)
+    return once * (2 if action is Action.REPLACE or (opens and action is Action.CREATE) else 1)
 
 
-def _decide_missing(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Draft:
+def _decide_missing(snapshot: Snapshot, draft: Draft) -> Draft:
     assert draft.desired is not None
-    group = ArmId(subscription=draft.id.subscription, group=draft.id.group)
-    absent_group = draft.id.segments and group not in fleet.desired and group not in snapshot.live
-    if absent_group and not snapshot.hidden(group):
-        reason = f"its resource group {group.name} does not exist and no document declares it"
-        return draft.blocked("group_missing", reason, f"declare a ResourceGroup named {group.name}, or create it")
     if draft.id in snapshot.taken:
         return _refuse_taken(draft, snapshot)
     unseen = _unseen_graves(snapshot, draft) if draft.type.soft_deletes else None
     if unseen:
         reason = f"does not exist, but whether a soft-deleted {draft.type.word} holds its name is not known: {unseen}"
-        return draft.blocked("unknown", reason, unseen.advice)
+        return draft.blocked("unknown", reason, unseen.advice or READ_AGAIN)
     return act(draft, Action.CREATE, "does not exist", _birth(draft))
+
+
+def _refuse_without_group(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Draft | None:
+    """Nothing is made in a group that is not there, or of which nothing is known."""
+    group = ArmId(subscription=draft.id.subscription, group=draft.id.group)
+    if not draft.id.segments or group in fleet.desired or group in snapshot.live:
+        return None
+    if fault := snapshot.hidden(group):
+        return _refuse_unread(draft, f"its resource group {group.name} could not be read", fault)
+    reason = f"its resource group {group.name} does not exist and no document declares it"
+    return draft.blocked("group_missing", reason, f"declare a ResourceGroup named {group.name}, or create it")
 
 
 def _unseen_graves(snapshot: Snapshot, draft: Draft) -> Fault | None:
@@ -160,7 +186,8 @@ def _refuse_taken(draft: Draft, snapshot: Snapshot) -> Draft:
     """Azure would tell only after it has begun to create the account."""
     assert draft.desired is not None
     name = str(draft.desired.fields.get("customSubDomainName"))
-    holders = (each for each in snapshot.deleted.values() if _subdomain(each) == name.lower())
+    known = (snapshot.deleted[id] for id in sorted(snapshot.deleted))
+    holders = (each for each in known if _subdomain(each) == name.lower())
     holder = next(holders, None)
     if holder is None:
         reason = f"its subdomain {name} is taken by another account, perhaps in another subscription"
@@ -176,12 +203,18 @@ def _subdomain(deleted: DeletedAccount) -> str:
 
 def _decide_soft_deleted(fleet: Fleet, draft: Draft, deleted: DeletedAccount) -> Iterator[Draft]:
     held = f"a soft-deleted account holds the name{_until(deleted)}"
+    assert draft.desired is not None
     policy = fleet.policy.soft_deleted
     if policy is SoftDeleted.STOP:
         yield draft.blocked("soft_deleted", held, "set Fleet spec.softDeleted to restore or purge, or wait")
         return
+    if deleted.owner != fleet.name and not _may_adopt(fleet, draft.desired, deleted.owner):
+        whose = f"it was fleet {deleted.owner}'s" if deleted.owner else "it was not this fleet's"
+        permit = "purge or restore it by hand" if deleted.owner else "set lifecycle.adopt: true in its document"
+        yield draft.blocked("not_owned", f"{held}, and {whose}", permit)
+        return
     if policy is SoftDeleted.RESTORE:
-        yield _decide_restore(fleet, draft, deleted, held)
+        yield _decide_restore(draft, deleted, held)
         return
     purge = _decide_purge(draft, deleted, held)
     yield purge
@@ -206,10 +239,10 @@ def _birth(draft: Draft) -> tuple[FieldChange, ...]:
     return tuple(changes)
 
 
-def _decide_restore(fleet: Fleet, draft: Draft, deleted: DeletedAccount, held: str) -> Draft:
+def _decide_restore(draft: Draft, deleted: DeletedAccount, held: str) -> Draft:
     assert draft.desired is not None
     changes = compare(draft.type, draft.desired.fields, deleted.wire, draft.desired.lifecycle.ignore)
-    wider = tuple(change.path for change in changes if widens(draft.type, change))
+    wider = find_wider(draft.type, draft.desired.fields, deleted.wire)
     if wider:
         reason = f"{held}; restoring it would bring back a wider network posture ({', '.join(wider)})"
         return draft.blocked("restore_widens", reason, "set Fleet spec.softDeleted: purge, or restore it by hand")
@@ -217,9 +250,6 @@ def _decide_restore(fleet: Fleet, draft: Draft, deleted: DeletedAccount, held: s
     if fixed:
         reason = f"{held}; it cannot become what is declared ({', '.join(fixed)} cannot be changed)"
         return draft.blocked("restore_differs", reason, "set Fleet spec.softDeleted: purge")
-    if deleted.owner != fleet.name and not _may_adopt(fleet, draft.desired, deleted.owner):
-        reason = f"{held}, and it was not this fleet's"
-        return draft.blocked("not_owned", reason, "set lifecycle.adopt: true in its document")
     return act(replace(draft, deleted=deleted), Action.RESTORE, f"{held}; it is restored, with all it had", changes)
 
 
@@ -255,19 +285,29 @@ def _decide_existing(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Draft:
         return _decide_owned(snapshot, draft)
     if not _may_adopt(fleet, desired, live.owner):
         return _refuse_stranger(draft, live.owner)
+    return _decide_adopted(snapshot, draft)
+
+
+def _decide_adopted(snapshot: Snapshot, draft: Draft) -> Draft:
+    """What is taken over is changed in place; nothing of a stranger's is ever destroyed."""
     adopted = _decide_owned(snapshot, draft)
-    if adopted.action is Action.REPLACE or not adopted.acts:
+    if adopted.action is Action.REPLACE:
+        reason = f"exists but is not ours, and taking it over would not do: {adopted.decision.reason}"
+        return draft.blocked("adopt_replaces", reason, "declare the live values, or another name")
+    if not adopted.acts:
         return adopted
-    return act(draft, Action.ADOPT, "exists already and is taken over, as permitted", changes)
+    return act(draft, Action.ADOPT, "exists already and is taken over, as permitted", draft.decision.changes)
 
 
 def _may_adopt(fleet: Fleet, desired: Desired, owner: str | None) -> bool:
-    return desired.lifecycle.adopt or (fleet.policy.adopt_all and owner is None)
+    """Only what nobody owns can be taken over; two fleets would change it back and forth for ever."""
+    return not owner and (desired.lifecycle.adopt or fleet.policy.adopt_all)
 
 
 def _refuse_stranger(draft: Draft, owner: str | None) -> Draft:
     if owner:
-        return draft.blocked("not_owned", f"exists and belongs to fleet {owner}", "let that fleet detach it first")
+        permit = f"let that fleet detach it and remove its tag {OWNER_TAG}, then set lifecycle.adopt: true here"
+        return draft.blocked("not_owned", f"exists and belongs to fleet {owner}", permit)
     reason = f"exists but does not carry our tag {OWNER_TAG}: it was made by somebody else, or the tag was removed"
     return draft.blocked("not_owned", reason, "set lifecycle.adopt: true in its document to take it over")
 
@@ -275,22 +315,41 @@ def _refuse_stranger(draft: Draft, owner: str | None) -> Draft:
 def _decide_owned(snapshot: Snapshot, draft: Draft) -> Draft:
     live, changes = draft.live, draft.decision.changes
     assert live is not None
-    backwards = [change.path for change in changes if change.effect is Effect.ONE_WAY]
-    if backwards:
-        reason = f"{', '.join(backwards)} cannot be turned back in Azure once it is on"
-        return draft.blocked("one_way", reason, "declare the live value, or replace the resource by hand")
-    fixed = [change.path for change in changes if change.effect is Effect.REPLACE]
-    if fixed and not draft.id.segments:
-        # Deleting a group deletes everything in it, ours or not; no permission covers that.
-        reason = f"{', '.join(fixed)} of a resource group cannot be changed, and groups are never deleted"
-        return draft.blocked("group_fixed", reason, "declare the live value, or another group")
-    if fixed:
+    if impossible := _refuse_changes(draft):
+        return impossible
+    if fixed := [change.path for change in changes if change.effect is Effect.REPLACE]:
         return act(draft, Action.REPLACE, f"{', '.join(fixed)} cannot be changed in place", changes)
     if live.state is LiveState.FAILED:
         return act(draft, Action.UPDATE, "its last operation failed in Azure; it is written again", changes)
     if not changes:
         return draft
     return act(draft, Action.UPDATE, _why(live, snapshot), changes)
+
+
+def _refuse_changes(draft: Draft) -> Draft | None:
+    """What Azure cannot do at all, whatever is permitted."""
+    changes = draft.decision.changes
+    backwards = [change.path for change in changes if change.effect is Effect.ONE_WAY]
+    if backwards:
+        reason = f"{', '.join(backwards)} cannot be turned back in Azure once it is on"
+        return draft.blocked("one_way", reason, "declare the live value, or replace the resource by hand")
+    stuck = [change.path for change in changes if _cannot_be_removed(draft.type, change)]
+    if stuck:
+        reason = f"{', '.join(stuck)} cannot be removed from what exists: Azure has no word for it"
+        return draft.blocked("not_removable", reason, "declare a value, or leave the field out of the document")
+    fixed = [change.path for change in changes if change.effect is Effect.REPLACE]
+    if fixed and not draft.id.segments:
+        # Deleting a group deletes everything in it, ours or not; no permission covers that.
+        reason = f"{', '.join(fixed)} of a resource group cannot be changed, and groups are never deleted"
+        return draft.blocked("group_fixed", reason, "declare the live value, or another group")
+    return None
+
+
+def _cannot_be_removed(type_: ResourceType, change: FieldChange) -> bool:
+    """A PATCH can leave a key out only of what it carries whole; what an explicit null does is not known."""
+    field = type_.lens(change.path).field
+    in_place = change.after is None and change.effect is Effect.IN_PLACE
+    return in_place and type_.patches and field.shape is Shape.WHOLE
 
 
 def _why(live: Live, snapshot: Snapshot) -> str:
@@ -305,18 +364,20 @@ def _why(live: Live, snapshot: Snapshot) -> str:
 def _decide_surplus(fleet: Fleet, live: Live) -> Draft | None:
     """What carries our tag, or lies in what does, and no document declares. Groups are never ours to delete."""
     type_ = type_of(live.type)
-    if type_ is None or live.owner != fleet.name or not live.id.segments or live.id.name.startswith("Microsoft."):
+    if type_ is None or live.owner != fleet.name or not live.id.segments or type_.reserves(live.id.name):
         return None
+    parent_id = live.id.parent
     decision = Decision(
         id=live.id,
         ref=_surplus_ref(live.id),
         state=DecisionState.IGNORED,
         reason="no document declares it; pruning is off",
         permit=f"set Fleet spec.prune for {type_.word}s to delete it",
+        needs=(parent_id,) if parent_id and parent_id.segments else (),
         owned=True,
     )
     draft = Draft(decision=decision, type=type_, live=live)
-    parent = fleet.desired.get(live.id.parent) if live.id.parent else None
+    parent = fleet.desired.get(parent_id) if parent_id else None
     if parent is not None and parent.lifecycle.policy is not ManagePolicy.MANAGE:
         above = type_of(parent.type)
         word = above.word if above else "parent"
@@ -341,7 +402,7 @@ def _surplus_ref(id: ArmId) -> Ref:
     return Ref(kind=kind.name if kind else "Account", name=name)
 
 
-def _follow_parents(drafts: Drafts) -> Drafts:
+def follow_parents(drafts: Drafts) -> Drafts:
     """A child whose account is replaced is made again with it, whatever the child itself looks like now."""
     followed: dict[ArmId, Draft] = {}
     for id, draft in drafts.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.kinds.base import ResourceType
@@ -34,13 +34,13 @@ class Draft:
         return self.decision.action if self.acts else None
 
     def blocked(self, code: str, reason: str, permit: str = "") -> Draft:
-        """The same resource, not acted upon. What it would have done stays visible in its changes."""
+        """The same resource, not acted upon. What it would have done stays visible in its action and its changes."""
         return replace(
             self,
             decision=replace(
                 self.decision,
                 state=DecisionState.BLOCKED,
-                action=None,
+                action=self.action,
                 reason=reason,
                 permit=permit,
                 code=code,
@@ -52,7 +52,20 @@ class Draft:
 
     def resting(self, state: DecisionState, reason: str) -> Draft:
         """The same resource in a state that does nothing."""
-        return replace(self, decision=replace(self.blocked("", reason).decision, state=state))
+        return replace(self, decision=replace(self.blocked("", reason).decision, state=state, action=None))
 
 
 Drafts = Mapping[ArmId, Draft]
+
+READ_AGAIN = "grant what the reading needs, or look again when Azure answers"
+
+
+def group_below(ids: Iterable[ArmId]) -> dict[ArmId, list[ArmId]]:
+    """What lies below each id, at any depth, in the order given."""
+    below: dict[ArmId, list[ArmId]] = {}
+    for id in ids:
+        above = id.parent
+        while above is not None:
+            below.setdefault(above, []).append(id)
+            above = above.parent
+    return below

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from reconciler.kinds.base import ResourceType
 from reconciler.model.plan import FieldChange, Phase
-from reconciler.model.wire import Json
+from reconciler.model.wire import Json, JsonObject
 
 
 def close_birth(type_: ResourceType, fields: Mapping[str, Json]) -> tuple[Mapping[str, Json], Mapping[str, Json]]:
@@ -15,9 +15,16 @@ def close_birth(type_: ResourceType, fields: Mapping[str, Json]) -> tuple[Mappin
     return {**fields, **type_.born}, {path: fields[path] for path in closed}
 
 
-def widens(type_: ResourceType, change: FieldChange) -> bool:
-    """Whether going back to the old value would expose more than the new one does."""
-    return type_.lens(change.path).field.opens(change.after, change.before)
+def find_wider(type_: ResourceType, fields: Mapping[str, Json], wire: JsonObject) -> tuple[str, ...]:
+    """The paths at which `wire` exposes more than `fields` do. What they do not say counts as Azure's default, and
+    where there is none known, nothing can be said."""
+    wider = []
+    for each in type_.fields:
+        wanted = fields.get(each.path, each.default)
+        known = each.path in fields or each.default is not None
+        if known and each.opens(wanted, type_.lens(each.path).read(wire)):
+            wider.append(each.path)
+    return tuple(wider)
 
 
 def phase_of(changes: tuple[FieldChange, ...]) -> Phase:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reconciler.kinds.base import read_links
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, DecisionState
-from reconciler.model.resource import Fleet, Snapshot
-from reconciler.plan.draft import Draft, Drafts
+from reconciler.model.resource import Blind, Cap, Fleet, Snapshot
+from reconciler.plan.decide import follow_parents
+from reconciler.plan.draft import READ_AGAIN, Draft, Drafts, group_below
 
 DESTRUCTIVE = (Action.DELETE, Action.REPLACE, Action.PURGE)
 
@@ -27,11 +28,12 @@ Guard = Callable[[Draft, Grounds, Drafts], Draft]
 
 
 def guard(drafts: Drafts, grounds: Grounds) -> Drafts:
-    """Every guard over every draft that acts, in order; then what stood on a refused one is stopped too."""
+    """Every guard over every draft that acts, in order; then what stood on a refused one is stopped too, and what lies
+    in a resource that may be replaced follows it."""
     guarded = {id: _keep_to_selection(draft, grounds) for id, draft in drafts.items()}
     for each in GUARDS:
         guarded = {id: each(draft, grounds, guarded) if draft.acts else draft for id, draft in guarded.items()}
-    return _stop_dependents(guarded)
+    return follow_parents(_stop_dependents(guarded))
 
 
 def _keep_to_selection(draft: Draft, grounds: Grounds) -> Draft:
@@ -70,11 +72,8 @@ def _need_permission(draft: Draft, grounds: Grounds, _drafts: Drafts) -> Draft:
     }
     reasons = " and ".join(words[word] for word in missing)
     change = f" ({draft.decision.reason})" if draft.action is Action.REPLACE else ""
-    return draft.blocked(
-        f"{missing[0]}_not_permitted",
-        f"{reasons}{change}",
-        f"add {', '.join(missing)} to spec.allow of the Fleet or lifecycle.allow of its document",
-    )
+    where = "spec.allow of the Fleet" + (" or lifecycle.allow of its document" if draft.desired else "")
+    return draft.blocked(f"{missing[0]}_not_permitted", f"{reasons}{change}", f"add {', '.join(missing)} to {where}")
 
 
 def _permissions(draft: Draft) -> list[str]:
@@ -115,15 +114,26 @@ def _prevent_destroy(draft: Draft, grounds: Grounds, _drafts: Drafts) -> Draft:
 
 def _prune_only_with_open_eyes(draft: Draft, grounds: Grounds, _drafts: Drafts) -> Draft:
     """A delete rests on absence from the documents: all must have been read, and all of Azure that matters too."""
+    blind = grounds.snapshot.blind
+    if draft.action is Action.REPLACE:
+        # Whatever lies in it goes with it, so that must have been seen.
+        unseen = next((each.fault for each in blind if _is_below(each, draft)), None)
+        reason = "what lies in it could not be read, and would go with it"
+        return draft.blocked("unknown", f"{reason}: {unseen}", unseen.advice or READ_AGAIN) if unseen else draft
     if draft.action is not Action.DELETE:
         return draft
     if grounds.fleet.broken:
         broken = ", ".join(str(ref) for ref in sorted(grounds.fleet.broken))
         return draft.blocked("incomplete", f"nothing is pruned while documents are broken: {broken}", "mend them")
-    if grounds.snapshot.blind:
-        first = grounds.snapshot.blind[0]
-        return draft.blocked("unknown", f"nothing is pruned while something could not be read: {first.fault}")
+    if blind:
+        reason = f"nothing is pruned while something could not be read: {blind[0].fault}"
+        return draft.blocked("unknown", reason, blind[0].fault.advice or READ_AGAIN)
     return draft
+
+
+def _is_below(blind: Blind, draft: Draft) -> bool:
+    below = blind.type.lower().startswith(draft.id.type.lower() + "/")
+    return below and (blind.scope.covers(draft.id) or draft.id.covers(blind.scope))
 
 
 def _refuse_empty_fleet(draft: Draft, grounds: Grounds, drafts: Drafts) -> Draft:
@@ -144,46 +154,80 @@ GUARDS: tuple[Guard, ...] = (
 )
 
 
-def _stop_dependents(drafts: Mapping[ArmId, Draft]) -> Drafts:
-    """What stands on something that will not be there is blocked too, and names the root cause only."""
+def _stop_dependents(drafts: Drafts) -> Drafts:
+    """What stands on something that will not be there is blocked too."""
     stopped = dict(drafts)
+    below = group_below(stopped) if any(draft.acts for draft in drafts.values()) else {}
     moved = True
     while moved:
         moved = False
         for id, draft in stopped.items():
-            held = _held_by(draft, stopped) if draft.acts else None
+            if not draft.acts:
+                continue
+            held = _held(draft, stopped, [stopped[child] for child in below.get(id, ())])
             if held is not None:
                 stopped[id] = held
                 moved = True
     return stopped
 
 
-def _held_by(draft: Draft, drafts: Mapping[ArmId, Draft]) -> Draft | None:
+def _held(draft: Draft, drafts: Drafts, children: Sequence[Draft]) -> Draft | None:
+    return (
+        _held_by_needs(draft, drafts)
+        or _held_by_children(draft, children)
+        or _held_by_purpose(draft, drafts)
+        or _held_by_users(draft, drafts)
+    )
+
+
+def _held_by_needs(draft: Draft, drafts: Drafts) -> Draft | None:
     for need in draft.decision.needs:
         base = drafts.get(need)
         if base is None or base.acts:
             continue
-        state = base.decision.state
+        ref = base.decision.ref
+        if base.decision.state is DecisionState.IN_PROGRESS:
+            return draft.resting(DecisionState.IN_PROGRESS, f"waits for {ref}: {base.decision.reason}")
+        if base.deleted is not None and base.deleted.id != base.id:
+            reason = f"needs the purge of {ref}: {base.decision.reason}"
+            return draft.blocked("needs", reason, base.decision.permit)
+        if base.live is None:
+            permit = base.decision.permit or f"make {ref} by hand, or let its document manage it"
+            return draft.blocked("needs", f"needs {ref}, which is not there", permit)
+    return None
+
+
+def _held_by_children(draft: Draft, children: Sequence[Draft]) -> Draft | None:
+    """Nothing goes while something in it must stay, or cannot be said to come back."""
+    if draft.action not in (Action.DELETE, Action.REPLACE):
+        return None
+    for child in children:
+        ref, state = child.decision.ref, child.decision.state
+        if child.live is None:
+            continue
         if state is DecisionState.IN_PROGRESS:
-            return draft.resting(DecisionState.IN_PROGRESS, f"waits for {base.decision.ref}: {base.decision.reason}")
-        if base.live is None and state in (DecisionState.BLOCKED, DecisionState.DRIFTED, DecisionState.IGNORED):
-            return draft.blocked("needs", f"needs {base.decision.ref}, which is not there", base.decision.permit)
-    if draft.action is Action.DELETE:
-        return _held_by_children(draft, drafts) or _held_by_users(draft, drafts)
+            return draft.resting(DecisionState.IN_PROGRESS, f"waits for {ref}: {child.decision.reason}")
+        if state is DecisionState.BLOCKED:
+            return draft.blocked("needs", f"{ref} in it is blocked: {child.decision.reason}", child.decision.permit)
+        if state is DecisionState.IGNORED and child.desired is None:
+            permit = child.decision.permit or "declare it, or delete it by hand"
+            return draft.blocked("needs", f"{ref} in it would go too, and no document declares it", permit)
     return None
 
 
-def _held_by_children(draft: Draft, drafts: Mapping[ArmId, Draft]) -> Draft | None:
-    """An account is not deleted while something below it may not be."""
-    for child in drafts.values():
-        inside = child.id != draft.id and draft.id.covers(child.id)
-        if inside and child.decision.state is DecisionState.BLOCKED:
-            return draft.blocked("needs", f"{child.decision.ref} below it is blocked", child.decision.permit)
-    return None
+def _held_by_purpose(draft: Draft, drafts: Drafts) -> Draft | None:
+    """A purge is only worth what its name is wanted for."""
+    wanted = drafts.get(draft.deleted.id) if draft.deleted else None
+    if draft.action is not Action.PURGE or wanted is None or wanted.acts:
+        return None
+    reason = f"{wanted.decision.ref} would not be made: {wanted.decision.reason}"
+    return draft.blocked("needs", reason, wanted.decision.permit)
 
 
-def _held_by_users(draft: Draft, drafts: Mapping[ArmId, Draft]) -> Draft | None:
+def _held_by_users(draft: Draft, drafts: Drafts) -> Draft | None:
     """Nothing is deleted while something uses it that stays as it is: Azure would refuse, and it would be right."""
+    if draft.action is not Action.DELETE:
+        return None
     for user in drafts.values():
         if user.live is None or user.acts or not user.type.links or user.id == draft.id:
             continue
@@ -193,22 +237,32 @@ def _held_by_users(draft: Draft, drafts: Mapping[ArmId, Draft]) -> Draft | None:
 
 
 def check_caps(drafts: Drafts, fleet: Fleet) -> str:
-    """Why a safety limit stops the whole plan, or "". What goes with its account counts once, with the account."""
-    owned = [draft for draft in drafts.values() if draft.decision.owned]
+    """Why a safety limit stops the whole plan, or "". What goes with its account counts once, with the account.
+
+    What destroys is held against what we own of all types and of each: many deployments must not hide few accounts.
+    """
+    ours = [each for each in drafts.values() if each.decision.owned or each.action not in (None, Action.CREATE)]
     acting = [draft for draft in drafts.values() if draft.acts and not _goes_with_parent(draft, drafts)]
     deletes = [draft for draft in acting if draft.action in DESTRUCTIVE]
     changes = [draft for draft in acting if draft.action not in (Action.CREATE, Action.PURGE)]
-    for count, cap, word, key in (
-        (len(deletes), fleet.policy.deletes, "destroy", "deletes"),
-        (len(changes), fleet.policy.changes, "change", "changes"),
-    ):
-        allowed = cap.allowed(len(owned))
-        if count > max(allowed, 0) and count:
-            return (
-                f"the plan would {word} {count} of {len(owned)} owned resources in one run; the limit is {allowed} "
-                f"(Fleet spec.limits.{key}: count {cap.count}, {cap.percent} %)"
-            )
-    return ""
+    policy = fleet.policy
+    stops = [_exceeds(deletes, ours, policy.deletes, "destroy"), _exceeds(changes, ours, policy.changes, "change")]
+    for word in sorted({draft.type.word for draft in deletes}):
+        some = [draft for draft in deletes if draft.type.word == word]
+        of = [draft for draft in ours if draft.type.word == word]
+        stops.append(_exceeds(some, of, policy.deletes, "destroy", f"{word}s"))
+    return next((stop for stop in stops if stop), "")
+
+
+def _exceeds(acting: Sequence[Draft], of: Sequence[Draft], cap: Cap, word: str, things: str = "resources") -> str:
+    allowed = cap.allowed(len(of))
+    if len(acting) <= allowed:
+        return ""
+    key = "deletes" if word == "destroy" else "changes"
+    return (
+        f"the plan would {word} {len(acting)} of {len(of)} owned {things} in one run; the limit is {allowed} "
+        f"(Fleet spec.limits.{key}: count {cap.count}, {cap.percent} %)"
+    )
 
 
 def _goes_with_parent(draft: Draft, drafts: Drafts) -> bool:

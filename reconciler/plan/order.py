@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import assert_never
 
 from reconciler.kinds.base import project, read_links
+from reconciler.kinds.diff import is_ignored
 from reconciler.model.ids import ArmId
-from reconciler.model.plan import Action, FieldChange, Phase, Step, Verb
+from reconciler.model.plan import Action, Effect, FieldChange, Phase, Step, Verb
 from reconciler.model.resource import OWNER_TAG, LiveState
 from reconciler.model.wire import Json
-from reconciler.plan.draft import Draft, Drafts
+from reconciler.plan.draft import Draft, Drafts, group_below
 from reconciler.plan.exposure import close_birth, phase_of
 
 _RANK = {phase: rank for rank, phase in enumerate(Phase)}
@@ -20,11 +22,9 @@ _RANK = {phase: rank for rank, phase in enumerate(Phase)}
 def order(drafts: Drafts, fleet: str) -> tuple[Step, ...]:
     """Every write of the plan, each after what it needs; ties break by phase, type and id, never by chance."""
     steps = {id: tuple(_steps(draft, fleet)) for id, draft in drafts.items() if draft.acts}
+    below = {id: [drafts[each] for each in ids] for id, ids in group_below(steps).items()}
     users = _users(drafts)
-    edged = [
-        _edge(step, draft, steps, users.get(id.key, ())) for id, draft in drafts.items() for step in steps.get(id, ())
-    ]
-    return _sort(edged)
+    return _sort([step for id, draft in drafts.items() if id in steps for step in _edge(draft, steps, below, users)])
 
 
 def _users(drafts: Drafts) -> Mapping[str, tuple[ArmId, ...]]:
@@ -40,7 +40,9 @@ def _users(drafts: Drafts) -> Mapping[str, tuple[ArmId, ...]]:
 
 
 def _steps(draft: Draft, fleet: str) -> Iterator[Step]:
-    match draft.action:
+    action = draft.action
+    assert action is not None
+    match action:
         case Action.CREATE:
             yield from _birth(draft, "create", ())
         case Action.RESTORE:
@@ -53,8 +55,8 @@ def _steps(draft: Draft, fleet: str) -> Iterator[Step]:
             yield _removal(draft, Verb.PURGE, fleet)
         case Action.UPDATE | Action.ADOPT:
             yield from _update(draft)
-        case None:
-            return
+        case _:
+            assert_never(action)
 
 
 def _name(draft: Draft, word: str) -> str:
@@ -127,8 +129,10 @@ def _removal(draft: Draft, verb: Verb, fleet: str) -> Step:
     step = _step(draft, verb.value, verb, Phase.RELEASE, {})
     live = draft.live or draft.deleted
     location = str(live.wire.get("location") or "") if live else ""
-    expects: Mapping[str, Json] = {f"tags.{OWNER_TAG}": fleet} if draft.type.taggable and draft.live else {}
-    return replace(step, location=location or step.location, expects=expects)
+    expects: dict[str, Json] = {f"tags.{OWNER_TAG}": fleet} if draft.type.taggable and draft.live else {}
+    # If somebody else has put right what could only be replaced, it must not go.
+    expects |= {change.path: change.before for change in draft.decision.changes if change.effect is Effect.REPLACE}
+    return replace(step, location=location or step.location, expects=expects if verb is Verb.DELETE else {})
 
 
 def _update(draft: Draft) -> Iterator[Step]:
@@ -139,48 +143,81 @@ def _update(draft: Draft) -> Iterator[Step]:
 
 
 def _repair(draft: Draft) -> Iterator[Step]:
-    """A resource whose last operation failed is written whole; what would open it waits until it stands."""
-    opening = {change.path: change.after for change in draft.decision.changes if change.opens}
-    settled = {path: value for path, value in _wanted(draft).items() if path not in opening}
-    whole = _step(draft, "repair", Verb.PUT, Phase.BUILD, settled)
-    yield replace(whole, expects={})
-    if opening:
-        before = {change.path: change.before for change in draft.decision.changes if change.path in opening}
-        verb = Verb.PATCH if draft.type.patches else Verb.PUT
-        yield replace(
-            _step(draft, "open", verb, Phase.LOOSEN, opening), expects=before, after=(_name(draft, "repair"),)
-        )
+    """A resource whose last operation failed is written whole, but for what its document ignores; what Azure takes only
+    afterwards follows, and what opens it comes last, when it stands."""
+    assert draft.desired is not None
+    assert draft.live is not None
+    changes = {change.path: change for change in draft.decision.changes}
+    opening = [path for path, change in changes.items() if change.opens]
+    first, *rest = [
+        [path for path in group if path not in opening] for group in draft.type.split(tuple(changes.values()))
+    ]
+    later = [*(group for group in rest if group), *([opening] if opening else [])]
+    put_off = {path for group in later for path in group}
+    ignored = draft.desired.lifecycle.ignore
+    whole = {
+        path: value
+        for path, value in draft.desired.fields.items()
+        if path not in put_off and not is_ignored(path, ignored) and (value is not None or path in first)
+    }
+    repair = _step(draft, "repair", Verb.PUT, Phase.BUILD, whole)
+    yield replace(repair, expects=project(draft.type, draft.live.wire, whole))
+    yield from _write_groups(draft, later, (repair.name,))
 
 
 def _write_changes(draft: Draft, after: tuple[str, ...]) -> Iterator[Step]:
+    yield from _write_groups(draft, draft.type.split(draft.decision.changes), after)
+
+
+def _write_groups(draft: Draft, groups: Iterable[Iterable[str]], after: tuple[str, ...]) -> Iterator[Step]:
     verb = Verb.PATCH if draft.type.patches else Verb.PUT
     by_path = {change.path: change for change in draft.decision.changes}
-    for number, group in enumerate(draft.type.split(draft.decision.changes), start=1):
+    ours = _ownership(draft) if f"tags.{OWNER_TAG}" not in by_path else {}
+    for number, group in enumerate(groups, start=1):
         changes: tuple[FieldChange, ...] = tuple(by_path[path] for path in group)
         word = f"write-{number}"
         step = _step(draft, word, verb, phase_of(changes), {change.path: change.after for change in changes})
-        yield replace(step, expects={change.path: change.before for change in changes}, after=after)
+        yield replace(step, expects={**ours, **{change.path: change.before for change in changes}}, after=after)
         after = (_name(draft, word),)
 
 
-def _edge(step: Step, draft: Draft, steps: Mapping[ArmId, tuple[Step, ...]], users: tuple[ArmId, ...]) -> Step:
-    """The step with what it must wait for in other drafts: makers of what it needs, removers of what lies in it or
-    uses it."""
-    after = list(step.after)
-    removes = step.verb is Verb.DELETE
-    if removes:
-        after += [
-            last.name
-            for id, own in steps.items()
-            if id != draft.id and draft.id.covers(id)
-            for last in own[:1]
-            if last.verb is Verb.DELETE
-        ]
-        after += [each.name for user in users for each in steps[user]]
-    elif not step.after:
-        for need in draft.decision.needs:
-            after += [each.name for each in _makers(steps.get(need, ()))]
-    return replace(step, after=tuple(dict.fromkeys(after)))
+def _ownership(draft: Draft) -> Mapping[str, Json]:
+    """The owner that was read, expected again when it is written: the name may be somebody else's account by then."""
+    if not draft.type.taggable or draft.live is None:
+        return {}
+    return project(draft.type, draft.live.wire, (f"tags.{OWNER_TAG}",))
+
+
+def _edge(
+    draft: Draft,
+    steps: Mapping[ArmId, tuple[Step, ...]],
+    below: Mapping[ArmId, list[Draft]],
+    users: Mapping[str, tuple[ArmId, ...]],
+) -> Iterator[Step]:
+    """The draft's steps, the first with what it must wait for in other drafts: makers of what it needs, removers of
+    what lies in it, those that still use what goes."""
+    first, *rest = steps[draft.id]
+    after: list[str] = []
+    if draft.action is not Action.DELETE:
+        after += [each.name for need in draft.decision.needs for each in _makers(steps.get(need, ()))]
+    if first.verb is Verb.DELETE:
+        after += [steps[child.id][0].name for child in below.get(draft.id, ()) if child.action is Action.DELETE]
+        after += [steps[user][-1].name for user in users.get(draft.id.key, ())]
+    if draft.action is Action.DELETE and draft.id.parent is not None and draft.id.segments[1:]:
+        # Only inside an account do siblings name each other, and there are few of them.
+        siblings = (each for each in below.get(draft.id.parent, ()) if _uses(each, draft))
+        after += [steps[each.id][-1].name for each in siblings]
+    yield replace(first, after=tuple(dict.fromkeys((*first.after, *after))))
+    yield from rest
+
+
+def _uses(user: Draft, draft: Draft) -> bool:
+    """Whether a sibling that acts names this one in Azure now. Two that go together need not wait for each other."""
+    if user.live is None or (user.action is Action.DELETE and user.type is draft.type):
+        return False
+    segment, name = draft.id.segments[-1]
+    values = (user.type.lens(each.path).read(user.live.wire) for each in user.type.fields if each.refers == segment)
+    return any(isinstance(value, str) and value.lower() == name.lower() for value in values)
 
 
 def _makers(steps: tuple[Step, ...]) -> tuple[Step, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Plan
-from reconciler.model.resource import Fleet, Snapshot
+from reconciler.model.resource import Blind, Fleet, Snapshot
 from reconciler.plan.decide import decide
 from reconciler.plan.guards import Grounds, check_caps, guard
 from reconciler.plan.order import order
@@ -14,6 +16,7 @@ from reconciler.plan.rates import resolve_rates
 def make_plan(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | None = None) -> Plan:
     """What to do so that `snapshot` becomes what `fleet` declares; `chosen` limits who may be acted upon."""
     fleet = resolve_rates(fleet, snapshot)
+    snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
     stopped = check_caps(drafts, fleet)
     return Plan(
@@ -25,3 +28,7 @@ def make_plan(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | None 
         stopped=stopped,
         requests_spent=snapshot.requests,
     )
+
+
+def _key(blind: Blind) -> tuple[str, str, str]:
+    return blind.type.lower(), blind.scope.key, str(blind.fault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
@@ -37,7 +38,9 @@ def select(fleets: Iterable[Fleet], targets: Iterable[str], labels: Mapping[str,
 
 def _names(desired: Desired, target: str) -> bool:
     ref, folded = str(desired.ref).lower(), target.lower()
-    return ref == folded or ref.startswith(folded + "/") or desired.id.key == folded
+    # An id is taken in any case and with doubled slashes, as ARM takes it.
+    path = re.sub("/+", "/", folded).rstrip("/")
+    return f"{ref}/".startswith(folded + "/") or f"{desired.id.key}/".startswith(path + "/")
 
 
 def _with_needs(chosen: set[ArmId], desired: Mapping[ArmId, Desired]) -> set[ArmId]:

@@ -18,12 +18,14 @@ from reconciler.report.words import (
     RESULT_WORDS,
     count,
     document_of,
+    group_blind,
     name_within,
     plain,
     shorten,
     show_duration,
     symbol_of,
     tell_action,
+    tell_converged,
     tell_dangers,
     tell_field,
     tell_mark,
@@ -33,6 +35,7 @@ from reconciler.report.words import (
 
 LONGEST: Final = 60_000  # a comment may hold 65,536 characters; somebody adds a heading to ours
 _REASON: Final = 200
+_PLACES: Final = 8
 _MARKUP: Final = "&<>@`"
 _QUIET = (DecisionState.IN_SYNC, DecisionState.IGNORED)
 
@@ -94,7 +97,7 @@ def _plan(plan: Plan) -> Iterator[str]:
     if dangers:
         yield "**Read this first**\n\n" + "\n".join(dangers)
     if plan.blind:
-        blind = [f"- {code(scope)}: {code(str(fault))}" for scope, fault in plan.blind]
+        blind = [_blind(*each) for each in group_blind(plan).items()]
         yield "**Could not be read; nothing is assumed about it**\n\n" + "\n".join(blind)
     if plan.findings:
         yield _findings(plan.findings)
@@ -103,7 +106,14 @@ def _plan(plan: Plan) -> Iterator[str]:
         yield "\n".join(("| | action | resource | why |", "|---|---|---|---|", *(_row(each) for each in told)))
         yield from _details(told)
     elif plan.converged:
-        yield "Nothing to do: Azure is as declared."
+        yield f"Nothing to do: {tell_converged(plan)}."
+
+
+def _blind(fault: tuple[str, str], scopes: list[str]) -> str:
+    told, advice = fault
+    more = f" and {len(scopes) - _PLACES} more" if len(scopes) > _PLACES else ""
+    places = ", ".join(code(scope) for scope in scopes[:_PLACES])
+    return f"- {places}{more}: {code(told)}" + (f" — next: {code(advice)}" if advice else "")
 
 
 def _danger(decision: Decision, sentence: str) -> str:
@@ -112,7 +122,7 @@ def _danger(decision: Decision, sentence: str) -> str:
 
 def _row(decision: Decision) -> str:
     reason = decision.reason if len(decision.reason) <= _REASON else decision.reason[: _REASON - 1] + "…"
-    permit = f" — to permit: {_cell(decision.permit)}" if decision.permit else ""
+    permit = f" — to permit: {_cell(decision.permit)}" if decision.permit and decision.code != "unknown" else ""
     return (
         f"| {_cell(symbol_of(decision))} | {word_of(decision)} | {_cell(str(decision.ref))} | {_cell(reason)}{permit} |"
     )

@@ -38,6 +38,7 @@ class Summary:
     requests: int
     requests_spent: int
     seconds: float
+    writes: int
 
     @property
     def changes(self) -> int:
@@ -54,6 +55,7 @@ def summarise(plan: Plan) -> Summary:
         requests=sum(decision.requests for decision in acting),
         requests_spent=plan.requests_spent,
         seconds=estimate_seconds(plan),
+        writes=len(plan.steps),
     )
 
 
@@ -86,7 +88,7 @@ def headline(summary: Summary) -> str:
 def cost_line(summary: Summary) -> str:
     """What the plan has cost so far and what applying it would."""
     read = f"{count(summary.requests_spent, 'request')} spent on reading"
-    if not summary.changes:
+    if not summary.writes:
         return f"{read}; nothing to write."
     return f"{read}; about {summary.requests} more to apply, in about {show_duration(summary.seconds)}."
 

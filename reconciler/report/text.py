@@ -21,12 +21,14 @@ from reconciler.report.words import (
     SYMBOLS,
     count,
     document_of,
+    group_blind,
     name_within,
     plain,
     shorten,
     show_duration,
     symbol_of,
     tell_action,
+    tell_converged,
     tell_dangers,
     tell_field,
     tell_mark,
@@ -39,6 +41,7 @@ _NAME = 26  # the column of names; a longer one pushes its reason to the next li
 _SHOWN_DANGERS = 12  # more dangers than this are only counted: a new fleet opens a door at every account
 _ENDED = 18  # room for how a step ended
 _GLUE = "\u00a0"  # a space that a line is not broken at
+_SHOWN_BLIND = 8  # more places hidden by one fault than this are only counted
 _SHOWN_DONE = 20  # more finished steps than this are only counted
 
 
@@ -93,7 +96,9 @@ def _sum(first: CycleReport, last: CycleReport, reports: tuple[CycleReport, ...]
     if last.refused:
         yield from (style.paint(line, Ink.WARN) for line in _wrap(f"{fleet}: {plain(last.refused)}", "", "  ", style))
     if last.plan.converged:
-        yield style.paint(f"{fleet}: {said or 'nothing written'}, {took}. Azure is as declared.", Ink.ADD)
+        yield style.paint(
+            f"{fleet}: {said or 'nothing written'}, {took}. {tell_converged(last.plan).capitalize()}.", Ink.ADD
+        )
     else:
         yield style.paint(f"{fleet}: {said or 'nothing written'}, {took}.", Ink.WARN)
 
@@ -153,7 +158,8 @@ def _decision(decision: Decision, style: Style) -> Iterator[str]:
     else:
         yield style.paint(head, ink)
         yield from _wrap(reason, "      ", "      ", style)
-    if decision.permit:
+    # What could not be read is told at the end, with its next step, once for all that it hides.
+    if decision.permit and decision.code != "unknown":
         yield from (
             style.paint(line, Ink.FAINT) for line in _wrap(plain(decision.permit), "      to permit: ", " " * 8, style)
         )
@@ -196,12 +202,14 @@ def _blind(plan: Plan, style: Style) -> str:
     if not plan.blind:
         return ""
     lines = [style.paint("Could not be read; nothing is assumed about it", Ink.BOLD)]
-    for scope, fault in plan.blind:
-        lines += [
-            style.paint(line, Ink.HOLD) for line in _wrap(f"{plain(scope)}: {plain(str(fault))}", "  ? ", "    ", style)
-        ]
-        if fault.advice:
-            lines += _wrap(plain(fault.advice), "      next: ", "        ", style)
+    for (told, advice), scopes in group_blind(plan).items():
+        shown = scopes if style.verbose else scopes[:_SHOWN_BLIND]
+        places = [*shown, *([f"... and {len(scopes) - len(shown)} more"] if len(scopes) > len(shown) else [])]
+        for place in places:
+            lines += [style.paint(line, Ink.HOLD) for line in _wrap(plain(place), "  ? ", "    ", style)]
+        lines += [style.paint(line, Ink.HOLD) for line in _wrap(plain(told), "      ", "      ", style)]
+        if advice:
+            lines += _wrap(plain(advice), "      next: ", "        ", style)
     return "\n".join(lines)
 
 
@@ -227,7 +235,7 @@ def _closing(plan: Plan, style: Style) -> str:
         stopped = f"Stopped by a safety limit, nothing will be written: {plain(plan.stopped)}"
         lines += [style.paint(line, Ink.WARN) for line in _wrap(stopped, "", "  ", style)]
     elif plan.converged:
-        lines.append(style.paint("Nothing to do: Azure is as declared.", Ink.ADD))
+        lines.append(style.paint(f"Nothing to do: {tell_converged(plan)}.", Ink.ADD))
     return "\n".join(lines)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from reconciler.kinds.catalog import KINDS, type_of
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.outcome import Result
-from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Risk, Step
+from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Risk, Step
 from reconciler.model.wire import Json, canonical_bytes
 
 MASK: Final = "(sensitive)"
@@ -75,12 +75,12 @@ def shorten(id: ArmId) -> str:
     """What people call the resource: `Account/aoai-swc/deployments/gpt-4o`, `vnet-ai/gateway` for a subnet."""
     if not id.segments:
         return plain(f"ResourceGroup/{id.group}" if id.group else f"subscription {id.subscription}")
+    if [segment.lower() for segment, _ in id.segments] == ["virtualnetworks", "subnets"]:
+        return plain(f"{id.segments[0][1]}/{id.name}")
     kind = _KIND_OF_TYPE.get(id.top.type.lower())
     if kind is not None:
         below = "".join(f"/{segment}/{name}" for segment, name in id.segments[1:])
         return plain(f"{kind}/{id.top.name}{below}")
-    if [segment.lower() for segment, _ in id.segments] == ["virtualnetworks", "subnets"]:
-        return plain(f"{id.segments[0][1]}/{id.name}")
     return plain(f"{id.segments[-1][0]}/{id.name}")
 
 
@@ -192,6 +192,20 @@ def tell_dangers(decision: Decision) -> tuple[str, ...]:
         by = f": {', '.join(opened)}" if decision.risk is Risk.OPENS and opened else ""
         sentences.append(f"{danger}{by}")
     return (*sentences, *(plain(warning) for warning in decision.warnings))
+
+
+def group_blind(plan: Plan) -> dict[tuple[str, str], list[str]]:
+    """What could not be read, by what went wrong and its next step: one fault often hides many places."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for scope, fault in plan.blind:
+        groups.setdefault((str(fault), fault.advice), []).append(scope)
+    return groups
+
+
+def tell_converged(plan: Plan) -> str:
+    """The last word on a plan that has nothing left to do. What is only observed may differ all the same."""
+    drifted = any(decision.state is DecisionState.DRIFTED for decision in plan.decisions)
+    return "what differs is only observed" if drifted else "Azure is as declared"
 
 
 def tell_action(action: Action | None) -> str:

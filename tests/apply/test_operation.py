@@ -244,3 +244,53 @@ async def test_children_go_before_the_account_and_the_filter_after_its_deploymen
     assert reports[-1].plan.converged, told(reports[-1].plan)
     assert len(reports) <= 3
     assert [each["path"].rpartition("/")[2] for each in await azure.writes()] == ["chat", "strict"]
+
+
+async def test_adopting_an_account_that_fits_writes_our_tag_and_nothing_else(azure: Stage) -> None:
+    id = account_id(azure, "aoai-a")
+    await settled(azure, **FIREWALL, tags={"team": "a"}, deployments=[deployment("chat")])
+    await azure.mutate("PATCH", id, {"tags": {"reconciler-fleet": None, "Theirs": "kept"}})
+    before = azure.resources()
+    refused = azure.load(documents(**FIREWALL, deployments=[deployment("chat")]))
+    plan = await azure.dry_run(refused)
+    assert plan.steps == ()
+    assert "adopt" in next(each.permit for each in plan.decisions if str(each.ref) == "Account/aoai-a")
+    permitted = account_document("aoai-a", {"adopt": True}, **FIREWALL, deployments=[deployment("chat")])
+    reports = await azure.converge(azure.load([fleet_document(), group_document(), permitted]))
+    assert reports[-1].plan.converged, told(reports[-1].plan)
+    writes = await azure.writes()
+    assert [(each["method"], each["path"].rpartition("/")[2]) for each in writes] == [("PATCH", "aoai-a")]
+    assert azure.resource(id)["tags"] == {"team": "a", "Theirs": "kept", "reconciler-fleet": "law"}
+    assert azure.resource(id)["properties"] == before[id.key]["properties"]
+
+
+async def test_what_a_document_does_not_own_survives_every_write(azure: Stage) -> None:
+    id = account_id(azure, "aoai-a")
+    chat = id.child("deployments", "chat")
+    await settled(azure, **FIREWALL, deployments=[deployment("chat")])
+    subnet = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/Theirs"
+    theirs: Document = {
+        "tags": {"Theirs": "kept"},
+        "identity": {"type": "SystemAssigned"},
+        "properties": {
+            "restrictOutboundNetworkAccess": True,
+            "networkAcls": {"bypass": "None", "virtualNetworkRules": [{"id": subnet}]},
+        },
+    }
+    await azure.mutate("PATCH", id, theirs)
+    await azure.mutate(
+        "PATCH", chat, {"properties": {"versionUpgradeOption": "NoAutoUpgrade"}, "tags": {"Theirs": "1"}}
+    )
+    firewall = {"defaultAction": "Deny", "ipRules": ["198.51.100.7"]}
+    changes = {**FIREWALL, "networkAcls": firewall, "tags": {"team": "b"}}
+    wanted = azure.load(documents(**changes, deployments=[deployment("chat", 20)]))
+    reports = await azure.converge(wanted)
+    assert reports[-1].plan.converged, told(reports[-1].plan)
+    live = azure.resource(id)
+    assert live["tags"] == {"reconciler-fleet": "law", "Theirs": "kept", "team": "b"}
+    assert live["identity"]["type"] == "SystemAssigned"
+    assert live["properties"]["restrictOutboundNetworkAccess"] is True
+    assert live["properties"]["networkAcls"]["bypass"] == "None"
+    assert [rule["id"] for rule in live["properties"]["networkAcls"]["virtualNetworkRules"]] == [subnet]
+    assert azure.resource(chat)["properties"]["versionUpgradeOption"] == "NoAutoUpgrade"
+    assert azure.resource(chat)["tags"] == {"Theirs": "1"}

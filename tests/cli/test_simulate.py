@@ -118,6 +118,17 @@ def test_simulate_says_where_it_is_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     assert not _answers(ready)
 
 
+def test_simulate_ends_with_ctrl_c_also_when_a_script_started_it_in_the_background() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with _simulated() as (process, _ready):
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+            assert process.returncode == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_simulate_for_people_is_text(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command("simulate"), env=clean_environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -43,7 +43,11 @@ def test_every_accepted_difference_still_occurs() -> None:
 def test_every_exchange_is_replayed_or_left_out_with_a_reason() -> None:
     folder = recordings()
     assert folder is not None
-    ours = {path.name for pattern in ("cog_*.json", "rg_*.json") for path in folder.glob(pattern)}
+    ours = {
+        path.name
+        for pattern in ("cog_*.json", "rg_*.json", "pdns_*.json", "err_*.json")
+        for path in folder.glob(pattern)
+    }
     assert ours <= {scene.file for scene in SCENES}
     for scene in SCENES:
         assert set(scene.left_out) <= {each.number for each in load(scene.file)}

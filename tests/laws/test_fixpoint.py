@@ -22,10 +22,11 @@ FLEETS = int(os.environ.get("RECONCILER_LAW_EXAMPLES", "40"))
 
 
 def find_examples() -> list[Path]:
-    """Every directory right below `desired_state` that holds documents."""
+    """Each tree of documents that the project ships: one per directory of `desired_state` and of its `examples`."""
     if not EXAMPLES.is_dir():
         return []
-    return [place for place in sorted(EXAMPLES.iterdir()) if place.is_dir() and any(place.rglob("*.y*ml"))]
+    places = [*EXAMPLES.iterdir(), *(EXAMPLES / "examples").glob("*")]
+    return sorted(place for place in places if place.name != "examples" and any(place.rglob("*.y*ml")))
 
 
 def plenty(subscription: str) -> Mapping[str, Mapping[str, Mapping[str, int]]]:

@@ -87,8 +87,12 @@ async def test_writes_of_one_account_never_overlap(azure: Stage) -> None:
     assert any(ended > began + 1.0 for (_, ended), (began, _) in pairwise(spans))
 
 
-async def test_writes_of_one_account_never_overlap_while_azure_stumbles(azure: Stage) -> None:
-    documents = fleet_of("aoai-a", "aoai-b")
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_writes_of_one_account_never_overlap_while_azure_stumbles(azure: Stage, seed: int) -> None:
+    azure.sim.cloud.chance.reseed(seed)
+    # Content filters are left out: they have no state, so of one whose answer was lost nobody can see that Azure is
+    # still at it, and the next write is refused once.
+    documents = [without_filters(document) for document in fleet_of("aoai-a", "aoai-b")]
     await azure.fault(kind="cut_after", match={"method": "PUT|PATCH"}, count=-1, probability=0.15)
     await azure.fault(kind="applied_504", match={"method": "PUT|PATCH"}, count=-1, probability=0.15)
     for fleet in (azure.load(documents), azure.load(change(documents))):
@@ -97,6 +101,15 @@ async def test_writes_of_one_account_never_overlap_while_azure_stumbles(azure: S
     # A write whose answer was lost goes on in Azure: the next one of its lane has to wait for it.
     assert (await azure.self_inflicted())["409"] == 0
     assert_no_overlap(azure, [each for each in await azure.requests() if each["status"]])
+
+
+def without_filters(document: Document) -> Document:
+    spec = {key: value for key, value in document["spec"].items() if key != "raiPolicies"}
+    if "deployments" in spec:
+        spec["deployments"] = [
+            {key: value for key, value in each.items() if key != "raiPolicyName"} for each in spec["deployments"]
+        ]
+    return {**document, "spec": spec}
 
 
 async def test_a_write_that_asks_for_nothing_is_never_sent(azure: Stage) -> None:

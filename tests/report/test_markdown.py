@@ -12,14 +12,14 @@ from reconciler.model.finding import Finding
 from reconciler.model.outcome import Result
 from reconciler.model.plan import Plan
 from reconciler.report.markdown import LONGEST, code, render_markdown, render_markdown_runs
-from tests.report.samples import CONVERGED, CREATE_STEP, FORBIDDEN, HOSTILE, MIXED, UPDATE, outcome, report
+from tests.report.samples import CONVERGED, CREATE_STEP, FORBIDDEN, HOSTILE, MIXED, UPDATE, UPDATE_STEP, outcome, report
 
 EXPECTED = """\
 ### Fleet `prod`
 
 **Plan: 0 to add, 1 to change, 0 to destroy, 0 to purge**
 
-0 requests spent on reading; about 5 more to apply, in about 0 s.
+0 requests spent on reading; about 5 more to apply, in about 31 s.
 
 **Read this first**
 
@@ -43,7 +43,7 @@ EXPECTED = """\
 
 
 def test_a_plan_is_a_table_with_its_fields_folded_away() -> None:
-    assert render_markdown([Plan(fleet="prod", decisions=(UPDATE,), steps=())]) == EXPECTED
+    assert render_markdown([Plan(fleet="prod", decisions=(UPDATE,), steps=(UPDATE_STEP,))]) == EXPECTED
 
 
 def test_a_converged_plan_says_so() -> None:
@@ -88,7 +88,8 @@ def test_findings_and_blind_spots_and_a_stop_are_told() -> None:
     plan = replace(MIXED, blind=(("accounts in /s", FORBIDDEN),), stopped="too many deletes")
     text = render_markdown([plan], findings=(Finding(code="x", message="bad | thing"),))
     assert "> **Stopped by a safety limit, nothing will be written:** `too many deletes`" in text
-    assert "- `accounts in /s`: `AuthorizationFailed: The client has no permission`" in text
+    told = "`AuthorizationFailed: The client has no permission` — next: `grant the role Reader on the subscription`"
+    assert f"- `accounts in /s`: {told}" in text
     assert "- `error: bad | thing`" in text
 
 

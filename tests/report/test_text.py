@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from reconciler.model.finding import Finding, Origin
 from reconciler.model.outcome import Result
-from reconciler.model.plan import Plan
+from reconciler.model.plan import DecisionState, Plan
 from reconciler.report.paint import Style
 from reconciler.report.text import render_findings, render_plan, render_run
 from tests.report.samples import (
@@ -147,15 +147,38 @@ def test_verbose_lists_what_needs_nothing() -> None:
 
 def test_a_stopped_plan_says_so_at_the_end() -> None:
     text = render_plan(replace(MIXED, stopped="the plan would destroy 9 of 10", steps=()), PLAIN)
-    tail = text.split("apply, ")[1]
+    tail = text.split("spent on reading; nothing to write.")[1]
     assert "Stopped by a safety limit, nothing will be written: the plan would destroy 9" in tail
 
 
 def test_what_could_not_be_read_is_told_with_its_next_step() -> None:
     text = render_plan(replace(CONVERGED, blind=(("accounts in /subscriptions/1", FORBIDDEN),)), PLAIN)
-    assert "  ? accounts in /subscriptions/1: AuthorizationFailed: The client has no" in text
+    assert "  ? accounts in /subscriptions/1\n      AuthorizationFailed: The client has no" in text
     assert "next: grant the role Reader on the subscription" in text
     assert "Nothing to do" not in text
+
+
+def test_one_fault_that_hides_many_places_is_told_once() -> None:
+    blind = tuple((f"deployments in {number}", FORBIDDEN) for number in range(30))
+    hidden = tuple(
+        replace(
+            BLOCKED, id=BLOCKED.id.child("x", str(number)), code="unknown", reason="could not be read", permit="look"
+        )
+        for number in range(30)
+    )
+    text = render_plan(Plan(fleet="prod", decisions=hidden, steps=(), blind=blind), PLAIN)
+    assert text.count("AuthorizationFailed") == 1
+    assert text.count("next: ") == 1
+    assert "  ? deployments in 7\n  ? ... and 22 more\n" in text
+    assert "to permit" not in text
+
+
+def test_what_is_only_observed_is_never_called_as_declared() -> None:
+    drifted = replace(UPDATE, state=DecisionState.DRIFTED, action=None)
+    plan = Plan(fleet="prod", decisions=(drifted,), steps=())
+    for text in (render_plan(plan, PLAIN), render_run((report(plan),), PLAIN)):
+        assert "as declared" not in text
+        assert "hat differs is only observed." in text
 
 
 def test_many_dangers_are_cut_and_counted_and_the_destructive_ones_come_first() -> None:

@@ -28,6 +28,7 @@ from reconciler.model.resource import (
     Lifecycle,
     Live,
     Snapshot,
+    SoftDeleted,
 )
 from reconciler.model.wire import Json, JsonObject
 from reconciler.plan import make_plan
@@ -113,6 +114,8 @@ def declare_group(
 
 def fleet_of(*declared: Iterable[Desired], name: str = FLEET, **policy: Any) -> Fleet:
     """A fleet of what `declare_account` and `declare_group` gave; keywords are those of its policy."""
+    if "soft_deleted" in policy:
+        policy["soft_deleted"] = SoftDeleted(policy["soft_deleted"])
     return Fleet(
         name=name,
         subscription=SUBSCRIPTION,

@@ -117,14 +117,15 @@ class Comparison:
             return
         was = urlsplit(AZURE.sub("", recorded))
         now = urlsplit(simulated.removeprefix(self.rules.endpoint))
-        if "operationresults/" in was.path and "/locations/" not in was.path:
+        opaque = "operationresults/" in was.path and "/locations/" not in was.path
+        if opaque or "/privateDnsOperation" in was.path:
             self._job(path, was.path, now.path)
         else:
             self.text(f"{path}.path", was.path, now.path)
         self._query(f"{path}.query", was.query, now.query, len(simulated))
 
     def _job(self, path: str, recorded: str, simulated: str) -> None:
-        """The token of a resource group's deletion is opaque; what is in front of it is not."""
+        """The token of a resource group's deletion or of private DNS is opaque; what is in front of it is not."""
         was, _, _ = recorded.rpartition("/")
         now, _, token = simulated.rpartition("/")
         self.text(f"{path}.path", was, now)
@@ -175,6 +176,7 @@ class Comparison:
         if was is None or now is None:
             was = {str(number): value for number, value in enumerate(recorded)}
             now = {str(number): value for number, value in enumerate(simulated)}
+        was = {self.names.translate(key): value for key, value in was.items()}
         for key, value in was.items():
             if key in now:
                 self.json(f"{path}[{key}]", value, now[key])

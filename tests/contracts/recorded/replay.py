@@ -23,6 +23,8 @@ from tests.contracts.recorded.scenes import Scene
 NOBODY = "00000000-0000-0000-0000-000000000000"
 TENANT = "11111111-1111-1111-1111-111111111111"
 USER = "user@example.com"
+# What is seeded has been there for a while.
+EARLIER = 60.0
 # How long a request may take before simulated time is moved on, and by how much.
 PATIENCE, STEP = 0.05, 0.5
 # Writes that block in the simulation begin this long before the recorded answer.
@@ -74,8 +76,8 @@ class _Player:
 
     async def prepare(self, client: str, secret: str) -> None:
         """The clock, the subscription, and what was there."""
-        start = self._exchanges[0].date.timestamp()
-        await self._control("POST", "clock", {"set": start - 60})
+        start = self._exchanges[0].date.timestamp() - EARLIER
+        await self._control("POST", "clock", {"set": start})
         subscription = {"subscriptionId": NOBODY, "tenantId": TENANT, "displayName": "recorded"}
         seed = {"subscriptions": [subscription], "resources": self._scene.resources}
         await self._control("POST", "seed", seed | _seed_of(self._scene, self._exchanges))
@@ -124,7 +126,7 @@ class _Player:
     def _as_slow_as_recorded(self, exchange: Exchange) -> Json:
         """An operation of the service takes its time; the polls that follow say how much."""
         link = exchange.headers.get("azure-asyncoperation", "")
-        operation = re.search(f"operationResults/({GUID})", link)
+        operation = re.search(f"CognitiveServices/.*/operationResults/({GUID})", link)
         if operation is None:
             return None
         for later in self._exchanges[exchange.number :]:
@@ -143,6 +145,7 @@ class _Player:
         if exchange.sent is not None:
             sent = self._names.translate(json.dumps(exchange.sent)).encode()
         headers = await self._authorise() | ({"content-type": "application/json"} if sent else {})
+        headers |= self._scene.sending.get(exchange.number, {})
         address = URL(url.replace(" ", "%20"), encoded=True)
 
         async def ask() -> tuple[int, dict[str, str], Json]:

@@ -27,6 +27,8 @@ class Scene:
     faults: dict[int, Json] = field(default_factory=dict)
     # What another provider puts there before an exchange, as ARM bodies.
     meanwhile: dict[int, list[Json]] = field(default_factory=dict)
+    # Headers that the recorder took away, though the answer shows that they were sent.
+    sending: dict[int, dict[str, str]] = field(default_factory=dict)
     # Exchanges that are not replayed, with the reason.
     left_out: dict[int, str] = field(default_factory=dict)
     # True where the recorder kept all headers.
@@ -59,16 +61,68 @@ def deployment(of: Json, name: str, sku: str, capacity: int, model: tuple[str, s
     }
 
 
+def network(rg: str, path: str, **more: Json) -> Json:
+    return {"id": f"{ZERO}/resourceGroups/{rg}/providers/Microsoft.Network/{path}", **more}
+
+
+def suite_group(
+    name: str, date: str, test: str = "", module: str = "network", location: str = "westus", **more: str
+) -> Json:
+    """The group that the azure-cli test suite makes around a test, with the tags it gives it."""
+    tags = {"product": "azurecli", "cause": "automation", "date": date}
+    if test:
+        tags |= {"test": test, "module": module}
+    return group(name, location, tags=tags)
+
+
+def _in_use() -> list[Json]:
+    """A virtual machine's surroundings."""
+    rg, vm = "cli_test_delete_dependent_resources000001", "cli-test-vm000002"
+    subnet = {"name": f"{vm}Subnet", "properties": {"addressPrefix": "10.0.0.0/24"}}
+    home = network(rg, f"virtualNetworks/{vm}VNET", properties={"subnets": [subnet]})
+    nsg = network(rg, f"networkSecurityGroups/{vm}NSG")
+    holder = f"{ZERO}/resourceGroups/{rg}/providers/Microsoft.Compute/virtualMachines/{vm}"
+    address = {"name": f"ipconfig{vm}", "properties": {"subnet": {"id": f"{home['id']}/subnets/{vm}Subnet"}}}
+    properties = {
+        "virtualMachine": {"id": holder},
+        "networkSecurityGroup": {"id": nsg["id"]},
+        "ipConfigurations": [address],
+    }
+    return [group(rg), nsg, home, network(rg, f"networkInterfaces/{vm}VMNic", properties=properties)]
+
+
+def _grouped() -> list[Json]:
+    """An endpoint to something that is not simulated."""
+    rg = "fanqiu_cli_test_network_private_endpoints000001"
+    home = network(
+        rg,
+        "virtualNetworks/vnet",
+        properties={"subnets": [{"name": "s", "properties": {"addressPrefix": "10.0.0.0/24"}}]},
+    )
+    target = f"{ZERO}/resourceGroups/{rg}/providers/Microsoft.Storage/storageAccounts/s"
+    row = {"name": "c", "properties": {"privateLinkServiceId": target, "groupIds": ["blob"]}}
+    properties = {"subnet": {"id": f"{home['id']}/subnets/s"}, "privateLinkServiceConnections": [row]}
+    there = suite_group(
+        rg, "2023-12-14T08:13:13Z", "test_network_private_endpoint_private_dns_zone_group", location="centraluseuap"
+    )
+    return [there, home, network(rg, "privateEndpoints/cli-pe-000005", properties=properties)]
+
+
+def _tagged_by_policy() -> list[Json]:
+    rg = _grouped()[0]
+    return [rg | {"tags": rg["tags"] | {"Creator": "user@example.com", "DateCreated": "2023-12-14T08:14:48Z"}}]
+
+
 # Before the end of 2023 operation URLs carried no signature.
 UNSIGNED: dict[str, Json] = {"signed_operations": False}
-# What the network makes of a private endpoint while exchanges 17 to 21 go on.
-CONNECTED = (
-    f"{ZERO}/resourceGroups/clitest.rg000001/providers/{COGNITIVE}/accounts/cs_cli_test_000002"
-    "/privateEndpointConnections/pecs_cli_test_000002.b0abb12c-a344-4256-8a28-25aa71d1c61e"
-)
 # Missing in one of the recorded sessions, there in the next.
 ZONE = (
     f"{ZERO}/resourceGroups/clitest_privatedns000001/providers/Microsoft.Network/privateDnsZones"
+    "/clitest.privatedns.com000002"
+)
+# There, without the record that is asked for.
+OTHER_ZONE = (
+    f"{ZERO}/resourceGroups/cli_test_private_dns_000001/providers/Microsoft.Network/privateDnsZones"
     "/clitest.privatedns.com000002"
 )
 LOCKED = (
@@ -124,18 +178,95 @@ SCENES = [
     Scene(
         "cog_private_endpoint_connection.json",
         [TEST_GROUP],
-        meanwhile={22: [{"id": CONNECTED}]},
-        left_out=dict.fromkeys([*range(5, 12), *range(13, 22), *range(33, 37)], f"networks are {NOT_SIMULATED}"),
     ),
     Scene("cog_resource_skus_2023-05-01.json", shortened=True),
     Scene("cog_soft_delete_restore_purge_2022.json", settings=UNSIGNED, unfiltered=True),
     Scene(
         "net_delete_raw_headers_2019.json",
-        [group("ps356", "westcentralus")],
-        left_out=dict.fromkeys(range(3), f"a network security group is {NOT_SIMULATED}"),
+        [group("ps356", "westcentralus"), network("ps356", "networkSecurityGroups/REDACTED-NAME")],
         unfiltered=True,
         # The job of this session ended sooner than the other's.
         settings=UNSIGNED | {"group_delete": 40.0},
+    ),
+    Scene(
+        "net_nsg_create_rule_update_delete.json",
+        [suite_group("cli_test_nsg000001", "2023-02-10T10:53:49Z")],
+        settings=UNSIGNED,
+    ),
+    Scene(
+        "net_nsg_extended_rules.json",
+        [suite_group("cli_test_extended_nsg000001", "2023-02-07T20:48:04Z")],
+        settings=UNSIGNED,
+    ),
+    Scene(
+        "net_vnet_subnet_with_nsg.json",
+        [
+            suite_group(
+                "cli_vnet_with_subnet_nsg_test000001", "2023-12-14T08:47:16Z", "test_network_vnet_with_subnet_nsg"
+            )
+        ],
+        settings={"security_group_write": 1.0},
+    ),
+    Scene(
+        "net_subnet_service_endpoint.json",
+        [
+            suite_group(
+                "cli_subnet_endpoint_service_test000001", "2023-12-14T08:45:50Z", "test_network_subnet_endpoint_service"
+            )
+        ],
+        settings={"subnet_write": 10.0},
+    ),
+    Scene(
+        "net_private_endpoint_dns_zone_group.json",
+        _grouped(),
+        meanwhile={5: _tagged_by_policy()},
+        settings={"network_delete": 0.2},
+    ),
+    Scene(
+        "pdns_zone_and_link.json",
+        [
+            suite_group(
+                "clitest_privatedns000001",
+                "2023-07-26T05:56:33Z",
+                "test_DeleteLink_LinkExists_ExpectLinkDeleted",
+                "privatedns",
+            )
+        ],
+        settings=UNSIGNED,
+    ),
+    Scene(
+        "pdns_record_etag_failure.json",
+        [
+            suite_group(
+                "clitest_privatedns000001",
+                "2023-08-07T14:47:51Z",
+                "test_PatchRecordSet_IfMatchFailure_ExpectError",
+                "privatedns",
+            )
+        ],
+        settings=UNSIGNED,
+        sending={10: {"if-match": "00000000-1111-2222-3333-444444444444"}},
+    ),
+    Scene(
+        "err_in_use_deletes.json",
+        _in_use(),
+        left_out={2: f"a public IP address is {NOT_SIMULATED}"},
+    ),
+    Scene(
+        "err_network_429_retryable.json",
+        [suite_group("test_network_vpn_connection_nat_rule000001", "2023-02-17T01:34:52Z")],
+        left_out=dict.fromkeys([1, 2], f"a virtual network gateway is {NOT_SIMULATED}; its words are tested on others"),
+    ),
+    Scene(
+        "err_network_500.json",
+        [
+            group("test_manage_appgw_private_endpoint_without_standard000001"),
+            network(
+                "test_manage_appgw_private_endpoint_without_standard000001",
+                "virtualNetworks/appgwVnet",
+                properties={"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}},
+            ),
+        ],
     ),
     Scene(
         "rg_delete_no_wait.json",
@@ -153,6 +284,7 @@ SCENES = [
             group("cliautomation01000001"),
             TEST_GROUP,
             group("clitest_privatedns000001"),
+            {"id": OTHER_ZONE},
             group("cli_test_ag_address_pool000001"),
         ],
         meanwhile={2: [{"id": ZONE, "location": "global"}]},
@@ -162,7 +294,7 @@ SCENES = [
             8: {"kind": "status", "status": 503, "html": True},
             10: {"kind": "status", "status": 429, "code": "SubscriptionRequestsThrottled", "message": THROTTLED},
         },
-        left_out=dict.fromkeys([3, 9], f"answered by the provider itself, {NOT_SIMULATED}")
+        left_out=dict.fromkeys([9], f"answered by the provider itself, {NOT_SIMULATED}")
         | {5: "policy definitions are not simulated"},
     ),
     Scene("rg_lifecycle.json", [group("cli_test_rg_scenario000001", "westus")]),
