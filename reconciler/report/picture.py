@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Final
 
 from reconciler.model.ids import ArmId
@@ -23,45 +22,27 @@ _MERMAID_EDGES: Final = 500  # what Mermaid draws unless whoever shows it allows
 _MERMAID_TEXT: Final = 50_000
 
 
-class Shape(StrEnum):
-    """The outline of a node, by its name in DOT."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """The outline of a type's nodes: what DOT calls it, and what stands around the text in Mermaid."""
 
-    BOX = "box"
-    ROUNDED = "rounded"
-    HEXAGON = "hexagon"
-    SLANTED = "parallelogram"
-    DOUBLE = "box3d"
-    TRAPEZIUM = "trapezium"
-    FUNNEL = "invtrapezium"
-    OVAL = "ellipse"
-    CYLINDER = "cylinder"
-    FLAG = "cds"
+    dot: str
+    mermaid: tuple[str, str]
 
 
 _SHAPES: Final[Mapping[str, Shape]] = {
-    "microsoft.cognitiveservices/accounts": Shape.HEXAGON,
-    "microsoft.cognitiveservices/accounts/deployments": Shape.ROUNDED,
-    "microsoft.cognitiveservices/accounts/raipolicies": Shape.SLANTED,
-    "microsoft.network/virtualnetworks": Shape.DOUBLE,
-    "microsoft.network/networksecuritygroups": Shape.TRAPEZIUM,
-    "microsoft.network/privateendpoints": Shape.OVAL,
-    "microsoft.network/privateendpoints/privatednszonegroups": Shape.FUNNEL,
-    "microsoft.network/privatednszones": Shape.CYLINDER,
-    "microsoft.network/privatednszones/virtualnetworklinks": Shape.FLAG,
+    "microsoft.cognitiveservices/accounts": Shape(dot="octagon", mermaid=("{{", "}}")),
+    "microsoft.cognitiveservices/accounts/deployments": Shape(dot="box", mermaid=("(", ")")),
+    "microsoft.cognitiveservices/accounts/raipolicies": Shape(dot="note", mermaid=("[/", "/]")),
+    "microsoft.network/virtualnetworks": Shape(dot="box3d", mermaid=("[[", "]]")),
+    "microsoft.network/networksecuritygroups": Shape(dot="house", mermaid=("[/", "\\]")),
+    "microsoft.network/privateendpoints": Shape(dot="ellipse", mermaid=("([", "])")),
+    "microsoft.network/privateendpoints/privatednszonegroups": Shape(dot="tab", mermaid=("[\\", "/]")),
+    "microsoft.network/privatednszones": Shape(dot="cylinder", mermaid=("[(", ")]")),
+    "microsoft.network/privatednszones/virtualnetworklinks": Shape(dot="cds", mermaid=(">", "]")),
 }
-
-_MERMAID_SHAPES: Final[Mapping[Shape, tuple[str, str]]] = {
-    Shape.BOX: ("[", "]"),
-    Shape.ROUNDED: ("(", ")"),
-    Shape.HEXAGON: ("{{", "}}"),
-    Shape.SLANTED: ("[/", "/]"),
-    Shape.DOUBLE: ("[[", "]]"),
-    Shape.TRAPEZIUM: ("[/", "\\]"),
-    Shape.FUNNEL: ("[\\", "/]"),
-    Shape.OVAL: ("([", "])"),
-    Shape.CYLINDER: ("[(", ")]"),
-    Shape.FLAG: (">", "]"),
-}
+_SHAPE: Final = Shape(dot="box", mermaid=("[", "]"))
+_ROUNDED: Final = "("  # what DOT draws as a style
 
 _MERMAID_ARROWS: Final[Mapping[EdgeKind, str]] = {EdgeKind.NEEDS: "-->"}
 
@@ -274,7 +255,7 @@ def _label(node: Node) -> tuple[str, ...]:
     lines = [node.name.rpartition("/")[2], node.word]
     if node.decision is not None:
         lines[1] = f"{node.word}: {word_of(node.decision)}"
-        lines += [f"! {sentence}" for sentence in tell_dangers(node.decision)[:1]]
+        lines += [f"! {sentence.partition(':')[0]}" for sentence in tell_dangers(node.decision)[:1]]
     return tuple(_clip(line) for line in lines)
 
 
@@ -284,8 +265,8 @@ def _clip(line: str) -> str:
 
 
 def _tooltip(node: Node) -> str:
-    reason = f": {node.decision.reason}" if node.decision else ""
-    return plain(f"{node.id}{reason}")
+    said = (node.decision.reason, *tell_dangers(node.decision)) if node.decision else ()
+    return plain(": ".join((str(node.id), *said)))
 
 
 def _name(letter: str, key: str) -> str:
@@ -304,7 +285,7 @@ def _classified(drawing: _Drawing) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _shape(node: Node) -> Shape:
-    return _SHAPES.get(node.id.type.lower(), Shape.BOX)
+    return _SHAPES.get(node.id.type.lower(), _SHAPE)
 
 
 # Mermaid
@@ -313,7 +294,7 @@ def _shape(node: Node) -> Shape:
 def _mermaid_frame(frame: _Frame, indent: str) -> Iterator[str]:
     yield f"{indent}subgraph {_name('f', frame.key)} [{_mermaid_text(frame.lines)}]"
     for node in frame.nodes:
-        opened, closed = _MERMAID_SHAPES[_shape(node)]
+        opened, closed = _shape(node).mermaid
         yield f"{indent}  {_name('n', node.id.key)}{opened}{_mermaid_text(_label(node))}{closed}"
     for each in frame.frames:
         yield from _mermaid_frame(each, f"{indent}  ")
@@ -343,9 +324,10 @@ def _dot_frame(frame: _Frame, depth: int) -> Iterator[str]:
     color = _COLORS[frame.classes[-1]] if frame.classes else _FRAME
     styles = "filled,rounded" + (",dashed" if color.dashed else "")
     yield f"{indent}subgraph cluster_{_name('f', frame.key)} {{"
+    title, tooltip = _dot_text(frame.lines, "\\l"), _dot_text((frame.tooltip or frame.lines[0],))
     yield (
-        f"{indent}  graph [label={_dot_text(frame.lines)}, tooltip={_dot_text((frame.tooltip or frame.lines[0],))}, "
-        f'labeljust=l, style="{styles}", fillcolor="{_FRAME_FILLS[depth]}", color="{color.line}", margin=10];'
+        f'{indent}  graph [label={title}, tooltip={tooltip}, labeljust=r, style="{styles}", '
+        f'fillcolor="{_FRAME_FILLS[depth]}", color="{color.line}", margin=10];'
     )
     for node in frame.nodes:
         yield f"{indent}  {_name('n', node.id.key)} [{_dot_node(node)}];"
@@ -360,17 +342,17 @@ def _dot_frame(frame: _Frame, depth: int) -> Iterator[str]:
 def _dot_node(node: Node) -> str:
     shape, classes = _shape(node), _classes(node)
     color = _COLORS[classes[-1]]
-    rounded = shape is Shape.ROUNDED
-    styles = "filled" + (",rounded" if rounded else "") + (",dashed" if color.dashed else "")
+    styles = "filled" + (",rounded" if shape.mermaid[0] == _ROUNDED else "") + (",dashed" if color.dashed else "")
     width = ", penwidth=2.5" if color.bold else ""
     return (
         f"label={_dot_text(_label(node))}, tooltip={_dot_text((_tooltip(node),))}, "
-        f'shape={Shape.BOX.value if rounded else shape.value}, class="{" ".join(classes)}", '
+        f'shape={shape.dot}, class="{" ".join(classes)}", '
         f'style="{styles}", fillcolor="{color.fill}", color="{color.line}"{width}'
     )
 
 
-def _dot_text(lines: tuple[str, ...]) -> str:
-    """Quoted text in which no backslash escapes and no ampersand begins an entity."""
-    escaped = (line.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") for line in lines)
-    return '"' + "\\n".join(escaped) + '"'
+def _dot_text(lines: tuple[str, ...], end: str = "") -> str:
+    """Quoted text in which no backslash escapes and no ampersand begins an entity. `end` after each line says where it
+    is put; else they are centred."""
+    escaped = [line.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") for line in lines]
+    return '"' + ("".join(line + end for line in escaped) if end else "\\n".join(escaped)) + '"'
