@@ -35,7 +35,7 @@ _SHAPES: Final[Mapping[str, Shape]] = {
     "microsoft.cognitiveservices/accounts/deployments": Shape(dot="box", mermaid=("(", ")")),
     "microsoft.cognitiveservices/accounts/raipolicies": Shape(dot="note", mermaid=("[/", "/]")),
     "microsoft.network/virtualnetworks": Shape(dot="box3d", mermaid=("[[", "]]")),
-    "microsoft.network/networksecuritygroups": Shape(dot="house", mermaid=("[/", "\\]")),
+    "microsoft.network/networksecuritygroups": Shape(dot="component", mermaid=("[/", "\\]")),
     "microsoft.network/privateendpoints": Shape(dot="ellipse", mermaid=("([", "])")),
     "microsoft.network/privateendpoints/privatednszonegroups": Shape(dot="tab", mermaid=("[\\", "/]")),
     "microsoft.network/privatednszones": Shape(dot="cylinder", mermaid=("[(", ")]")),
