@@ -52,7 +52,7 @@ from reconciler.report.picture import render_dot, render_mermaid, tell_too_large
 from reconciler.report.progress import Progress, Quiet
 from reconciler.report.summary import summarise
 from reconciler.report.text import render_findings, render_plan, render_run
-from reconciler.report.words import count, join_words
+from reconciler.report.words import count, join_words, plain
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.logs import configure_logs
 from reconciler.settings import LogFormat, LogLevel, Output, Settings, Source, load_settings, tell_settings
@@ -364,8 +364,10 @@ def graph(call: Call) -> Exit:
         request = CycleRequest(chosen=chosen)
         reports = _complete(call, plan_fleets(estate.fleets, _wire(call, Quiet()), request))
         plans = tuple(report.plan for report in reports)
-    for scope, fault in (blind for plan in plans for blind in plan.blind):
-        terminal.complain(f"{scope} could not be read: {fault}\n")
+    for plan in plans:
+        terminal.complain("".join(plain(f"{scope} could not be read: {fault}") + "\n" for scope, fault in plan.blind))
+        if plan.stopped:
+            terminal.tell(plain(f"Fleet {plan.fleet}: stopped by a safety limit: {plan.stopped}") + "\n")
     code = Exit.OK if all(plan.complete for plan in plans) else Exit.ERROR
     drawn = make_graph(estate.fleets, plans, chosen, live=options.live)
     if as_data:
