@@ -5,7 +5,7 @@ Knows resources and edges, and nothing of how they are drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -104,28 +104,23 @@ def _locate(desired: Desired, around: Mapping[ArmId, Desired]) -> str:
 
 
 def _add_decisions(parts: _Parts, plan: Plan, chosen: frozenset[ArmId] | None) -> None:
-    wanted = set(chosen or ()) | {need for id in chosen or () for need in _needs_of(plan, id)}
-    for decision in plan.decisions:
-        if chosen is not None and decision.id not in wanted:
+    decisions = {decision.id: decision for decision in plan.decisions}
+    # Only a plan knows of some needs, such as the purge of an account that holds the name.
+    wanted = {id for each in chosen or () if each in decisions for id in (each, *decisions[each].needs)}
+    for id, decision in decisions.items():
+        if chosen is not None and id not in wanted:
             continue
-        known = parts.nodes.get(decision.id)
-        parts.nodes[decision.id] = Node(
-            id=decision.id,
+        known = parts.nodes.get(id)
+        parts.nodes[id] = Node(
+            id=id,
             name=known.name if known else str(decision.ref),
-            word=_word(decision.id),
+            word=_word(id),
             fleet=plan.fleet,
-            location=known.location if known else decision.location,
+            location=known.location if known else decision.location or decisions.get(id.top, decision).location,
             declared=known is not None,
             decision=decision,
         )
-        parts.needs[decision.id] = decision.needs
-
-
-def _needs_of(plan: Plan, id: ArmId) -> Iterator[ArmId]:
-    """What only a plan knows of, such as the purge of an account that holds the name."""
-    for decision in plan.decisions:
-        if decision.id == id:
-            yield from decision.needs
+        parts.needs[id] = decision.needs
 
 
 def _word(id: ArmId) -> str:

@@ -216,6 +216,12 @@ def test_states_and_dangers_are_words_and_colours() -> None:
     assert told["Account/aoai-weu"]["state"] == "blocked"
 
 
+def test_what_is_live_and_no_longer_declared_lies_where_its_parent_does() -> None:
+    for picture in both(make_graph([], [MIXED], live=True)):
+        assert picture.frames("gpt-4o") == ["Fleet prod", "rg-ai", "swedencentral"]
+        assert picture.frames("aoai-old") == ["Fleet prod", "rg-ai", "westeurope"]
+
+
 def test_live_states_join_what_is_declared() -> None:
     fleet = fleet_of(declare_group(), declare_account(spec=open_spec(deployments=[deployment_spec()])))
     azure = PlainAzure()
