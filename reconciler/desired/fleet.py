@@ -15,7 +15,16 @@ from reconciler.desired.graph import Conflict, Connected, Member, connect, find_
 from reconciler.desired.schema import FLEET, SPECS, Reading, read_document, suggest
 from reconciler.desired.source import RawDocument, SourceFile, read_sources
 from reconciler.desired.template import fill
-from reconciler.kinds import account, deployment, network_security_group, rai_policy, subnet, virtual_network
+from reconciler.kinds import (
+    account,
+    deployment,
+    endpoint,
+    network_security_group,
+    private_dns_zone,
+    rai_policy,
+    subnet,
+    virtual_network,
+)
 from reconciler.kinds.base import Expansion, Setting
 from reconciler.kinds.catalog import kind_named
 from reconciler.kinds.fleet import CapSpec, CloudSpec, CredentialSpec, FleetSpec, PruneSpec
@@ -355,6 +364,9 @@ def _policy(spec: FleetSpec) -> FleetPolicy:
         (prune.network_security_groups, network_security_group.TYPE),
         (prune.virtual_networks, virtual_network.TYPE),
         (prune.subnets, subnet.TYPE),
+        (prune.private_endpoints, endpoint.TYPE),
+        (prune.private_dns_zones, private_dns_zone.TYPE),
+        (prune.virtual_network_links, private_dns_zone.LINK),
     )
     careful = FleetPolicy()
     return FleetPolicy(

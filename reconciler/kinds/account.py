@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field as Described
 
-from reconciler.kinds import deployment, rai_policy
+from reconciler.kinds import deployment, endpoint_connection, rai_policy
 from reconciler.kinds.base import (
     Binding,
     Document,
@@ -26,6 +26,7 @@ from reconciler.kinds.base import (
 from reconciler.kinds.checks import check_account
 from reconciler.kinds.common import child_lifecycle, home_of, owned_tags, place_fields, resolve_location
 from reconciler.kinds.deployment import DeploymentSpec
+from reconciler.kinds.endpoint_connection import ConnectionRuleSpec, check_rules, read_rules
 from reconciler.kinds.rai_policy import RaiPolicySpec
 from reconciler.kinds.scalars import Address, GroupName, HostName, IdentityId, Region, SubnetId, TagName, TagValue
 from reconciler.kinds.spec import Flag, Free, Spec, Text
@@ -316,6 +317,14 @@ class AccountSpec(Spec):
     ] = None
     deployments: Annotated[list[DeploymentSpec] | None, Described(description="Model deployments.")] = None
     rai_policies: Annotated[list[RaiPolicySpec] | None, Described(description="Content filters.")] = None
+    private_endpoint_connections: Annotated[
+        list[ConnectionRuleSpec] | None,
+        Described(
+            description="What becomes of private endpoints that connect; the first rule that fits decides, what none "
+            "fits is left alone. Endpoints of this fleet that lead here are approved without a rule.",
+            examples=["[{match: pe-hub, status: Approved}]"],
+        ),
+    ] = None
     additional_properties: Annotated[
         dict[str, Free] | None,
         Described(description="Properties this tool does not know yet, passed through as they are."),
@@ -329,7 +338,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
     region, findings = resolve_location(document, setting)
     findings += check_account(document, spec, setting)
     rules, unresolved = resolve_rules(document, spec, setting)
-    findings += unresolved
+    findings += (*unresolved, *check_rules(document, tuple(spec.private_endpoint_connections or ())))
     if any(finding.severity is Severity.ERROR for finding in findings):
         return Expansion(findings=findings)
     group = home_of(document, setting)
@@ -355,6 +364,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
         origin=document.origin,
         origins={**place_fields(document, fields), **place_rules(rules)},
         labels=document.labels,
+        judgements=read_rules(document, spec.private_endpoint_connections or ()),
     )
     return Expansion(
         desired=(account, *_filters(document, spec, id), *_deployments(document, spec, id, region)), findings=findings
@@ -442,7 +452,7 @@ def describe_account(live: Live, below: tuple[Live, ...]) -> JsonObject:
 KIND = Kind(
     name="Account",
     spec=AccountSpec,
-    types=(TYPE, rai_policy.TYPE, deployment.TYPE),
+    types=(TYPE, rai_policy.TYPE, deployment.TYPE, endpoint_connection.TYPE),
     expand=expand,
     describe=describe_account,
     summary="An Azure OpenAI or AI Services account with its deployments, content filters and firewall.",

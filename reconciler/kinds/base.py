@@ -16,7 +16,7 @@ from typing import Literal
 from reconciler.kinds.spec import Spec
 from reconciler.model.finding import Finding, Origin
 from reconciler.model.ids import ArmId, Ref
-from reconciler.model.plan import Effect, FieldChange
+from reconciler.model.plan import DecisionState, Effect, FieldChange
 from reconciler.model.resource import Desired, Lifecycle, Live, LiveState
 from reconciler.model.wire import ABSENT, Json, JsonObject, Maybe, WirePath, read_path, write_path
 
@@ -48,6 +48,11 @@ def _in_place(_before: Json, _after: Json) -> Effect:
 def once(before: Json, _after: Json) -> Effect:
     """Settable while unset; afterwards only by replacing the resource. What Azure left out never destroys anything."""
     return Effect.IN_PLACE if is_nothing(before) else Effect.REPLACE
+
+
+def fixed(_before: Json, _after: Json) -> Effect:
+    """Said when the resource is made and never again: also what was left out then stays as it is."""
+    return Effect.REPLACE
 
 
 def is_nothing(value: Json) -> bool:
@@ -134,6 +139,20 @@ class Patience:
     usual_update: int = 5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Why a resource that is as declared does not do its work: blocked by somebody, or (`ACT`) to be made again."""
+
+    state: DecisionState
+    code: str
+    reason: str
+    permit: str = ""
+
+
+def _free_of_others(_wire: JsonObject) -> Hold | None:
+    return None
+
+
 Split = Callable[[tuple[FieldChange, ...]], tuple[tuple[str, ...], ...]]
 
 
@@ -155,7 +174,11 @@ class ResourceType:
     they exist. `on_demand` types are looked at only where a document names one or they are pruned. `embedded` is where
     the parent's own answer holds the children of this type, so that nobody asks for them. `links` are the wire paths
     of the ids that a live resource uses: what they name cannot go while it does. `lane` is the path of a field that
-    holds the id of what every write of this type locks as well, whose lane it therefore takes.
+    holds the id of what every write of this type locks as well, whose lane it therefore takes. `later` is a second
+    state that comes to rest after the first. A `guest` comes and goes with somebody else's resource: it is never
+    surplus, and nobody declares it by name. Of a `sole` type a parent has one at most, whatever it is called. `serves`
+    is where a resource names the one that waits for its write. `held` tells what keeps a live resource from working.
+    What is `after_all` needs what it needs with all that is below it.
     """
 
     arm_type: str
@@ -179,6 +202,12 @@ class ResourceType:
     embedded: WirePath = ()
     links: tuple[WirePath, ...] = ()
     lane: str = ""
+    later: WirePath = ()
+    guest: bool = False
+    sole: bool = False
+    serves: WirePath = ()
+    held: Callable[[JsonObject], Hold | None] = _free_of_others
+    after_all: bool = False
 
     def reserves(self, name: str) -> bool:
         """Whether a resource of this name is Azure's own: never declared, never deleted."""
@@ -489,10 +518,17 @@ def describe(type_: ResourceType, wire: JsonObject, keep: frozenset[str] = froze
 
 def settle(type_: ResourceType, wire: JsonObject) -> tuple[LiveState, str]:
     """What Azure's provisioning state means; a resource without one is settled."""
-    raw = read_path(wire, type_.state)
+    state, word = _meaning(read_path(wire, type_.state))
+    if state is LiveState.SETTLED and type_.later:
+        late, last = _meaning(read_path(wire, type_.later))
+        return (state, word) if late is LiveState.SETTLED else (late, last)
+    return state, word
+
+
+def _meaning(raw: Maybe) -> tuple[LiveState, str]:
     word = raw if isinstance(raw, str) else ""
     folded = word.lower()
-    if folded in ("", "succeeded", "disabled"):
+    if folded in ("", "succeeded", "disabled", "completed"):
         return LiveState.SETTLED, word
     if folded in ("failed", "canceled"):
         return LiveState.FAILED, word

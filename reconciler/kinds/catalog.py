@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from reconciler.kinds import account, network_security_group, resource_group, virtual_network
+from reconciler.kinds import (
+    account,
+    network_security_group,
+    private_dns_zone,
+    private_endpoint,
+    resource_group,
+    virtual_network,
+)
 from reconciler.kinds.base import Kind, ResourceType
 
-KINDS: tuple[Kind, ...] = (resource_group.KIND, network_security_group.KIND, virtual_network.KIND, account.KIND)
+KINDS: tuple[Kind, ...] = (
+    resource_group.KIND,
+    network_security_group.KIND,
+    virtual_network.KIND,
+    private_dns_zone.KIND,
+    account.KIND,
+    private_endpoint.KIND,
+)
 
 TYPES: tuple[ResourceType, ...] = tuple(type_ for kind in KINDS for type_ in kind.types)
 

@@ -56,6 +56,15 @@ class PruneSpec(Spec):
         Flag, Described(description="Virtual networks that carry this fleet's tag and are not declared.")
     ] = False
     subnets: Annotated[Flag, Described(description="Undeclared subnets of owned virtual networks.")] = False
+    private_endpoints: Annotated[
+        Flag, Described(description="Private endpoints that carry this fleet's tag and are not declared.")
+    ] = False
+    private_dns_zones: Annotated[
+        Flag, Described(description="Private DNS zones that carry this fleet's tag and are not declared.")
+    ] = False
+    virtual_network_links: Annotated[Flag, Described(description="Undeclared links of owned private DNS zones.")] = (
+        False
+    )
 
 
 class CapSpec(Spec):

@@ -19,6 +19,10 @@ SECURITY_GROUP_TYPE = "Microsoft.Network/networkSecurityGroups"
 APPLICATION_GROUP_TYPE = "Microsoft.Network/applicationSecurityGroups"
 ROUTE_TABLE_TYPE = "Microsoft.Network/routeTables"
 NAT_GATEWAY_TYPE = "Microsoft.Network/natGateways"
+NETWORK_TYPE = "Microsoft.Network/virtualNetworks"
+PRIVATE_ENDPOINT_TYPE = "Microsoft.Network/privateEndpoints"
+PRIVATE_ZONE_TYPE = "Microsoft.Network/privateDnsZones"
+ACCOUNT_TYPE = "Microsoft.CognitiveServices/accounts"
 IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
 _GROUP = re.compile(r"[\w().-]{0,89}[\w()-]")
@@ -149,6 +153,28 @@ def _check_port(text: str) -> str:
     return text
 
 
+def _check_target(text: str) -> str:
+    """The id of any resource that a private endpoint may lead to."""
+    try:
+        id = ArmId.parse(text)
+    except ValueError:
+        raise refuse(f"{text!r} is not an ARM id", "write the full id: /subscriptions/…/providers/…") from None
+    if not id.group or not id.segments:
+        raise refuse("this is not the id of a resource", "write the full id: /subscriptions/…/providers/…")
+    return text
+
+
+def _check_private_address(text: str) -> str:
+    """One address of a subnet."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise refuse(f"{text!r} is not an IP address", "write one address, like 10.1.2.10") from None
+    if str(address) != text:
+        raise refuse(f"{text} is not how Azure writes it", f"write {address}")
+    return text
+
+
 def _check_identity(text: str) -> str:
     return _check_id(text, IDENTITY_TYPE)
 
@@ -197,6 +223,10 @@ PortRange = Annotated[Text, AfterValidator(_check_port)]
 SecurityGroupRef = Annotated[Text, AfterValidator(_check_reference(SECURITY_GROUP_TYPE))]
 ApplicationGroupId = Annotated[Text, AfterValidator(_check_id_of(APPLICATION_GROUP_TYPE))]
 RouteTableId = Annotated[Text, AfterValidator(_check_id_of(ROUTE_TABLE_TYPE))]
+NetworkRef = Annotated[Text, AfterValidator(_check_reference(NETWORK_TYPE))]
+ZoneRef = Annotated[Text, AfterValidator(_check_reference(PRIVATE_ZONE_TYPE))]
+TargetId = Annotated[Text, AfterValidator(_check_target)]
+PrivateAddress = Annotated[Text, AfterValidator(_check_private_address)]
 NatGatewayId = Annotated[Text, AfterValidator(_check_id_of(NAT_GATEWAY_TYPE))]
 IdentityId = Annotated[Text, AfterValidator(_check_identity)]
 HostName = Annotated[Text, AfterValidator(_check_host)]

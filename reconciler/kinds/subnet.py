@@ -15,6 +15,7 @@ from reconciler.kinds.addresses import prefixes
 from reconciler.kinds.base import Binding, Field, Patience, ResourceType
 from reconciler.kinds.scalars import SUBNET_TYPE, NatGatewayId, NetworkPrefix, RouteTableId, SecurityGroupRef
 from reconciler.kinds.spec import Free, Spec, Text
+from reconciler.kinds.values import reference, reference_to_wire
 from reconciler.model.wire import Json, JsonObject
 
 # The least prefix length that still holds what the service needs; Azure refuses a smaller subnet, or the service does.
@@ -76,16 +77,6 @@ def _write_address_space(properties: Json, value: Json) -> Json:
     if len(listed) == 1:
         return {**kept, "addressPrefix": listed[0]}
     return {**kept, "addressPrefixes": listed} if listed else kept
-
-
-def _reference(value: Json) -> Json:
-    """An id, folded, which Azure wraps into an object."""
-    id = value.get("id") if isinstance(value, dict) else value
-    return id.lower() if isinstance(id, str) else None
-
-
-def _reference_to_wire(value: Json) -> Json:
-    return {"id": value}
 
 
 def _services(value: Json) -> Json:
@@ -167,21 +158,21 @@ TYPE = ResourceType(
         Field(
             path="networkSecurityGroup",
             wire=("properties", "networkSecurityGroup"),
-            normal=_reference,
-            to_wire=_reference_to_wire,
+            normal=reference,
+            to_wire=reference_to_wire,
             opens=_unguards,
         ),
         Field(
             path="routeTable",
             wire=("properties", "routeTable"),
-            normal=_reference,
-            to_wire=_reference_to_wire,
+            normal=reference,
+            to_wire=reference_to_wire,
         ),
         Field(
             path="natGateway",
             wire=("properties", "natGateway"),
-            normal=_reference,
-            to_wire=_reference_to_wire,
+            normal=reference,
+            to_wire=reference_to_wire,
         ),
         Field(
             path="serviceEndpoints",

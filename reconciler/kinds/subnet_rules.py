@@ -42,7 +42,7 @@ def resolve_rules(
     for at, each in enumerate(listed):
         named = each if isinstance(each, str) else each.id
         place = document.place(("networkAcls", "virtualNetworkRules", at))
-        subnet = _find(named, setting)
+        subnet = find_subnet(named, setting)
         if subnet is None:
             network = named.partition("/")[0]
             findings.append(
@@ -63,7 +63,8 @@ def resolve_rules(
     return tuple(rules), tuple(findings)
 
 
-def _find(named: str, setting: Setting) -> ArmId | None:
+def find_subnet(named: str, setting: Setting) -> ArmId | None:
+    """The id of `network/subnet`, or of an id as it stands; None where no document declares the network."""
     if named.startswith("/"):
         return ArmId.parse(named)
     network, _, name = named.partition("/")

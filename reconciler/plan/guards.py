@@ -43,6 +43,9 @@ def _keep_to_selection(draft: Draft, grounds: Grounds) -> Draft:
         return draft
     if draft.deleted is not None and draft.deleted.id in chosen:
         return draft
+    if (draft.type.guest or draft.type.sole) and draft.desired and draft.id.parent in chosen:
+        # What it is called was not known when people chose.
+        return draft
     return draft.resting(DecisionState.IGNORED, "not selected")
 
 

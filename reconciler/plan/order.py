@@ -199,7 +199,7 @@ def _edge(
     first, *rest = steps[draft.id]
     after: list[str] = []
     if draft.action is not Action.DELETE:
-        after += [each.name for need in draft.decision.needs for each in _makers(steps.get(need, ()))]
+        after += [each.name for need in _needs(draft, below) for each in _makers(steps.get(need, ()))]
     if first.verb is Verb.DELETE:
         after += [steps[child.id][0].name for child in below.get(draft.id, ()) if child.action is Action.DELETE]
         after += [steps[user][-1].name for user in users.get(draft.id.key, ())]
@@ -209,6 +209,15 @@ def _edge(
         after += [steps[each.id][-1].name for each in siblings]
     yield replace(first, after=tuple(dict.fromkeys((*first.after, *after))))
     yield from rest
+
+
+def _needs(draft: Draft, below: Mapping[ArmId, list[Draft]]) -> Iterator[ArmId]:
+    """The ids that a draft needs, with what is below them where it needs all of that too."""
+    for need in draft.decision.needs:
+        yield need
+        if draft.type.after_all and need.segments:
+            kept = (each for each in below.get(need, ()) if each.action is not Action.DELETE and not each.type.guest)
+            yield from (each.id for each in kept)
 
 
 def _uses(user: Draft, draft: Draft) -> bool:
