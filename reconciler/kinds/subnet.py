@@ -65,7 +65,7 @@ def _address_space(value: Json) -> Json:
     if not isinstance(value, dict):
         return prefixes(value)
     listed, single = value.get("addressPrefixes"), value.get("addressPrefix")
-    both = [*(listed if isinstance(listed, list) else []), *([single] if isinstance(single, str) else [])]
+    both = [*(listed if isinstance(listed, list) else []), *([single] if isinstance(single, str) and single else [])]
     return prefixes(both)
 
 
