@@ -164,7 +164,9 @@ def test_a_write_to_a_network_carries_its_subnets() -> None:
     body = compose(virtual_network.TYPE, {"tags.team": "ai"}, wire)
     properties = body["properties"]
     assert isinstance(properties, dict)
-    (inside,) = properties["subnets"] if isinstance(properties["subnets"], list) else ()
+    subnets = properties["subnets"]
+    assert isinstance(subnets, list)
+    (inside,) = subnets
     assert isinstance(inside, dict)
     kept = inside["properties"]
     assert isinstance(kept, dict)

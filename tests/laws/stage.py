@@ -253,14 +253,8 @@ def account_document(name: str, lifecycle: Mapping[str, object] | None = None, *
     return {**document, "lifecycle": dict(lifecycle)} if lifecycle else document
 
 
-def network_document(kind: str, name: str, lifecycle: Mapping[str, object] | None = None, **spec: object) -> Document:
-    document: Document = {
-        "apiVersion": "reconciler/v1",
-        "kind": kind,
-        "metadata": {"name": name},
-        "spec": spec,
-    }
-    return {**document, "lifecycle": dict(lifecycle)} if lifecycle else document
+def network_document(kind: str, name: str, **spec: object) -> Document:
+    return {"apiVersion": "reconciler/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
 def rule(name: str, priority: int = 100, access: str = "Allow", **more: object) -> Document:

@@ -37,9 +37,7 @@ ENDPOINT = "Microsoft.CognitiveServices"
 
 
 def group(*rules: Document, **spec: object) -> Document:
-    lifecycle = spec.pop("lifecycle", None)
-    assert lifecycle is None or isinstance(lifecycle, dict)
-    return network_document("NetworkSecurityGroup", "nsg", lifecycle, securityRules=list(rules), **spec)
+    return network_document("NetworkSecurityGroup", "nsg", securityRules=list(rules), **spec)
 
 
 def network(*subnets: Document, **spec: object) -> Document:
@@ -47,12 +45,16 @@ def network(*subnets: Document, **spec: object) -> Document:
     return network_document("VirtualNetwork", "vnet", addressSpace=space, subnets=list(subnets), **spec)
 
 
+def adopted(document: Document) -> Document:
+    return {**document, "lifecycle": {"adopt": True}}
+
+
 def app(**spec: object) -> Document:
     return {"name": "app", "addressPrefix": "10.1.1.0/24", "networkSecurityGroup": "nsg", **spec}
 
 
 def load(azure: Stage, *documents: Document, **spec: object) -> Fleet:
-    return azure.load([fleet_document(**spec), group_document(), *documents])
+    return azure.load([fleet_document("law", **spec), group_document(), *documents])
 
 
 async def converge(azure: Stage, fleet: Fleet) -> tuple[CycleReport, ...]:
@@ -222,8 +224,7 @@ async def test_a_group_that_exists_is_not_taken_over_without_a_word(azure: Stage
     await azure.mutate("PUT", nsg, {"location": "swedencentral", "properties": {"securityRules": [mine]}})
     plan = await azure.dry_run(load(azure, group(rule("allow"))))
     assert state_of(plan, "NetworkSecurityGroup/nsg")[0] is DecisionState.BLOCKED
-    adopted = load(azure, group(rule("allow"), rules="shared", lifecycle={"adopt": True}))
-    await converge(azure, adopted)
+    await converge(azure, load(azure, adopted(group(rule("allow"), rules="shared"))))
     assert {each["name"] for each in azure.resource(nsg)["properties"]["securityRules"]} == {"mine", "allow"}
 
 
