@@ -238,7 +238,8 @@ def _say_no_fleet(files: Sequence[SourceFile]) -> Finding:
 def _members(domain: _Domain) -> list[Member]:
     """Expand what validated. Below a broken Fleet the documents are still checked, against defaults nobody will use."""
     spec = domain.spec
-    unknown = f"unknown {domain.directory}"
+    # Part of ids that are taken apart again, so without a slash.
+    unknown = " ".join(("unknown", *domain.directory.parts[1:]))
     setting = Setting(
         fleet=domain.name,
         subscription=spec.subscription if spec else unknown,
@@ -274,7 +275,7 @@ def _said_group(reading: Reading) -> str:
     content = reading.raw.content
     spec = content.get("spec") if isinstance(content, dict) else None
     group = spec.get("resourceGroup") if isinstance(spec, dict) else None
-    return group if isinstance(group, str) else ""
+    return group if isinstance(group, str) and "/" not in group else ""
 
 
 def _relate(domain: _Domain, member: Member, wanted: Mapping[ArmId, Desired]) -> Member:
