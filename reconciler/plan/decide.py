@@ -453,10 +453,9 @@ def follow_parents(drafts: Drafts) -> Drafts:
     followed: dict[ArmId, Draft] = {}
     for id, draft in drafts.items():
         parent = drafts.get(id.parent) if id.parent else None
-        goes = parent is not None and parent.action is Action.REPLACE and draft.desired and draft.live
-        followed[id] = _reborn(draft) if goes else draft
+        if parent is not None and parent.action is Action.REPLACE and draft.desired and draft.live:
+            reborn = replace(draft, live=None)
+            followed[id] = act(reborn, Action.CREATE, f"goes and comes back with its {parent.type.word}", _birth(draft))
+        else:
+            followed[id] = draft
     return followed
-
-
-def _reborn(draft: Draft) -> Draft:
-    return act(replace(draft, live=None), Action.CREATE, "goes and comes back with what it is in", _birth(draft))
