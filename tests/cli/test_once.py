@@ -61,6 +61,17 @@ def test_plan_apply_and_plan_again(live: Azure, tmp_path: Path) -> None:
     assert live.writes() == []
 
 
+def test_certificates_that_are_not_there_stop_only_what_needs_them(live: Azure, tmp_path: Path) -> None:
+    home = write_fleet(tmp_path, "untrusting", account("aoai-untrusting"))
+    missing = str(tmp_path / "gone.pem")
+    assert reconcile(live, "validate", "--ca-bundle", missing, home).code == 0
+    live.forget_requests()
+    done = reconcile(live, "once", "--dry-run", "--ca-bundle", missing, home)
+    assert done.code == 64
+    assert f"the CA bundle {missing} cannot be read" in done.err
+    assert live.requests() == []
+
+
 def test_without_a_terminal_nothing_is_written_unasked(live: Azure, tmp_path: Path) -> None:
     home = write_fleet(tmp_path, "unasked", account("aoai-unasked"))
     live.forget_requests()
