@@ -56,6 +56,13 @@ RESULT_WORDS: Final[Mapping[Result, str]] = {
     Result.NOT_STARTED: "not started",
 }
 
+# What a person does next where no fault says it.
+RESULT_ADVICE: Final[Mapping[Result, str]] = {
+    Result.NOT_CONVERGING: "see whether an Azure Policy or another tool changes it back, and whether Azure offers it"
+    " for this kind and region; else leave the field out or name it in lifecycle.ignore",
+    Result.STALE: "run it again; it plans from what is there now",
+}
+
 _DANGERS: Final[Mapping[Risk, str]] = {
     Risk.OPENS: "becomes more reachable",
     Risk.CUTS: "loses capacity that may be in use",

@@ -72,6 +72,16 @@ def test_certificates_that_are_not_there_stop_only_what_needs_them(live: Azure, 
     assert live.requests() == []
 
 
+@pytest.mark.parametrize("where", ["nowhere/plan.json", "a-file/plan.json"])
+def test_a_plan_that_cannot_be_saved_says_where(live: Azure, tmp_path: Path, where: str) -> None:
+    home = write_fleet(tmp_path, "unsaved", account("aoai-unsaved"))
+    (tmp_path / "a-file").write_text("")
+    done = reconcile(live, "once", "--dry-run", "--out", str(tmp_path / where), home)
+    assert done.code == 1
+    assert f"reconciler once: {tmp_path / where} cannot be written: " in done.err
+    assert "Plan saved" not in done.err
+
+
 def test_without_a_terminal_nothing_is_written_unasked(live: Azure, tmp_path: Path) -> None:
     home = write_fleet(tmp_path, "unasked", account("aoai-unasked"))
     live.forget_requests()
