@@ -399,8 +399,7 @@ class Write(NamedTuple):
 def put(cloud: Cloud, call: Call, before: Resource | None, write: Write) -> Reply:
     """201 or 200 with an operation; what changes nothing is Succeeded at once."""
     etag = weak_etag(cloud)
-    body = restamp(write.body, etag, "Succeeded" if write.child is None else None)
-    body = _spared(call, before, body)
+    body = restamp(_spared(call, before, write.body), etag, "Succeeded" if write.child is None else None)
     field = write.kind.child
     child = None if write.child is None else child_of(body, field, str(write.child["name"]))
     target = str(body["id"] if child is None else child["id"])

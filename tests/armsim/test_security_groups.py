@@ -227,3 +227,25 @@ async def test_a_rule_changed_behind_the_back_shows_in_group_and_child(slow: Ask
     assert "systemData" not in group
     await mutate(slow, "DELETE", f"{NSG}/securityRules/one")
     assert names((await slow.get(NSG)).body["properties"]["securityRules"]) == ["portal"]
+
+
+async def test_a_write_can_be_ignored_in_part_when_a_fault_asks_for_it(slow: Asker) -> None:
+    await ready(slow, await slow.put(NSG, security_group(rule("one"))))
+    await slow.fault("ignore_write", match={"method": "PUT"}, paths=["properties.securityRules"])
+    answer = await slow.put(NSG, security_group(rule("one"), rule("two", 200)))
+    assert answer.status == 200
+    await slow.advance(10)
+    group = (await slow.get(NSG)).body
+    assert names(group["properties"]["securityRules"]) == ["one"]
+    assert group["properties"]["securityRules"][0]["etag"] == group["etag"]
+
+
+async def test_a_created_group_can_be_hidden_for_a_while_and_an_answer_lost(slow: Asker) -> None:
+    await slow.fault("not_found_after_create", match={"method": "PUT"}, seconds=5)
+    assert (await slow.put(NSG, security_group())).status == 201
+    assert (await slow.get(NSG)).status == 404
+    await slow.advance(6)
+    assert (await slow.get(NSG)).status == 200
+    await slow.fault("applied_504", match={"method": "PUT"})
+    assert (await slow.put(NSG, security_group(rule("one")))).status == 504
+    assert names((await slow.get(NSG)).body["properties"]["securityRules"]) == ["one"]
