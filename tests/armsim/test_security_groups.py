@@ -1,5 +1,7 @@
 """Network security groups: rules as a whole and one by one, priorities, etags, who uses them."""
 
+from typing import Any
+
 import pytest
 
 from tests.armsim.asking import Asker
@@ -92,7 +94,7 @@ async def test_what_a_group_answers_can_be_sent_back_and_changes_nothing(slow: A
         ({"description": "x" * 141}, "SecurityRuleDescriptionTooLong"),
     ],
 )
-async def test_a_rule_that_makes_no_sense_is_refused(slow: Asker, change: dict[str, object], code: str) -> None:
+async def test_a_rule_that_makes_no_sense_is_refused(slow: Asker, change: dict[str, Any], code: str) -> None:
     answer = await slow.put(NSG, security_group(rule("one", **change)))
     assert (answer.status, answer.code) == (400, code)
     assert answer.body["error"]["details"] == []
