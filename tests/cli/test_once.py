@@ -61,6 +61,17 @@ def test_plan_apply_and_plan_again(live: Azure, tmp_path: Path) -> None:
     assert live.writes() == []
 
 
+def test_what_is_asked_is_logged_for_who_wants_to_see_it_without_what_signs_it(live: Azure, tmp_path: Path) -> None:
+    home = write_fleet(tmp_path, "watched", account("aoai-watched"))
+    assert "request.answered" not in reconcile(live, "once", "--dry-run", "-v", home).err
+    done = reconcile(live, "once", "--yes", "-vv", home)
+    asked = [line for line in done.err.splitlines() if "request.answered" in line]
+    assert len(asked) > 10
+    assert any("method=PUT" in line and "status=201" in line for line in asked)
+    assert "?" not in "".join(asked)
+    assert live.ready["client_secret"] not in done.err
+
+
 def test_certificates_that_are_not_there_stop_only_what_needs_them(live: Azure, tmp_path: Path) -> None:
     home = write_fleet(tmp_path, "untrusting", account("aoai-untrusting"))
     missing = str(tmp_path / "gone.pem")
