@@ -353,7 +353,10 @@ def simulate(call: Call) -> Exit:
     try:
         with run_simulation(wanted) as simulation:
             _introduce(call, simulation)
-            return Exit.OK if simulation.wait() == 0 else Exit.ERROR
+            if simulation.wait() == 0:
+                return Exit.OK
+            call.terminal.complain("reconciler simulate: the simulation ended by itself; start it again\n")
+            return Exit.ERROR
     except KeyboardInterrupt:
         return Exit.OK
 
