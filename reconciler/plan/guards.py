@@ -42,7 +42,7 @@ def _keep_to_selection(draft: Draft, grounds: Grounds) -> Draft:
         return draft
     if draft.deleted is not None and draft.deleted.id in chosen:
         return draft
-    return draft.resting(DecisionState.IGNORED, "not selected")
+    return draft.resting(DecisionState.IGNORED, "not selected", "not_selected")
 
 
 def _keep_children_of_strangers(draft: Draft, _grounds: Grounds, drafts: Drafts) -> Draft:

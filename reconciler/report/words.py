@@ -210,9 +210,12 @@ def group_blind(plan: Plan) -> dict[tuple[str, str], list[str]]:
 
 
 def tell_converged(plan: Plan) -> str:
-    """The last word on a plan that has nothing left to do. What is only observed may differ all the same."""
-    drifted = any(decision.state is DecisionState.DRIFTED for decision in plan.decisions)
-    return "what differs is only observed" if drifted else "Azure is as declared"
+    """The last word on a plan that has nothing left to do. What is only observed, or was not selected, may differ."""
+    if any(decision.state is DecisionState.DRIFTED for decision in plan.decisions):
+        return "what differs is only observed"
+    if any(decision.code == "not_selected" for decision in plan.decisions):
+        return "what was selected is as declared"
+    return "Azure is as declared"
 
 
 def tell_action(action: Action | None) -> str:

@@ -176,6 +176,12 @@ def test_one_fault_that_hides_many_places_is_told_once() -> None:
     assert "to permit" not in text
 
 
+def test_what_was_not_selected_is_never_called_as_declared() -> None:
+    aside = replace(UPDATE, state=DecisionState.IGNORED, action=None, code="not_selected", reason="not selected")
+    text = render_plan(Plan(fleet="prod", decisions=(aside,), steps=()), PLAIN)
+    assert text.endswith("Nothing to do: what was selected is as declared.\n")
+
+
 def test_what_is_only_observed_is_never_called_as_declared() -> None:
     drifted = replace(UPDATE, state=DecisionState.DRIFTED, action=None)
     plan = Plan(fleet="prod", decisions=(drifted,), steps=())
