@@ -48,6 +48,7 @@ async def _run(options: argparse.Namespace) -> int:
     async with Simulator(clock, options.port, settings, options.host, options.ca_dir) as sim:
         if options.state is not None and options.state.exists():
             _load(sim, options.state)
+        _save(sim, options.state)  # a world that cannot be kept is said before anybody works in it
         _announce(sim, options)
         await _watch(sim, options, done)
         _save(sim, options.state)
@@ -108,8 +109,12 @@ def _load(sim: Simulator, path: Path) -> None:
 
 
 def _save(sim: Simulator, path: Path | None) -> None:
-    if path is not None:
+    if path is None:
+        return
+    try:
         tls.write_private(path, encode(control.dump(sim.cloud)))
+    except OSError as problem:
+        raise SystemExit(f"armsim: the world cannot be kept in {path}: {problem.strerror}") from problem
 
 
 def _alive(pid: int) -> bool:

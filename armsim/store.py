@@ -32,7 +32,7 @@ LINK = "microsoft.network/privatednszones/virtualnetworklinks"
 TRACKED = (ACCOUNT, SECURITY_GROUP, NETWORK, INTERFACE, ENDPOINT, ZONE, LINK)
 
 JOURNAL = 50_000
-ACTIVITY = 20_000
+ACTIVITY = 5_000
 
 PoolKey = tuple[str, str, str]
 Held = tuple[tuple[str, float], ...]

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -406,7 +406,10 @@ def simulate(call: Call) -> Exit:
     try:
         with run_simulation(wanted) as simulation:
             _introduce(call, simulation)
-            return Exit.OK if simulation.wait() == 0 else Exit.ERROR
+            if simulation.wait() == 0:
+                return Exit.OK
+            call.terminal.complain("reconciler simulate: the simulation ended by itself; start it again\n")
+            return Exit.ERROR
     except KeyboardInterrupt:
         return Exit.OK
 
@@ -503,8 +506,13 @@ def _write_whole(path: Path, text: str) -> None:
     try:
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)
+    except OSError as error:
+        raise OSError(
+            f"{path} cannot be written: {error.strerror}; name a file in a directory that is there"
+        ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def _wire(call: Call, watcher: Watcher) -> Wiring:

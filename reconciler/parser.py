@@ -233,6 +233,7 @@ def _make_parser() -> _Parser:
     def command(name: str, summary: str, description: str, arguments: str) -> _Parser:
         return commands.add_parser(
             name,
+            prog=f"reconciler {name}",
             usage=f"reconciler {name} [options] {arguments}".rstrip(),
             help=summary,
             description=description,

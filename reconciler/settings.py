@@ -138,12 +138,6 @@ def _read_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _read_file(text: str) -> str:
-    if text and not Path(text).exists():
-        raise ValueError("there is no such file")
-    return text
-
-
 def _read_sources(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(os.pathsep) if part)
 
@@ -170,7 +164,7 @@ SETTINGS: Final = (
     ),
     Setting(name="authority", default="", read=_read_url, summary="Entra ID, for Fleets that name no cloud"),
     Setting(name="audience", default="", read=str, summary="token audience; the endpoint when left out"),
-    Setting(name="caBundle", default="", read=_read_file, summary="certificates to trust: a PEM file or a directory"),
+    Setting(name="caBundle", default="", read=str, summary="certificates to trust: a PEM file or a directory"),
     Setting(name="timeout", default="2h", read=read_duration, summary="how long `once` waits for provisioning"),
     Setting(name="parallelism", default="100", read=_read_parallelism, summary="writes under way at once"),
     Setting(name="output", default="text", read=_one_of(Output), summary="text, json or markdown"),

@@ -14,41 +14,55 @@ VERBS: Final = {"PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "a
 
 
 def record(cloud: Cloud, call: Call, kind: str) -> None:
-    """Keep an event about a write that changed something."""
-    at = ArmId.parse(call.path)
-    if not at.subscription:
-        return
-    verb = VERBS[call.method]
-    operation = kind if kind.endswith(f"/{verb}") else f"{kind}/{verb}"
-    provider = kind.partition("/")[0]
-    guid = cloud.chance.guid()
-    caller = call.principal.client
-    cloud.world.activity.append(
-        {
-            "authorization": {"action": operation, "scope": call.path},
-            "caller": caller,
-            "channels": "Operation",
-            "claims": {"appid": caller} if call.principal.kind == "Application" else {"name": caller},
-            "correlationId": guid,
-            "eventDataId": cloud.chance.guid(),
-            "eventName": {"value": "EndRequest", "localizedValue": "End request"},
-            "category": {"value": "Administrative", "localizedValue": "Administrative"},
-            "eventTimestamp": iso_fine(call.now),
-            "id": f"{call.path}/events/{guid}/ticks/{int(call.now * 10_000_000)}",
-            "level": "Informational",
-            "operationId": guid,
-            "operationName": {"value": operation, "localizedValue": operation},
-            "resourceGroupName": at.group,
-            "resourceProviderName": {"value": provider, "localizedValue": provider},
-            "resourceType": {"value": kind, "localizedValue": kind},
-            "resourceId": call.path,
-            "status": {"value": "Succeeded", "localizedValue": "Succeeded"},
-            "subStatus": {"value": "", "localizedValue": ""},
-            "submissionTimestamp": iso_fine(call.now + cloud.settings.activity_lag),
-            "subscriptionId": at.subscription,
-            "tenantId": call.principal.tenant,
-        }
-    )
+    """Remember a write that changed something, in few words: the world is saved often."""
+    if ArmId.parse(call.path).subscription:
+        cloud.world.activity.append(
+            {
+                "at": call.now,
+                "path": call.path,
+                "kind": kind,
+                "verb": VERBS[call.method],
+                "caller": call.principal.client,
+                "person": call.principal.kind == "User",
+                "tenant": call.principal.tenant,
+                "guid": cloud.chance.guid(),
+                "found": call.now + cloud.settings.activity_lag,
+            }
+        )
+
+
+def _event(short: Body) -> Body:
+    path, kind, caller, guid = short["path"], short["kind"], short["caller"], short["guid"]
+    at = ArmId.parse(path)
+    operation = kind if kind.endswith(f"/{short['verb']}") else f"{kind}/{short['verb']}"
+    return {
+        "authorization": {"action": operation, "scope": path},
+        "caller": caller,
+        "channels": "Operation",
+        "claims": {"name": caller} if short["person"] else {"appid": caller},
+        "correlationId": guid,
+        "eventDataId": guid,
+        "eventName": _word("EndRequest"),
+        "category": _word("Administrative"),
+        "eventTimestamp": iso_fine(short["at"]),
+        "id": f"{path}/events/{guid}/ticks/{int(short['at'] * 10_000_000)}",
+        "level": "Informational",
+        "operationId": guid,
+        "operationName": _word(operation),
+        "resourceGroupName": at.group,
+        "resourceProviderName": _word(kind.partition("/")[0]),
+        "resourceType": _word(kind),
+        "resourceId": path,
+        "status": _word("Succeeded"),
+        "subStatus": _word(""),
+        "submissionTimestamp": iso_fine(short["found"]),
+        "subscriptionId": at.subscription,
+        "tenantId": short["tenant"],
+    }
+
+
+def _word(value: str) -> Body:
+    return {"value": value, "localizedValue": value}
 
 
 def list_events(cloud: Cloud, call: Call) -> Reply:
@@ -57,12 +71,11 @@ def list_events(cloud: Cloud, call: Call) -> Reply:
     if not any(name == "eventtimestamp" and sign == "ge" for name, sign, _ in terms):
         raise errors.bad_request("The filter must hold a start time: eventTimestamp ge '...'.")
     subscription = call.names[0].lower()
+    found = (_event(each) for each in reversed(cloud.world.activity) if each["found"] <= call.now)
     rows = [
         each
-        for each in reversed(cloud.world.activity)
-        if each["subscriptionId"].lower() == subscription
-        and from_iso(each["submissionTimestamp"]) <= call.now
-        and all(_fits(each, *term) for term in terms)
+        for each in found
+        if each["subscriptionId"].lower() == subscription and all(_fits(each, *term) for term in terms)
     ]
     return Reply(200, encode({"value": rows}))
 

@@ -144,12 +144,12 @@ def forget(cloud: Cloud, key: str, now: float) -> Resource | None:
 def _relink(cloud: Cloud, before: Resource | None, after: Resource | None, now: float) -> None:
     was = dict.fromkeys(_mentions(before)) if before is not None else {}
     will = dict.fromkeys(_mentions(after)) if after is not None else {}
-    for each in was:
-        if each not in will:
-            _mention(cloud, each, now, add=False)
-    for each in will:
-        if each not in was:
-            _mention(cloud, each, now, add=True)
+    changes: dict[str, list[tuple[_Mention, bool]]] = {}
+    for each in (*was, *will):
+        if (each in was) != (each in will):
+            changes.setdefault(each.target, []).append((each, each in will))
+    for target, rows in changes.items():
+        _mention(cloud, target, rows, now)
 
 
 def _mentions(resource: Resource) -> Iterator[_Mention]:
@@ -168,17 +168,19 @@ def _mentions(resource: Resource) -> Iterator[_Mention]:
         yield _Mention(str(subnet_id).lower(), "privateEndpoints", resource.id)
 
 
-def _mention(cloud: Cloud, mention: _Mention, now: float, *, add: bool) -> None:
-    document = cloud.world.get(mention.target)
-    if document is not None and document.type == SECURITY_GROUP:
-        body = restamp(_listing(document.body, mention, add=add), weak_etag(cloud))
-        cloud.world.put(document.succeed(body), now)
+def _mention(cloud: Cloud, target: str, rows: list[tuple[_Mention, bool]], now: float) -> None:
+    """All that one document or subnet has to learn, in one new version of it."""
+    document = cloud.world.get(target)
+    network, subnet = (None, None) if document is not None else find_subnet(cloud.world, target)
+    told = subnet if document is None else document.body if document.type == SECURITY_GROUP else None
+    if told is None:
         return
-    network, subnet = find_subnet(cloud.world, mention.target)
-    if network is None or subnet is None:
-        return
-    body = with_child(network.body, "subnets", _listing(subnet, mention, add=add))
-    cloud.world.put(network.succeed(restamp(body, weak_etag(cloud))), now)
+    for mention, add in rows:
+        told = _listing(told, mention, add=add)
+    owner = document or network
+    assert owner is not None
+    body = told if document is not None else with_child(owner.body, "subnets", told)
+    cloud.world.put(owner.succeed(restamp(body, weak_etag(cloud))), now)
 
 
 def _listing(body: Body, mention: _Mention, *, add: bool) -> Body:
@@ -399,8 +401,7 @@ class Write(NamedTuple):
 def put(cloud: Cloud, call: Call, before: Resource | None, write: Write) -> Reply:
     """201 or 200 with an operation; what changes nothing is Succeeded at once."""
     etag = weak_etag(cloud)
-    body = restamp(write.body, etag, "Succeeded" if write.child is None else None)
-    body = _spared(call, before, body)
+    body = restamp(_spared(call, before, write.body), etag, "Succeeded" if write.child is None else None)
     field = write.kind.child
     child = None if write.child is None else child_of(body, field, str(write.child["name"]))
     target = str(body["id"] if child is None else child["id"])

@@ -95,12 +95,17 @@ def _document(cloud: Cloud, call: Call, kind: str) -> Resource:
         body = networks.build(cloud, id_, sent, before, PLAIN)
         given = {each["name"].lower(): each.get("properties") or {} for each in sent["properties"].get("subnets") or []}
         for each in body["properties"]["subnets"]:
-            each["properties"] |= _given(given.get(each["name"].lower(), {}))
+            _give(each["properties"], given.get(each["name"].lower(), {}))
     return _store(cloud, before, body, call.now)
 
 
-def _given(sent: Body) -> Body:
-    return {name: sent[name] for name in networks.GIVEN if sent.get(name)}
+def _give(properties: Body, sent: Body) -> None:
+    """What others put into a subnet, and what they take out of it."""
+    for name in networks.GIVEN:
+        if sent.get(name):
+            properties[name] = sent[name]
+        elif name in sent:
+            properties.pop(name, None)
 
 
 def _child(cloud: Cloud, call: Call, kind: str) -> Resource:
@@ -119,7 +124,7 @@ def _child(cloud: Cloud, call: Call, kind: str) -> Resource:
         if not sent.get("addressPrefixes"):
             sent = {"addressPrefix": "10.0.0.0/24", **sent}
         child = networks.subnet(id_, sent, stored, PLAIN)
-        child["properties"] |= _given(sent)
+        _give(child["properties"], sent)
     _store(cloud, document, network.with_child(document.body, CHILDREN[kind], child), call.now)
     return Resource(id_, body_of(cloud, id_) or child, call.now)
 

@@ -316,5 +316,7 @@ def _silence(error: Exception) -> Fault:
 
 
 def _first_line(error: Exception) -> str:
+    """What an error says first; where it is about several attempts, each with why it failed."""
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else ""
+    attempts = [line.strip() for line in lines[1:] if line.startswith("\t")]
+    return " ".join(part for part in (*lines[:1], "; ".join(attempts)) if part)

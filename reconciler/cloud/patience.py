@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import structlog
+
 from reconciler.model.finding import Fault
 from reconciler.model.ports import Chance, Clock
+
+_log = structlog.get_logger("reconciler")
 
 T = TypeVar("T")
 Ask = Callable[[], Awaitable[T]]
@@ -40,6 +44,9 @@ class Patience:
             pause = self._pause(fault, tried)
             if self._clock.monotonic() + pause - began > _LONGEST:
                 return answer
+            # Once is a hiccup. At the second time somebody is waiting and should know for what.
+            told = _log.warning if tried == 2 else _log.debug
+            told("read.retried", code=fault.code, message=fault.message, tried=tried, seconds=round(pause, 1))
             await self._clock.sleep(pause)
         return await ask()
 

@@ -10,6 +10,7 @@ import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import (
     AsyncBearerTokenCredentialPolicy,
@@ -22,6 +23,8 @@ from reconciler.cloud.budget import Budgets, Gate, Toll, Urgency
 from reconciler.cloud.credential import read_principal
 from reconciler.cloud.session import ReadOnlyViolation
 from reconciler.model.ports import Chance, Clock
+
+_log = structlog.get_logger("reconciler")
 
 Request = PipelineRequest[HttpRequest]
 Response = PipelineResponse[HttpRequest, AsyncHttpResponse]
@@ -70,7 +73,16 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
             self.sent += 1
             response = await self._await_answer(request)
             answer = response.http_response
-            gate.learn(passage, answer.status_code, lower(answer.headers))
+            headers = lower(answer.headers)
+            gate.learn(passage, answer.status_code, headers)
+        # The path alone: a query may carry a signature.
+        _log.debug(
+            "request.answered",
+            method=request.http_request.method,
+            path=urlsplit(request.http_request.url).path,
+            status=answer.status_code,
+            request_id=headers.get("x-ms-correlation-request-id", ""),
+        )
         return response
 
     async def _await_answer(self, request: Request) -> Response:

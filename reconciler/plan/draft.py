@@ -50,9 +50,9 @@ class Draft:
             ),
         )
 
-    def resting(self, state: DecisionState, reason: str) -> Draft:
+    def resting(self, state: DecisionState, reason: str, code: str = "") -> Draft:
         """The same resource in a state that does nothing."""
-        return replace(self, decision=replace(self.blocked("", reason).decision, state=state, action=None))
+        return replace(self, decision=replace(self.blocked(code, reason).decision, state=state, action=None))
 
 
 Drafts = Mapping[ArmId, Draft]

@@ -46,7 +46,7 @@ def _keep_to_selection(draft: Draft, grounds: Grounds) -> Draft:
     if (draft.type.guest or draft.type.sole) and draft.desired and draft.id.parent in chosen:
         # What it is called was not known when people chose.
         return draft
-    return draft.resting(DecisionState.IGNORED, "not selected")
+    return draft.resting(DecisionState.IGNORED, "not selected", "not_selected")
 
 
 def _keep_children_of_strangers(draft: Draft, _grounds: Grounds, drafts: Drafts) -> Draft:

@@ -17,6 +17,7 @@ from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, 
 from reconciler.report.paint import Ink, Style, ink_of, ink_of_action
 from reconciler.report.summary import cost_line, headline, merge_outcomes, result_line, summarise
 from reconciler.report.words import (
+    RESULT_ADVICE,
     RESULT_WORDS,
     SYMBOLS,
     count,
@@ -252,6 +253,8 @@ def _outcome(outcome: Outcome, style: Style) -> Iterator[str]:
         return
     if outcome.because:
         yield from _wrap(plain(outcome.because), "      ", "      ", style)
+    if not outcome.fault and outcome.result in RESULT_ADVICE:
+        yield from _wrap(RESULT_ADVICE[outcome.result], "      next: ", "        ", style)
     if outcome.fault:
         told = plain(str(outcome.fault))
         if told not in plain(outcome.because):

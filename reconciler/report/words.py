@@ -56,6 +56,13 @@ RESULT_WORDS: Final[Mapping[Result, str]] = {
     Result.NOT_STARTED: "not started",
 }
 
+# What a person does next where no fault says it.
+RESULT_ADVICE: Final[Mapping[Result, str]] = {
+    Result.NOT_CONVERGING: "see whether an Azure Policy or another tool changes it back, and whether Azure offers it"
+    " for this kind and region; else leave the field out or name it in lifecycle.ignore",
+    Result.STALE: "run it again; it plans from what is there now",
+}
+
 _DANGERS: Final[Mapping[Risk, str]] = {
     Risk.OPENS: "becomes more reachable",
     Risk.CUTS: "loses capacity that may be in use",
@@ -203,9 +210,12 @@ def group_blind(plan: Plan) -> dict[tuple[str, str], list[str]]:
 
 
 def tell_converged(plan: Plan) -> str:
-    """The last word on a plan that has nothing left to do. What is only observed may differ all the same."""
-    drifted = any(decision.state is DecisionState.DRIFTED for decision in plan.decisions)
-    return "what differs is only observed" if drifted else "Azure is as declared"
+    """The last word on a plan that has nothing left to do. What is only observed, or was not selected, may differ."""
+    if any(decision.state is DecisionState.DRIFTED for decision in plan.decisions):
+        return "what differs is only observed"
+    if any(decision.code == "not_selected" for decision in plan.decisions):
+        return "what was selected is as declared"
+    return "Azure is as declared"
 
 
 def tell_action(action: Action | None) -> str:

@@ -43,7 +43,7 @@ def network(*subnets: dict[str, Any], space: str = "10.0.0.0/16") -> dict[str, A
 def endpoint(
     target: str = f"{ACCOUNTS}/a1", place: str = APP, manual: bool = False, groups: str = "account", **more: Any
 ) -> dict[str, Any]:
-    row = {"name": "c1", "properties": {"privateLinkServiceId": target, "groupIds": [groups]}}
+    row: dict[str, Any] = {"name": "c1", "properties": {"privateLinkServiceId": target, "groupIds": [groups]}}
     if manual:
         row["properties"]["requestMessage"] = "please"
     kind = "manualPrivateLinkServiceConnections" if manual else "privateLinkServiceConnections"

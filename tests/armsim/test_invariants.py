@@ -5,8 +5,10 @@ from collections import Counter
 
 import pytest
 
-from armsim.store import World
+from armsim.server import Simulator
+from armsim.store import ACCOUNT, ENDPOINT, INTERFACE, NETWORK, SECURITY_GROUP, World
 from tests.armsim.asking import ACCOUNTS, CS, GROUP, Asker, model
+from tests.armsim.networking import NSG, PE, VNET, endpoint, network, rule, security_group, subnet
 
 BODY = {"kind": "OpenAI", "sku": {"name": "S0"}, "properties": {}}
 PLACES = ("westeurope", "eastus")
@@ -94,3 +96,73 @@ async def test_a_replacement_behind_everybodys_back_is_still_the_same_account(as
     assert after["properties"]["internalId"] == before["properties"]["internalId"]
     assert (after["location"], after["kind"]) == (before["location"], before["kind"])
     assert "disableLocalAuth" not in after["properties"]
+
+
+def mentioned(world: World) -> tuple[Counter[str], Counter[str]]:
+    """Who refers to whom, seen from those who refer and from those who are referred to."""
+    said: Counter[str] = Counter()
+    known: Counter[str] = Counter()
+    for each in world.resources.values():
+        properties = each.body.get("properties", {})
+        for inner in properties.get("subnets", []) if each.type == NETWORK else []:
+            group = inner["properties"].get("networkSecurityGroup")
+            if group:
+                said[f"{group['id']} {inner['id']}".lower()] += 1
+            for field in ("privateEndpoints", "ipConfigurations"):
+                known.update(f"{inner['id']} {row['id']}".lower() for row in inner["properties"].get(field, []))
+        if each.type == SECURITY_GROUP:
+            known.update(f"{each.id} {row['id']}".lower() for row in properties.get("subnets", []))
+        if each.type == ENDPOINT:
+            said[f"{properties['subnet']['id']} {each.id}".lower()] += 1
+        if each.type == INTERFACE:
+            said.update(
+                f"{row['properties']['subnet']['id']} {row['id']}".lower() for row in properties["ipConfigurations"]
+            )
+    return said, known
+
+
+async def network_step(asker: Asker, chance: random.Random) -> None:
+    number = chance.randrange(2)
+    group, net = NSG[:-1] + str(number), VNET[:-1] + str(chance.randrange(2))
+    place, end = f"{net}/subnets/s{number}", PE[:-1] + str(chance.randrange(3))
+    child = subnet(f"s{number}", f"10.0.{number}.0/28")
+    if chance.random() < 0.7:
+        child["properties"]["networkSecurityGroup"] = {"id": group}
+    writes: list[tuple[str, str, object]] = [
+        ("PUT", group, security_group(rule("one"))),
+        ("DELETE", group, None),
+        ("PUT", net, network(*([child] if chance.random() < 0.8 else []))),
+        ("DELETE", net, None),
+        ("PUT", place, child),
+        ("DELETE", place, None),
+        ("PUT", end, endpoint(f"{ACCOUNTS}/a{number}", place)),
+        ("PUT", end, endpoint(f"{ACCOUNTS}/a{number}", place, manual=True)),
+        ("DELETE", end, None),
+    ]
+    method, path, body = chance.choice(writes)
+    answer = await asker.ask(method, path, body)
+    assert answer.status < 500, answer.text
+    await asker.advance(chance.choice((0, 1, 11, 45)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_networks_are_known_to_what_they_refer_to_after_anything(slow: Asker, seed: int) -> None:
+    chance = random.Random(seed)
+    for number in range(2):
+        await slow.account(f"a{number}", customSubDomainName=f"names-a{number}")
+    most = 0
+    for _ in range(150):
+        await network_step(slow, chance)
+        said, known = mentioned(slow.sim.world)
+        assert said == known
+        most = max(most, len(said))
+    assert most > 2
+    await slow.advance(100)
+    states = {each.state for each in slow.sim.world.resources.values() if "microsoft.network" in each.type}
+    assert states <= {"Succeeded"}
+    held = {
+        row["properties"]["privateEndpoint"]["id"].lower()
+        for account in slow.sim.world.of_type(Simulator.subscription_id, ACCOUNT)
+        for row in account.body["properties"]["privateEndpointConnections"]
+    }
+    assert held == {each.key for each in slow.sim.world.of_type(Simulator.subscription_id, ENDPOINT)}

@@ -72,6 +72,7 @@ async def test_the_subnet_shows_who_is_in_it_and_a_put_of_it_forgets_nobody(slow
     assert (await slow.delete(nic)).code == "NicInUse"
 
 
+@pytest.mark.parametrize("settings", [Settings(connection_write=(0.0, 0.0))])
 async def test_a_manual_connection_waits_for_the_other_side(slow: Asker) -> None:
     manual = "manualPrivateLinkServiceConnections"
     body = await has_endpoint(slow, manual=True)
@@ -204,8 +205,7 @@ async def test_a_full_subnet_takes_no_endpoint(slow: Asker) -> None:
         ({"target": f"{ACCOUNTS}/a2"}, "PrivateEndpointCannotBeChanged"),
         ({"manual": True}, "PrivateEndpointCannotBeChanged"),
         ({"place": f"{VNET}/subnets/none"}, "InvalidResourceReference"),
-        ({"target": f"{ACCOUNTS}/none"}, "InvalidResourceReference"),
-        ({"groups": "blob"}, "InvalidGroupId"),
+        ({"groups": "other"}, "PrivateEndpointCannotBeChanged"),
     ],
 )
 async def test_what_an_endpoint_joins_cannot_be_changed(slow: Asker, change: dict[str, object], code: str) -> None:
@@ -213,6 +213,23 @@ async def test_what_an_endpoint_joins_cannot_be_changed(slow: Asker, change: dic
     await slow.account("a2", customSubDomainName="names-a2")
     await has_network(slow, subnet(), subnet("other", "10.0.2.0/24"))
     await has_endpoint(slow)
+    assert (await slow.put(PE, endpoint(**change))).code == code  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("account", "change", "code"),
+    [
+        ("names-a1", {"target": f"{ACCOUNTS}/none"}, "InvalidResourceReference"),
+        ("names-a1", {"groups": "blob"}, "InvalidGroupId"),
+        (None, {}, "BadRequest"),
+    ],
+)
+async def test_an_endpoint_needs_an_account_that_can_be_connected(
+    slow: Asker, account: str | None, change: dict[str, str], code: str
+) -> None:
+    await slow.account(**({"customSubDomainName": account} if account else {}))
+    await has_network(slow)
+    await slow.advance(30)
     assert (await slow.put(PE, endpoint(**change))).code == code  # type: ignore[arg-type]
 
 

@@ -1,5 +1,7 @@
 """Network security groups: rules as a whole and one by one, priorities, etags, who uses them."""
 
+from typing import Any
+
 import pytest
 
 from tests.armsim.asking import Asker
@@ -92,7 +94,7 @@ async def test_what_a_group_answers_can_be_sent_back_and_changes_nothing(slow: A
         ({"description": "x" * 141}, "SecurityRuleDescriptionTooLong"),
     ],
 )
-async def test_a_rule_that_makes_no_sense_is_refused(slow: Asker, change: dict[str, object], code: str) -> None:
+async def test_a_rule_that_makes_no_sense_is_refused(slow: Asker, change: dict[str, Any], code: str) -> None:
     answer = await slow.put(NSG, security_group(rule("one", **change)))
     assert (answer.status, answer.code) == (400, code)
     assert answer.body["error"]["details"] == []
@@ -227,3 +229,25 @@ async def test_a_rule_changed_behind_the_back_shows_in_group_and_child(slow: Ask
     assert "systemData" not in group
     await mutate(slow, "DELETE", f"{NSG}/securityRules/one")
     assert names((await slow.get(NSG)).body["properties"]["securityRules"]) == ["portal"]
+
+
+async def test_a_write_can_be_ignored_in_part_when_a_fault_asks_for_it(slow: Asker) -> None:
+    await ready(slow, await slow.put(NSG, security_group(rule("one"))))
+    await slow.fault("ignore_write", match={"method": "PUT"}, paths=["properties.securityRules"])
+    answer = await slow.put(NSG, security_group(rule("one"), rule("two", 200)))
+    assert answer.status == 200
+    await slow.advance(10)
+    group = (await slow.get(NSG)).body
+    assert names(group["properties"]["securityRules"]) == ["one"]
+    assert group["properties"]["securityRules"][0]["etag"] == group["etag"]
+
+
+async def test_a_created_group_can_be_hidden_for_a_while_and_an_answer_lost(slow: Asker) -> None:
+    await slow.fault("not_found_after_create", match={"method": "PUT"}, seconds=5)
+    assert (await slow.put(NSG, security_group())).status == 201
+    assert (await slow.get(NSG)).status == 404
+    await slow.advance(6)
+    assert (await slow.get(NSG)).status == 200
+    await slow.fault("applied_504", match={"method": "PUT"})
+    assert (await slow.put(NSG, security_group(rule("one")))).status == 504
+    assert names((await slow.get(NSG)).body["properties"]["securityRules"]) == ["one"]

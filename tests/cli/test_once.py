@@ -61,6 +61,38 @@ def test_plan_apply_and_plan_again(live: Azure, tmp_path: Path) -> None:
     assert live.writes() == []
 
 
+def test_what_is_asked_is_logged_for_who_wants_to_see_it_without_what_signs_it(live: Azure, tmp_path: Path) -> None:
+    home = write_fleet(tmp_path, "watched", account("aoai-watched"))
+    assert "request.answered" not in reconcile(live, "once", "--dry-run", "-v", home).err
+    done = reconcile(live, "once", "--yes", "-vv", home)
+    asked = [line for line in done.err.splitlines() if "request.answered" in line]
+    assert len(asked) > 10
+    assert any("method=PUT" in line and "status=201" in line for line in asked)
+    assert "?" not in "".join(asked)
+    assert live.ready["client_secret"] not in done.err
+
+
+def test_certificates_that_are_not_there_stop_only_what_needs_them(live: Azure, tmp_path: Path) -> None:
+    home = write_fleet(tmp_path, "untrusting", account("aoai-untrusting"))
+    missing = str(tmp_path / "gone.pem")
+    assert reconcile(live, "validate", "--ca-bundle", missing, home).code == 0
+    live.forget_requests()
+    done = reconcile(live, "once", "--dry-run", "--ca-bundle", missing, home)
+    assert done.code == 64
+    assert f"the CA bundle {missing} cannot be read" in done.err
+    assert live.requests() == []
+
+
+@pytest.mark.parametrize("where", ["nowhere/plan.json", "a-file/plan.json"])
+def test_a_plan_that_cannot_be_saved_says_where(live: Azure, tmp_path: Path, where: str) -> None:
+    home = write_fleet(tmp_path, "unsaved", account("aoai-unsaved"))
+    (tmp_path / "a-file").write_text("")
+    done = reconcile(live, "once", "--dry-run", "--out", str(tmp_path / where), home)
+    assert done.code == 1
+    assert f"reconciler once: {tmp_path / where} cannot be written: " in done.err
+    assert "Plan saved" not in done.err
+
+
 def test_without_a_terminal_nothing_is_written_unasked(live: Azure, tmp_path: Path) -> None:
     home = write_fleet(tmp_path, "unasked", account("aoai-unasked"))
     live.forget_requests()

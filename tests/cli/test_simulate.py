@@ -69,6 +69,22 @@ def test_a_simulation_that_cannot_start_says_why(tmp_path: Path) -> None:
         pytest.fail("it must not start")
 
 
+@pytest.mark.parametrize("where", ["nowhere/world.json", "a-file/world.json"])
+def test_a_world_that_cannot_be_kept_is_said_before_anybody_works_in_it(tmp_path: Path, where: str) -> None:
+    (tmp_path / "a-file").write_text("")
+    done = reconcile_bare("simulate", "--state", str(tmp_path / where))
+    assert done.code == 1
+    assert f"the world cannot be kept in {tmp_path / where}" in done.err
+
+
+def test_a_simulation_that_was_ended_by_somebody_else_says_so() -> None:
+    with _simulated() as (process, ready):
+        os.kill(int(ready["pid"]), signal.SIGKILL)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert "the simulation ended by itself" in err
+
+
 @contextmanager
 def _simulated(*words: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     process = subprocess.Popen(

@@ -199,3 +199,10 @@ def test_a_terminal_that_knows_only_ascii_gets_escapes(tmp_path: Path) -> None:
 def test_output_of_every_command_that_prints_data_is_json_when_asked() -> None:
     for words in (("schema",), ("explain",), ("--show-config",)):
         json.loads(reconcile_bare(*words, "--output", "json").out)
+
+
+def test_a_wrong_option_of_a_command_points_to_the_help_of_that_command() -> None:
+    done = reconcile_bare("simulate", "--port", "abc")
+    assert done.code == 64
+    assert done.err.startswith("reconciler simulate: argument --port: ")
+    assert done.err.endswith("See reconciler simulate --help.\n")

@@ -85,6 +85,20 @@ async def test_the_usual_chain_takes_workload_identity_to_the_fleet_s_own_author
     assert isinstance(found, Live)
 
 
+async def test_the_usual_chain_says_of_each_credential_why_it_failed(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_TENANT_ID", azure.sim.tenant_id)
+    monkeypatch.setenv("AZURE_CLIENT_ID", azure.sim.client_id)
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "hunter2")
+    fault = await reads(azure, credential="default", token_file="/nowhere/token")
+    assert isinstance(fault, Fault)
+    assert fault.code == "credential_failed"
+    assert "EnvironmentCredential: " in fault.message
+    assert "AADSTS7000215" in fault.message
+    assert "hunter2" not in fault.message
+
+
 @pytest.mark.parametrize(
     ("target", "word"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from armsim.server import Simulator
 from armsim.settings import Settings
@@ -236,6 +237,14 @@ async def test_ids_in_another_case_are_the_same_resources(azure: Azure, cloud: C
     snapshot = await cloud.observe(scope(azure, shouted))
     assert shouted in snapshot.live
     assert shouted.child("DEPLOYMENTS", "D0") in snapshot.live
+
+
+async def test_who_waits_for_a_read_is_told_once_for_what(azure: Azure, cloud: Cloud) -> None:
+    await azure.fault(match={"method": "GET", "path": "/accounts$"}, kind="status", status=503, count=4)
+    with capture_logs() as events:
+        await cloud.observe(scope(azure))
+    told = [event for event in events if event["log_level"] == "warning"]
+    assert [(event["event"], event["tried"]) for event in told] == [("read.retried", 2)]
 
 
 async def test_without_a_token_everything_is_blind_and_azure_is_not_asked(azure: Azure) -> None:

@@ -268,6 +268,7 @@ def test_what_was_not_selected_is_left_alone() -> None:
     plan = run(fleet, snapshot, "Account/three")
     assert {step.id.top.name for step in plan.steps} <= {"three", "rg-ai"}
     assert {each.state for each in plan.decisions if each.id.top.name == "two"} == {DecisionState.IGNORED}
+    assert {each.code for each in plan.decisions if each.id.top.name == "two"} == {"not_selected"}
 
 
 def test_selecting_a_buried_account_selects_the_purge_it_needs() -> None:

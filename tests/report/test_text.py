@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
+
 from reconciler.model.finding import Finding, Origin
 from reconciler.model.outcome import Result
 from reconciler.model.plan import DecisionState, Plan
 from reconciler.report.paint import Style
 from reconciler.report.text import render_findings, render_plan, render_run
+from reconciler.report.words import RESULT_ADVICE
 from tests.report.samples import (
     BLOCKED,
     CONVERGED,
@@ -173,6 +176,12 @@ def test_one_fault_that_hides_many_places_is_told_once() -> None:
     assert "to permit" not in text
 
 
+def test_what_was_not_selected_is_never_called_as_declared() -> None:
+    aside = replace(UPDATE, state=DecisionState.IGNORED, action=None, code="not_selected", reason="not selected")
+    text = render_plan(Plan(fleet="prod", decisions=(aside,), steps=()), PLAIN)
+    assert text.endswith("Nothing to do: what was selected is as declared.\n")
+
+
 def test_what_is_only_observed_is_never_called_as_declared() -> None:
     drifted = replace(UPDATE, state=DecisionState.DRIFTED, action=None)
     plan = Plan(fleet="prod", decisions=(drifted,), steps=())
@@ -215,6 +224,13 @@ def test_a_failure_that_a_later_cycle_mended_is_not_told() -> None:
 def test_a_refusal_is_told_in_its_words() -> None:
     text = render_run((report(MIXED, refused="the saved plan is stale"),), PLAIN)
     assert text.startswith("Fleet prod: the saved plan is stale\nFleet prod: nothing written")
+
+
+@pytest.mark.parametrize(("result", "word"), [(Result.NOT_CONVERGING, "Azure Policy"), (Result.STALE, "run it again")])
+def test_what_ended_without_a_fault_has_a_next_step_too(result: Result, word: str) -> None:
+    text = render_run((report(MIXED, outcome(UPDATE_STEP, result, because="it moved")),), PLAIN)
+    assert f"      next: {RESULT_ADVICE[result][:12]}" in text
+    assert word in text
 
 
 def test_many_done_writes_are_only_counted() -> None:
