@@ -104,6 +104,10 @@ def _write_at(path: str) -> Callable[[Json, Json], Json]:
     return lambda properties, value: _write_connection(properties, "", {path: value})
 
 
+def _name(value: Json) -> Json:
+    return folded(value) or None
+
+
 def _addresses(value: Json) -> Json:
     """Static addresses as a set, told by what they are for; the names that Azure wants for them tell nothing."""
     if not isinstance(value, list):
@@ -223,7 +227,7 @@ TYPE = ResourceType(
         Field(
             path="customNetworkInterfaceName",
             wire=("properties", "customNetworkInterfaceName"),
-            normal=folded,
+            normal=_name,
             effect=fixed,
         ),
         Field(path="tags", wire=("tags",), shape=Shape.MAP, whole=("tags",)),

@@ -69,7 +69,7 @@ def state_of(plan: Plan, ref: str) -> tuple[DecisionState, str]:
     return decision.state, decision.reason
 
 
-@pytest.mark.parametrize("example", ["app-and-backend", "gateway-subnet"])
+@pytest.mark.parametrize("example", ["app-and-backend", "gateway-subnet", "private-endpoints"])
 async def test_another_order_and_other_letters_everywhere_are_silence(azure: Stage, example: str) -> None:
     fleet = azure.load(EXAMPLES / example)
     await converge(azure, fleet)
@@ -81,7 +81,7 @@ async def test_another_order_and_other_letters_everywhere_are_silence(azure: Sta
     assert plan.steps == ()
 
 
-@pytest.mark.parametrize("example", ["app-and-backend", "gateway-subnet"])
+@pytest.mark.parametrize("example", ["app-and-backend", "gateway-subnet", "private-endpoints"])
 async def test_an_import_of_a_network_plans_empty(azure: Stage, example: str) -> None:
     fleet = azure.load(EXAMPLES / example)
     await converge(azure, fleet)
