@@ -80,17 +80,6 @@ def _relate_subnet(endpoint: Desired, fleet: Mapping[ArmId, Desired]) -> Iterato
             origin=place,
         )
         return
-    policies = subnet.fields.get("privateEndpointNetworkPolicies") or "Disabled"
-    if subnet.fields.get("networkSecurityGroup") and policies in ("Disabled", "RouteTableEnabled"):
-        yield Finding(
-            severity=Severity.WARNING,
-            code="no_effect",
-            message=f"the security group of {network.ref.name}/{id.name} does not act on {endpoint.ref}: "
-            f"privateEndpointNetworkPolicies is {policies}",
-            hint="write `privateEndpointNetworkPolicies: NetworkSecurityGroupEnabled` for the subnet at "
-            f"{subnet.origin}, or take the group off",
-            origin=place,
-        )
     yield from _check_static(endpoint, subnet)
 
 
@@ -102,7 +91,7 @@ def _check_static(endpoint: Desired, subnet: Desired) -> Iterator[Finding]:
         home = next((each for each in networks if address and address.network_address in each), None)
         if address is None or not networks:
             continue
-        place = endpoint.origins.get("ipConfigurations", endpoint.origin)
+        place = endpoint.origins.get(f"ipConfigurations[{text}]", endpoint.origin)
         if home is None:
             spaces = ", ".join(str(each) for each in networks)
             message = f"ipConfigurations: {text} is not an address of {subnet.ref.name}, which has {spaces}"
@@ -134,5 +123,5 @@ def _relate_addresses(endpoint: Desired, fleet: Mapping[ArmId, Desired]) -> Iter
                     code="duplicate_value",
                     message=f"ipConfigurations: {address} is taken by {other.ref}",
                     hint=f"the other one is at {other.origin}; choose another address",
-                    origin=endpoint.origins.get("ipConfigurations", endpoint.origin),
+                    origin=endpoint.origins.get(f"ipConfigurations[{address}]", endpoint.origin),
                 )

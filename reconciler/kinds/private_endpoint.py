@@ -5,7 +5,7 @@ The zone group is owned, left to others, or required of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -37,7 +37,7 @@ from reconciler.kinds.scalars import (
 )
 from reconciler.kinds.spec import Free, Spec, Text
 from reconciler.kinds.subnet_rules import find_subnet
-from reconciler.model.finding import Finding, Severity
+from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.resource import Desired, Live, ManagePolicy
 from reconciler.model.wire import JsonObject
@@ -181,7 +181,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
         needs=(group, subnet, target),
         lifecycle=document.lifecycle,
         origin=document.origin,
-        origins={**place_fields(document, fields), "privateLinkServiceId": document.place(_target_path(spec))},
+        origins={**place_fields(document, fields), **_places(document, spec)},
         labels=document.labels,
         leaves=frozenset({dns_zone_group.TYPE.arm_type.lower()}) if _mode(spec) == "leave" else frozenset(),
     )
@@ -207,6 +207,15 @@ def _zone_group(document: Document, spec: PrivateEndpointSpec, setting: Setting,
         origins={path: document.place((path,)) for path in fields},
         labels=document.labels,
     )
+
+
+def _places(document: Document, spec: PrivateEndpointSpec) -> Mapping[str, Origin]:
+    """Where the target was written, by whichever of its names, and each static address."""
+    addresses = {
+        f"ipConfigurations[{each.private_ip_address}]": document.place(("ipConfigurations", at, "privateIPAddress"))
+        for at, each in enumerate(spec.ip_configurations or ())
+    }
+    return {**addresses, "privateLinkServiceId": document.place(_target_path(spec))}
 
 
 def _mode(spec: PrivateEndpointSpec) -> str:
