@@ -42,10 +42,12 @@ def zone(*links: Document) -> Document:
     return network_document("PrivateDnsZone", ZONE, virtualNetworkLinks=list(links) or [link])
 
 
-def account(*, bare: bool = False, **spec: object) -> Document:
+def account(*rules: Document, bare: bool = False) -> Document:
     model = {"name": "gpt-4o", "version": "2024-11-20"}
     deployments = [] if bare else [{"name": "chat", "model": model, "sku": {"name": "Standard", "capacity": 1}}]
-    return account_document("aoai", customSubDomainName="aoai-law", deployments=deployments, **spec)
+    judged = {"privateEndpointConnections": list(rules)} if rules else {}
+    document = account_document("aoai", customSubDomainName="aoai-law", deployments=deployments)
+    return {**document, "spec": {**document["spec"], **judged}}
 
 
 def endpoint(**spec: object) -> Document:
@@ -136,7 +138,7 @@ async def test_a_manual_endpoint_waits_for_the_owner_and_says_so(azure: Stage) -
     decision = decided(reports[-1].plan, "PrivateEndpoint/pe")
     assert (decision.state, decision.code) == (DecisionState.BLOCKED, "approval_pending")
     assert decision.reason == "waits for the owner of aoai to approve the connection: from law"
-    approving = account(privateEndpointConnections=[{"match": "pe", "status": "Approved"}])
+    approving = account({"match": "pe", "status": "Approved"})
     (first, *_) = await converge(azure, network(), approving, manual)
     assert decided(first.plan, "PrivateEndpoint/pe").state is DecisionState.IN_PROGRESS
     judged = decided(first.plan, "Account/aoai/privateEndpointConnections/pe")
@@ -152,7 +154,7 @@ async def test_rules_reject_whom_they_name_first(azure: Stage) -> None:
         {"match": "*/privateEndpoints/PE", "status": "Rejected", "description": "not you"},
         {"match": "*", "status": "Approved"},
     ]
-    reports = await converge(azure, network(), account(privateEndpointConnections=rules), endpoint())
+    reports = await converge(azure, network(), account(*rules), endpoint())
     connection = azure.resource(connection_of(azure))["properties"][STATE]
     assert (connection["status"], connection["description"]) == ("Rejected", "not you")
     decision = decided(reports[-1].plan, "PrivateEndpoint/pe")
