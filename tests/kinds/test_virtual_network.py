@@ -452,3 +452,31 @@ def test_undeclared_subnets_are_named_and_left_alone(tmp_path: Path) -> None:
 
 def test_a_subnet_tells_whom_it_uses() -> None:
     assert [*read_links(subnet.TYPE, live_subnet())] == [NSG.key, "/subscriptions/s/rt", "/subscriptions/s/nat"]
+
+
+# ------------------------------------------------------------------ groups without effect
+
+
+def endpoint() -> str:
+    head = "apiVersion: reconciler/v1\nkind: PrivateEndpoint\nmetadata: {name: pe}\nspec:\n"
+    return f"{head}  account: aoai\n  subnet: vnet-ai/app\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("networkSecurityGroup: nsg-app", 1),
+        ("networkSecurityGroup: nsg-app, privateEndpointNetworkPolicies: RouteTableEnabled", 1),
+        ("networkSecurityGroup: nsg-app, privateEndpointNetworkPolicies: NetworkSecurityGroupEnabled", 0),
+        ("privateEndpointNetworkPolicies: Disabled", 0),
+    ],
+)
+def test_a_group_on_private_endpoints_that_does_not_act_is_a_warning(tmp_path: Path, said: str, told: int) -> None:
+    target = account("aoai", "publicNetworkAccess: Disabled, customSubDomainName: aoai-1")
+    estate = load(tmp_path, group(), network(app(said)), target, endpoint())
+    found = [finding for finding in estate.findings if finding.code == "no_effect"]
+    assert len(found) == told
+    for finding in found:
+        assert finding.severity is Severity.WARNING
+        assert "does not act on PrivateEndpoint/pe" in finding.message
+        assert word_at(tmp_path, finding).startswith("nsg-app")
