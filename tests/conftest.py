@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
+import structlog
 
 from armsim.clock import EPOCH, Clock
 from armsim.server import Simulator
@@ -15,6 +17,8 @@ from tests.support.virtual_time import LoopClock, VirtualLoop
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_time: the test's event loop jumps over all waiting")
+    # What no test has asked to see would bury the report of a failure.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
 def pytest_asyncio_loop_factories(

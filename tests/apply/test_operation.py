@@ -268,13 +268,12 @@ async def test_what_a_document_does_not_own_survives_every_write(azure: Stage) -
     id = account_id(azure, "aoai-a")
     chat = id.child("deployments", "chat")
     await settled(azure, **FIREWALL, deployments=[deployment("chat")])
-    subnet = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/Theirs"
     theirs: Document = {
         "tags": {"Theirs": "kept"},
         "identity": {"type": "SystemAssigned"},
         "properties": {
             "restrictOutboundNetworkAccess": True,
-            "networkAcls": {"bypass": "None", "virtualNetworkRules": [{"id": subnet}]},
+            "networkAcls": {"bypass": "None"},
         },
     }
     await azure.mutate("PATCH", id, theirs)
@@ -291,6 +290,6 @@ async def test_what_a_document_does_not_own_survives_every_write(azure: Stage) -
     assert live["identity"]["type"] == "SystemAssigned"
     assert live["properties"]["restrictOutboundNetworkAccess"] is True
     assert live["properties"]["networkAcls"]["bypass"] == "None"
-    assert [rule["id"] for rule in live["properties"]["networkAcls"]["virtualNetworkRules"]] == [subnet]
+    assert live["properties"]["networkAcls"]["virtualNetworkRules"] == []  # a firewall is declared whole
     assert azure.resource(chat)["properties"]["versionUpgradeOption"] == "NoAutoUpgrade"
     assert azure.resource(chat)["tags"] == {"Theirs": "1"}

@@ -178,6 +178,8 @@ SCENES = [
     Scene(
         "cog_private_endpoint_connection.json",
         [TEST_GROUP],
+        # The poll that says Succeeded came 31 s after the PUT; how long it had been true nobody knows.
+        settings={"endpoint_write": 30.0},
     ),
     Scene("cog_resource_skus_2023-05-01.json", shortened=True),
     Scene("cog_soft_delete_restore_purge_2022.json", settings=UNSIGNED, unfiltered=True),
