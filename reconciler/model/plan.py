@@ -120,6 +120,7 @@ class Step:
 
     `expects` are the owned values that were live when the plan was made: if they moved, the step is stale. None means
     that the resource must not exist yet. `after` names the steps that must have succeeded before.
+    `takes` is what the plan knew to lie below a resource that is deleted; whatever else is found there keeps it.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Step:
     fields: Mapping[str, Json] = field(default_factory=dict)
     expects: Mapping[str, Json] | None = None
     after: tuple[str, ...] = ()
+    takes: tuple[ArmId, ...] = ()
     location: str = ""
 
     @property
@@ -188,6 +190,7 @@ class Plan:
                 "fields": thaw(step.fields),
                 "expects": thaw(step.expects),
                 "after": list(step.after),
+                "takes": [str(id) for id in step.takes],
             }
             for step in self.steps
         ]
