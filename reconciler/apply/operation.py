@@ -14,10 +14,11 @@ from reconciler.kinds.base import ResourceType, compose, compose_patch, project
 from reconciler.kinds.catalog import type_of
 from reconciler.kinds.diff import compare
 from reconciler.model.finding import Fault, FaultClass
+from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Step, Verb
 from reconciler.model.ports import Answer, Operation, Progress, World, Write
-from reconciler.model.resource import Live, LiveState
+from reconciler.model.resource import Live, LiveState, Scope
 from reconciler.model.wire import Json, JsonObject
 
 _HEAL_SECONDS = 90.0  # a create that ended Failed may turn Succeeded by itself
@@ -124,7 +125,25 @@ class StepRun:
         values = project(self.type, live.wire, expects)
         return ", ".join(path for path, value in values.items() if value != expects[path])
 
+    async def _find_newcomers(self) -> Outcome | None:
+        """A delete takes along what lies below: what has come there since the plan was never asked about."""
+        if self.step.verb is not Verb.DELETE or not self.type.soft_deletes:
+            return None
+        scope = Scope(subscription=self.step.id.subscription, fleet="", ids=(self.step.id, *self.step.takes))
+        snapshot = await self.world.cloud.observe(scope)
+        self.requests += snapshot.requests
+        if snapshot.blind:
+            return self._failed(snapshot.blind[0].fault)
+        below = (id for id in snapshot.live if id != self.step.id and self.step.id.covers(id))
+        new = [id.name for id in below if id not in self.step.takes and not _reserved(id)]
+        if not new:
+            return None
+        return self._ended(Result.STALE, f"{', '.join(new)} appeared below it since the plan; it is kept")
+
     async def _send(self, live: Live | None) -> Outcome:
+        newcomers = await self._find_newcomers()
+        if newcomers is not None:
+            return newcomers
         self.requests += 1
         answer = await self.world.cloud.write(self._write(live))
         if answer.fault is not None:
@@ -275,3 +294,9 @@ class StepRun:
             ended=self.world.clock.now(),
             requests=self.requests,
         )
+
+
+def _reserved(id: ArmId) -> bool:
+    """What Azure puts there itself."""
+    type_ = type_of(id.type)
+    return type_ is None or type_.reserves(id.name)

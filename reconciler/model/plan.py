@@ -119,8 +119,9 @@ class Step:
     """One write. `fields` are the owned values it brings about; the body is composed from a fresh read when it is sent.
 
     `expects` are the owned values that were live when the plan was made: if they moved, the step is stale. None means
-    that the resource must not exist yet. `after` names the steps that must have succeeded before. `within` is the
-    lane of something else that this write locks, and therefore takes instead of its own.
+    that the resource must not exist yet. `after` names the steps that must have succeeded before. `takes` is what the
+    plan knew to lie below a resource that is deleted; whatever else is found there keeps it. `within` is the lane of
+    something else that this write locks, and therefore takes instead of its own.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Step:
     fields: Mapping[str, Json] = field(default_factory=dict)
     expects: Mapping[str, Json] | None = None
     after: tuple[str, ...] = ()
+    takes: tuple[ArmId, ...] = ()
     location: str = ""
     within: str = ""
 
@@ -190,6 +192,7 @@ class Plan:
                 "fields": thaw(step.fields),
                 "expects": thaw(step.expects),
                 "after": list(step.after),
+                "takes": [str(id) for id in step.takes],
             }
             for step in self.steps
         ]

@@ -207,7 +207,8 @@ def _edge(
         # Only inside an account do siblings name each other, and there are few of them.
         siblings = (each for each in below.get(draft.id.parent, ()) if _uses(each, draft))
         after += [steps[each.id][-1].name for each in siblings]
-    yield replace(first, after=tuple(dict.fromkeys((*first.after, *after))))
+    takes = [child.id for child in below.get(draft.id, ())] if first.verb is Verb.DELETE else []
+    yield replace(first, after=tuple(dict.fromkeys((*first.after, *after))), takes=tuple(sorted(takes)))
     yield from rest
 
 

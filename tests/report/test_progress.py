@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
@@ -110,6 +111,16 @@ def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.fixture
+def every_level() -> Iterator[None]:
+    """Events of every level, which tests do not show otherwise."""
+    quiet = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
+    yield
+    structlog.configure(wrapper_class=quiet)
+
+
+@pytest.mark.usefixtures("every_level")
 def test_events_have_names_and_fields_and_failures_are_warnings() -> None:
     with structlog.testing.capture_logs() as logs:
         watcher = Events()

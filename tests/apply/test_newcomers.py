@@ -1,0 +1,46 @@
+"""What comes into an account after the plan does not go with the account."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.model.outcome import Result
+from reconciler.model.plan import Action
+from tests.apply.test_operation import carry_out, documents, settled
+from tests.laws.stage import Document, Stage, account_id, deployment, fleet_document, group_document
+
+pytestmark = pytest.mark.virtual_time
+
+LATE: Document = {
+    "sku": {"name": "GlobalStandard", "capacity": 1},
+    "properties": {"model": {"format": "OpenAI", "name": "gpt-4o", "version": "2024-11-20"}},
+}
+
+
+async def test_a_deployment_made_after_the_plan_keeps_its_account_from_a_prune(azure: Stage) -> None:
+    fleet: Document = {"prune": {"accounts": True}, "allowEmpty": True}
+    await settled(azure, fleet=fleet, deployments=[deployment("chat")])
+    wanted = azure.load([fleet_document("law", **fleet), group_document()])
+    plan = await azure.dry_run(wanted)
+    assert [step.action for step in plan.steps] == [Action.DELETE, Action.DELETE]
+    account = account_id(azure, "aoai-a")
+    await azure.mutate("PUT", account.child("deployments", "late"), LATE)
+    outcomes = await carry_out(azure, wanted, plan)
+    last = outcomes[plan.steps[-1].name]
+    assert last.result is Result.STALE
+    assert "late appeared below it" in last.because
+    assert account.key in azure.resources()
+    assert account.child("deployments", "late").key in azure.resources()
+
+
+async def test_a_deployment_made_after_the_plan_keeps_its_account_from_a_replacement(azure: Stage) -> None:
+    await settled(azure, deployments=[deployment("chat")])
+    wanted = azure.load(documents(location="francecentral", deployments=[deployment("chat")]))
+    plan = await azure.dry_run(wanted)
+    account = account_id(azure, "aoai-a")
+    assert plan.steps[0].takes == (account.child("deployments", "chat"),)
+    await azure.mutate("PUT", account.child("deployments", "late"), LATE)
+    outcomes = await carry_out(azure, wanted, plan)
+    assert outcomes[plan.steps[0].name].result is Result.STALE
+    assert {outcome.result for outcome in outcomes.values()} == {Result.STALE, Result.NOT_STARTED}
+    assert azure.resource(account)["location"] == "swedencentral"
