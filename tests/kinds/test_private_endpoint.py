@@ -302,8 +302,10 @@ def test_whatever_zones_there_were_those_that_are_wanted_are_written_and_keep_th
             "10.1.1.255",
         ),
         (
-            "account: aoai; ipConfigurations: [{privateIPAddress: 10.1.1.9}, "
-            "{privateIPAddress: 10.1.1.9, memberName: a}]",
+            (
+                "account: aoai; ipConfigurations: [{privateIPAddress: 10.1.1.9}, "
+                "{privateIPAddress: 10.1.1.9, memberName: a}]"
+            ),
             "names 10.1.1.9 twice",
             "change or remove",
             "10.1.1.9, memberName",
