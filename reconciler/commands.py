@@ -22,6 +22,7 @@ from reconciler.desired.explain import UnknownTopicError, explain, make_schema
 from reconciler.desired.fleet import CLOUDS, Endpoints
 from reconciler.desired.schema import SPECS
 from reconciler.desired.writer import write_documents
+from reconciler.graphviz import GraphvizError, find_graphviz, make_svg
 from reconciler.importing import Choice, describe_live
 from reconciler.model.finding import Severity
 from reconciler.model.ids import ArmId
@@ -44,12 +45,14 @@ from reconciler.report.document import (
     tell_stale,
 )
 from reconciler.report.events import Events
+from reconciler.report.graph import Graph, make_graph, render_graph
 from reconciler.report.markdown import render_markdown, render_markdown_runs
 from reconciler.report.paint import Style
+from reconciler.report.picture import render_dot, render_mermaid, tell_too_large
 from reconciler.report.progress import Progress, Quiet
 from reconciler.report.summary import summarise
 from reconciler.report.text import render_findings, render_plan, render_run
-from reconciler.report.words import count, join_words
+from reconciler.report.words import count, join_words, plain
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.logs import configure_logs
 from reconciler.settings import LogFormat, LogLevel, Output, Settings, Source, load_settings, tell_settings
@@ -109,7 +112,7 @@ def run(options: Options, environment: Mapping[str, str]) -> Exit:
     except (UsageError, NothingSelectedError) as error:
         terminal.complain(f"reconciler {options.command}: {error}\n")
         return Exit.USAGE
-    except (SimulationError, OSError) as error:
+    except (SimulationError, GraphvizError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
         terminal.complain(f"reconciler {options.command}: {error}\n")
@@ -341,6 +344,56 @@ def _target(call: Call) -> CloudTarget:
     )
 
 
+def graph(call: Call) -> Exit:
+    """A picture of the desired state, or its nodes and edges; with --live also of how everything stands in Azure."""
+    options, terminal = call.options, call.terminal
+    program = find_graphviz(call.environment) if options.format == "svg" else ""
+    estate = _load(call)
+    terminal.complain(render_findings(estate.findings, terminal.style(terminal.err)))
+    selection = Selection(targets=tuple(options.targets), selector=options.selector)
+    as_data = call.json and not options.format
+    if _broken(estate):
+        terminal.complain("The desired state is wrong, so there is no picture of it.\n")
+        if as_data:
+            envelope = Envelope(exit_code=Exit.ERROR, findings=estate.findings, selection=selection)
+            terminal.say(render_graph(Graph(), envelope))
+        return Exit.ERROR
+    chosen = _choose(estate, selection)
+    plans: tuple[Plan, ...] = ()
+    if options.live:
+        request = CycleRequest(chosen=chosen)
+        reports = _complete(call, plan_fleets(estate.fleets, _wire(call, Quiet()), request))
+        plans = tuple(report.plan for report in reports)
+    for plan in plans:
+        terminal.complain("".join(plain(f"{scope} could not be read: {fault}") + "\n" for scope, fault in plan.blind))
+        if plan.stopped:
+            terminal.tell(plain(f"Fleet {plan.fleet}: stopped by a safety limit: {plan.stopped}") + "\n")
+    code = Exit.OK if all(plan.complete for plan in plans) else Exit.ERROR
+    drawn = make_graph(estate.fleets, plans, chosen, live=options.live)
+    if as_data:
+        text = render_graph(drawn, Envelope(exit_code=code, findings=estate.findings, selection=selection))
+    else:
+        text = _draw(call, drawn, program)
+    if options.out:
+        _write_whole(Path(options.out), text)
+    else:
+        terminal.say(text)
+    return code
+
+
+def _draw(call: Call, drawn: Graph, program: str) -> str:
+    match call.options.format:
+        case "svg":
+            return make_svg(program, render_dot(drawn), call.environment)
+        case "dot":
+            return render_dot(drawn)
+    picture = render_mermaid(drawn)
+    excess = tell_too_large(picture)
+    if excess:
+        call.terminal.tell(f"reconciler graph: {excess}\n")
+    return f"```mermaid\n{picture}```\n" if call.settings.output is Output.MARKDOWN else picture
+
+
 def simulate(call: Call) -> Exit:
     """A simulated Azure for other clients, until somebody ends it."""
     options = call.options
@@ -539,5 +592,6 @@ COMMANDS: Mapping[str, Callable[[Call], Exit]] = {
     "schema": schema,
     "explain": explain_topic,
     "import": import_live,
+    "graph": graph,
     "simulate": simulate,
 }

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from reconciler.kinds import account
 from reconciler.kinds.base import Kind
-from reconciler.kinds.catalog import KINDS
+from reconciler.kinds.catalog import KINDS, type_of
 from reconciler.model.ids import ArmId
 from reconciler.model.resource import OWNER_TAG, Live, LiveState, ManagePolicy, Snapshot
 from reconciler.model.wire import Json, JsonObject
+
+_ACCOUNTS = account.TYPE.arm_type.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,7 @@ def _is_chosen(id: ArmId, choice: Choice) -> bool:
 def _missing(snapshot: Snapshot, tops: Iterable[Live], choice: Choice) -> Iterator[str]:
     """Names that nothing live bears, each with what comes close."""
     groups = {live.id.group.lower(): live.id.group for live in snapshot.live.values()}
-    accounts = {live.id.name.lower(): live.id.name for live in tops}
+    accounts = {live.id.name.lower(): live.id.name for live in tops if live.type.lower() == _ACCOUNTS}
     for word, names, known in (("resource group", choice.groups, groups), ("account", choice.accounts, accounts)):
         for name in names:
             if name.lower() not in known:
@@ -66,9 +69,12 @@ def _missing(snapshot: Snapshot, tops: Iterable[Live], choice: Choice) -> Iterat
 
 def _doubles(wanted: Iterable[Live]) -> Iterator[str]:
     """Names are unique in a fleet, but Azure only asks that they are in a resource group."""
-    for name, number in sorted(Counter(live.id.name.lower() for live in wanted).items()):
-        if number > 1:
-            yield f"{number} accounts are called {name}; import one resource group at a time, each into its own fleet"
+    named = Counter((live.type.lower(), live.id.name.lower()) for live in wanted)
+    for (arm_type, name), number in sorted(named.items()):
+        type_ = type_of(arm_type)
+        if number > 1 and type_ is not None:
+            many = f"{number} {type_.word}s are called {name}"
+            yield f"{many}; import one resource group at a time, each into its own fleet"
 
 
 def _fleet(choice: Choice) -> JsonObject:

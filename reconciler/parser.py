@@ -15,6 +15,7 @@ from enum import IntEnum
 from typing import Final, NoReturn
 
 VERSION: Final = "0.1.0"
+FORMATS: Final = ("mermaid", "dot", "svg")
 
 
 class Exit(IntEnum):
@@ -57,6 +58,8 @@ class Options:
     port: int = 0
     pace: float = 1.0
     env_file: str = ""
+    format: str = ""
+    live: bool = False
 
 
 _DESCRIPTION = """\
@@ -67,6 +70,7 @@ Keeps a fleet of Azure OpenAI accounts exactly as its YAML says.
   reconciler once desired_state/            show it, ask, do it, wait for it
   reconciler explain Account.networkAcls    what a field means
   reconciler import --subscription ID       live Azure as YAML
+  reconciler graph desired_state/           a picture of what needs what
 
 No Azure at hand? --simulate on any command starts a simulated one for it:
 
@@ -136,6 +140,18 @@ lifecycle.adopt to true.
   reconciler import --subscription ID --account aoai-swc --account aoai-weu
 """
 
+_GRAPH = """\
+Draws the desired state: resources by fleet, resource group and region, and
+what needs what. Needs no Azure; --live looks at it and shows how each resource
+stands and what would be done to it.
+
+  reconciler graph > fleet.mmd                  Mermaid, as GitHub shows it
+  reconciler graph --format svg --out fleet.svg needs Graphviz
+  reconciler graph --live --output markdown     for a pull request
+  reconciler graph --target Account/aoai-swc    this account and what it needs
+  reconciler graph --output json                nodes and edges for programs
+"""
+
 _SIMULATE = """\
 Runs a simulated Azure (Resource Manager, Entra ID, Cognitive Services) on this
 machine until Ctrl-C, and says where it is and who you are there.
@@ -180,17 +196,25 @@ def parse(words: Sequence[str]) -> Options:
 
 def _contradiction(options: Options) -> str:
     """What cannot be meant together, or ""."""
-    if options.out and options.command == "once" and not options.dry_run:
-        return "--out saves a plan; it goes with --dry-run"
-    if options.plan and options.dry_run:
-        return "--plan applies a saved plan; it does not go with --dry-run"
-    if options.plan and (options.targets or options.selector):
-        return "--plan brings its own --target and -l; do not repeat them"
-    if options.quiet and options.verbose:
-        return "-q and -v contradict each other"
-    if options.simulate_state and not options.simulate and options.command != "simulate":
-        return "--simulate-state goes with --simulate"
-    return ""
+    once = options.command == "once"
+    problems = (
+        (options.out and once and not options.dry_run, "--out saves a plan; it goes with --dry-run"),
+        (options.plan and options.dry_run, "--plan applies a saved plan; it does not go with --dry-run"),
+        (
+            options.plan and (options.targets or options.selector),
+            "--plan brings its own --target and -l; do not repeat them",
+        ),
+        (
+            options.format and options.flags.get("output") == "json",
+            "--format names a picture, which --output json is not; leave one of them out",
+        ),
+        (options.quiet and options.verbose, "-q and -v contradict each other"),
+        (
+            options.simulate_state and not options.simulate and options.command != "simulate",
+            "--simulate-state goes with --simulate",
+        ),
+    )
+    return next((problem for wrong, problem in problems if wrong), "")
 
 
 def _make_parser() -> _Parser:
@@ -225,6 +249,7 @@ def _make_parser() -> _Parser:
     explain = command("explain", "what a kind or field means", _EXPLAIN, "[KIND[.FIELD]]")
     explain.add_argument("topic", nargs="?", default="", metavar="KIND[.FIELD]")
     _add_import(command("import", "live Azure as YAML that plans empty", _IMPORT, ""))
+    _add_graph(command("graph", "a picture of what needs what", _GRAPH, "[PATH ...]"))
     _add_simulate(command("simulate", "run a simulated Azure", _SIMULATE, ""))
     return parser
 
@@ -270,10 +295,7 @@ def _add_once(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="", metavar="FILE", help="with --dry-run: save the plan")
     parser.add_argument("--plan", default="", metavar="FILE", help="apply this saved plan, or refuse if Azure moved")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    parser.add_argument(
-        "--target", action="append", default=[], dest="targets", metavar="NAME", help="KIND/NAME or ARM id; repeatable"
-    )
-    parser.add_argument("-l", "--selector", default="", metavar="KEY=VALUE[,...]", help="documents with these labels")
+    _add_choice(parser)
     parser.add_argument(
         "--timeout",
         dest="flag_timeout",
@@ -288,6 +310,27 @@ def _add_once(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="writes under way at once (100)",
     )
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--target", action="append", default=[], dest="targets", metavar="NAME", help="KIND/NAME or ARM id; repeatable"
+    )
+    parser.add_argument("-l", "--selector", default="", metavar="KEY=VALUE[,...]", help="documents with these labels")
+
+
+def _add_graph(parser: argparse.ArgumentParser) -> None:
+    _add_paths(parser)
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="",
+        metavar="FORMAT",
+        help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} ({FORMATS[0]})",
+    )
+    parser.add_argument("--live", action="store_true", help="look at Azure and show how each resource stands")
+    parser.add_argument("--out", default="", metavar="FILE", help="write here, not to stdout")
+    _add_choice(parser)
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:

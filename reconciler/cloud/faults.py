@@ -76,8 +76,8 @@ TABLE: Mapping[str, tuple[FaultClass, str]] = {
     ),
     "NestedResourcesMustBeDeleted": (_W, "Something still lives inside it; delete that first."),
     "AccountProvisioningStateInvalid": (
-        _W,
-        "The account is still being changed; it is tried again once it is settled.",
+        _T,
+        "The network does not see the account settled yet; that can take minutes, and it is tried again by itself.",
     ),
     "AccountIsNotSucceeded": (_W, "The account is still being changed; it is tried again once it is settled."),
     "ParentResourceIsInFailedState": (_W, "Repair the parent resource first; its last change failed."),
@@ -190,7 +190,14 @@ TABLE: Mapping[str, tuple[FaultClass, str]] = {
     "TooManyRequests": (_R, _SLOWER),
     "RetryableError": (_W, _BUSY),
     "RetryableErrorDueToAnotherOperation": (_W, _BUSY),
-    "ReferencedResourceNotProvisioned": (_W, _BUSY),
+    "ReferencedResourceNotProvisioned": (
+        _T,
+        "What it refers to, such as a subnet, is still being changed; it is tried again.",
+    ),
+    "InUseSubnetCannotBeDeleted": (
+        _W,
+        "Something still uses the subnet; the message names it. What is being deleted lets go after a while.",
+    ),
     "RequestTimeout": (_T, _LATER),
     "GatewayTimeout": (
         _T,

@@ -248,6 +248,14 @@ def client_class(name: str) -> Any:
         from azure.mgmt.resource.resources.aio import ResourceManagementClient  # noqa: PLC0415
 
         return ResourceManagementClient
+    if name == "network":
+        from azure.mgmt.network.aio import NetworkManagementClient  # noqa: PLC0415
+
+        return NetworkManagementClient
+    if name == "privatedns":
+        from azure.mgmt.privatedns.aio import PrivateDnsManagementClient  # noqa: PLC0415
+
+        return PrivateDnsManagementClient
     raise LookupError(f"no SDK client is known as {name!r}")
 
 

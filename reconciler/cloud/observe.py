@@ -6,7 +6,7 @@ Promises that what could not be read is said to be unknown, and that one bad rea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from reconciler.cloud.budget import Urgency
@@ -15,16 +15,13 @@ from reconciler.cloud.gateway import Gateway, Page, Reply
 from reconciler.cloud.live import to_deleted, to_live
 from reconciler.cloud.patience import Patience
 from reconciler.cloud.rates import read_rates
-from reconciler.kinds import rai_policy
 from reconciler.kinds.base import ResourceType
 from reconciler.kinds.catalog import TYPES, type_of
 from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.ids import GROUP_TYPE, ArmId
 from reconciler.model.ports import Clock
 from reconciler.model.resource import Blind, DeletedAccount, Live, Offer, Scope, Snapshot
-
-# Every account has them and quota hangs on none; they are looked at only where somebody declares or prunes them.
-_ON_DEMAND = frozenset({rai_policy.TYPE.arm_type})
+from reconciler.model.wire import read_path
 
 
 @dataclass(slots=True)
@@ -74,9 +71,10 @@ class Observer:
         )
 
     async def _look_around(self, scope: Scope, sight: _Sight) -> None:
+        types = {id.type.lower() for id in scope.ids}
         async with asyncio.TaskGroup() as group:
             for type_ in TYPES:
-                if type_.binding.list_all:
+                if type_.binding.list_all and _is_asked_for(type_, types, scope):
                     group.create_task(self._list_all(type_, scope.subscription, sight))
                 if type_.soft_deletes:
                     group.create_task(self._list_deleted(type_, scope.subscription, sight))
@@ -84,6 +82,7 @@ class Observer:
                 group.create_task(self._list_rates(location, scope, sight))
         await self._confirm_absent(scope, sight)
         await self._check_subdomains(scope, sight)
+        _look_inside(sight)
         named = _name_types(scope)
         async with asyncio.TaskGroup() as group:
             for parent in list(sight.live.values()):
@@ -194,6 +193,19 @@ def _take(type_: ResourceType, place: ArmId, page: Page, sight: _Sight, owner: s
         sight.miss(place, type_.arm_type, fault)
 
 
+def _look_inside(sight: _Sight) -> None:
+    """The children that their parents' own answers hold."""
+    for type_ in TYPES:
+        if not type_.embedded:
+            continue
+        above = type_.arm_type.lower().rpartition("/")[0]
+        for parent in [each for each in sight.live.values() if each.type.lower() == above]:
+            inside = read_path(parent.wire, type_.embedded)
+            items = inside if isinstance(inside, list) else []
+            page = Page(items=[each if isinstance(each, dict) else {} for each in items])
+            _take(type_, parent.id, page, sight, parent.owner)
+
+
 def _listed_types() -> list[ResourceType]:
     return [type_ for type_ in TYPES if type_.binding.list_all]
 
@@ -223,11 +235,12 @@ def _is_below(type_: ResourceType, parent: Live) -> bool:
     return bool(type_.binding.list_children) and type_.arm_type.lower().rpartition("/")[0] == parent.type.lower()
 
 
-def _is_asked_for(type_: ResourceType, named: Set[str], scope: Scope) -> bool:
-    folded = type_.arm_type.lower()
-    if type_.arm_type not in _ON_DEMAND or scope.everything or folded in scope.prune:
+def _is_asked_for(type_: ResourceType, named: Iterable[str], scope: Scope) -> bool:
+    """Whether somebody wants to know: of an on-demand type only where it, or what is in it, is named or pruned."""
+    if not type_.on_demand or scope.everything:
         return True
-    return folded in named
+    folded = f"{type_.arm_type}/".lower()
+    return any(f"{each}/".startswith(folded) for each in (*named, *scope.prune))
 
 
 def _deleted_type(type_: ResourceType) -> str:

@@ -7,21 +7,30 @@ and wanted by nobody; it spoils only what needs it. Reads files through `source`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.desired.graph import Conflict, Connected, Member, connect, find_conflicts
 from reconciler.desired.schema import FLEET, SPECS, Reading, read_document, suggest
 from reconciler.desired.source import RawDocument, SourceFile, read_sources
 from reconciler.desired.template import fill
-from reconciler.kinds import account, deployment, rai_policy
+from reconciler.kinds import (
+    account,
+    deployment,
+    endpoint,
+    network_security_group,
+    private_dns_zone,
+    rai_policy,
+    subnet,
+    virtual_network,
+)
 from reconciler.kinds.base import Expansion, Setting
 from reconciler.kinds.catalog import kind_named
 from reconciler.kinds.fleet import CapSpec, CloudSpec, CredentialSpec, FleetSpec, PruneSpec
 from reconciler.model.finding import Finding, Origin, Severity
-from reconciler.model.ids import Ref
-from reconciler.model.resource import Cap, CloudTarget, Estate, Fleet, FleetPolicy, SoftDeleted
+from reconciler.model.ids import GROUP_TYPE, ArmId, Ref
+from reconciler.model.resource import Cap, CloudTarget, Desired, Estate, Fleet, FleetPolicy, SoftDeleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +238,8 @@ def _say_no_fleet(files: Sequence[SourceFile]) -> Finding:
 def _members(domain: _Domain) -> list[Member]:
     """Expand what validated. Below a broken Fleet the documents are still checked, against defaults nobody will use."""
     spec = domain.spec
-    unknown = f"unknown {domain.directory}"
+    # Part of ids that are taken apart again, so without a slash.
+    unknown = " ".join(("unknown", *domain.directory.parts[1:]))
     setting = Setting(
         fleet=domain.name,
         subscription=spec.subscription if spec else unknown,
@@ -237,8 +247,43 @@ def _members(domain: _Domain) -> list[Member]:
         location=(spec.location or "") if spec else unknown,
         tags=(spec.tags or {}) if spec else {},
         moved={each.ref: each.moved for each in domain.readings if each.ref and each.moved},
+        adopts_all=spec is not None and spec.adoption == "all",
     )
-    return [_member(domain, reading, setting) for reading in domain.readings if reading.ref is not None]
+    setting = replace(setting, places=dict(_places(domain.readings, setting)))
+    members = [_member(domain, reading, setting) for reading in domain.readings if reading.ref is not None]
+    wanted = {each.id: each for member in members for each in member.expansion.desired}
+    return [_relate(domain, member, wanted) for member in members]
+
+
+def _places(readings: Iterable[Reading], setting: Setting) -> Iterator[tuple[Ref, ArmId]]:
+    """Where each document's resource is, as far as even a broken document says it."""
+    for reading in readings:
+        kind = kind_named(reading.kind)
+        if kind is None or reading.ref is None:
+            continue
+        name = setting.name_of(reading.ref)
+        arm_type = kind.types[0].arm_type
+        if arm_type == GROUP_TYPE:
+            yield reading.ref, ArmId(subscription=setting.subscription, group=name)
+            continue
+        home = Ref(kind="ResourceGroup", name=_said_group(reading) or setting.group)
+        group = ArmId(subscription=setting.subscription, group=setting.name_of(home))
+        yield reading.ref, group.resource(arm_type, name)
+
+
+def _said_group(reading: Reading) -> str:
+    content = reading.raw.content
+    spec = content.get("spec") if isinstance(content, dict) else None
+    group = spec.get("resourceGroup") if isinstance(spec, dict) else None
+    return group if isinstance(group, str) and "/" not in group else ""
+
+
+def _relate(domain: _Domain, member: Member, wanted: Mapping[ArmId, Desired]) -> Member:
+    """The member with what is wrong between its document and the others."""
+    kind = kind_named(member.ref.kind)
+    findings = kind.relate(member.expansion.desired, wanted) if kind and member.expansion.desired else ()
+    domain.findings += findings
+    return replace(member, findings=(*member.findings, *findings)) if findings else member
 
 
 def _member(domain: _Domain, reading: Reading, setting: Setting) -> Member:
@@ -317,6 +362,12 @@ def _policy(spec: FleetSpec) -> FleetPolicy:
         (prune.accounts, account.TYPE),
         (prune.deployments, deployment.TYPE),
         (prune.rai_policies, rai_policy.TYPE),
+        (prune.network_security_groups, network_security_group.TYPE),
+        (prune.virtual_networks, virtual_network.TYPE),
+        (prune.subnets, subnet.TYPE),
+        (prune.private_endpoints, endpoint.TYPE),
+        (prune.private_dns_zones, private_dns_zone.TYPE),
+        (prune.virtual_network_links, private_dns_zone.LINK),
     )
     careful = FleetPolicy()
     return FleetPolicy(

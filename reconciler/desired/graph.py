@@ -215,13 +215,13 @@ def connect(members: Iterable[Member], broken: Iterable[Member]) -> Connected:
 
 
 def _cause(member: Member, lost: Sequence[Ref]) -> Ref | None:
-    """The broken document that this one needs. Its ids are not known, so its kind's types and its name have to do."""
+    """The broken document that this one needs. Its ids are not known, so its kind's type and its name have to do."""
     for wanted in member.expansion.desired:
         for need in wanted.needs:
             for ref in lost:
                 kind = kind_named(ref.kind)
-                types = [type_.arm_type.lower() for type_ in kind.types] if kind else []
-                if need.name.lower() == ref.name.lower() and need.type.lower() in types:
+                top = kind.types[0].arm_type.lower() if kind else ""
+                if need.top.name.lower() == ref.name.lower() and need.top.type.lower() == top:
                     return ref
     return None
 

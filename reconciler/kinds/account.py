@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field as Described
 
-from reconciler.kinds import deployment, rai_policy
+from reconciler.kinds import deployment, endpoint_connection, rai_policy
 from reconciler.kinds.base import (
     Binding,
     Document,
@@ -24,11 +24,13 @@ from reconciler.kinds.base import (
     once,
 )
 from reconciler.kinds.checks import check_account
-from reconciler.kinds.common import child_lifecycle, owned_tags, place_fields, resolve_location
+from reconciler.kinds.common import child_lifecycle, home_of, owned_tags, place_fields, resolve_location
 from reconciler.kinds.deployment import DeploymentSpec
+from reconciler.kinds.endpoint_connection import ConnectionRuleSpec, check_rules, read_rules
 from reconciler.kinds.rai_policy import RaiPolicySpec
 from reconciler.kinds.scalars import Address, GroupName, HostName, IdentityId, Region, SubnetId, TagName, TagValue
 from reconciler.kinds.spec import Flag, Free, Spec, Text
+from reconciler.kinds.subnet_rules import place_rules, relate_rules, resolve_rules
 from reconciler.kinds.values import (
     folded,
     id_keys,
@@ -191,6 +193,7 @@ TYPE = ResourceType(
     patience=Patience(create=3600.0, update=3600.0, usual_create=40, usual_update=31),
     born={"publicNetworkAccess": "Disabled"},
     split=split_subdomain,
+    links=((*_ACLS, "virtualNetworkRules", "*", "id"),),
 )
 
 
@@ -209,7 +212,7 @@ class IpRuleSpec(Spec):
 class SubnetRuleSpec(Spec):
     """A subnet that may reach the account."""
 
-    id: Annotated[SubnetId, Described(description="ARM id of the subnet.")]
+    id: Annotated[SubnetId, Described(description="ARM id of the subnet, or network/subnet.")]
     ignore_missing_vnet_service_endpoint: Annotated[
         Flag | None, Described(description="Accept the rule although the subnet lacks the service endpoint.")
     ] = None
@@ -237,7 +240,9 @@ class NetworkAclsSpec(Spec):
         list[SubnetId | SubnetRuleSpec] | None,
         Described(
             max_length=100,
-            description="Subnets that may call, by ARM id; at most 100.",
+            description="Subnets that may call, as network/subnet of a VirtualNetwork document or by ARM id; at most "
+            "100.",
+            examples=["[vnet-ai/gateway]"],
             json_schema_extra={"note": "A subnet needs the service endpoint Microsoft.CognitiveServices."},
         ),
     ] = None
@@ -312,6 +317,14 @@ class AccountSpec(Spec):
     ] = None
     deployments: Annotated[list[DeploymentSpec] | None, Described(description="Model deployments.")] = None
     rai_policies: Annotated[list[RaiPolicySpec] | None, Described(description="Content filters.")] = None
+    private_endpoint_connections: Annotated[
+        list[ConnectionRuleSpec] | None,
+        Described(
+            description="What becomes of private endpoints that connect; the first rule that fits decides, what none "
+            "fits is left alone. Endpoints of this fleet that lead here are approved without a rule.",
+            examples=["[{match: pe-hub, status: Approved}]"],
+        ),
+    ] = None
     additional_properties: Annotated[
         dict[str, Free] | None,
         Described(description="Properties this tool does not know yet, passed through as they are."),
@@ -324,10 +337,11 @@ def expand(document: Document, setting: Setting) -> Expansion:
     assert isinstance(spec, AccountSpec)
     region, findings = resolve_location(document, setting)
     findings += check_account(document, spec, setting)
+    rules, unresolved = resolve_rules(document, spec, setting)
+    findings += (*unresolved, *check_rules(document, tuple(spec.private_endpoint_connections or ())))
     if any(finding.severity is Severity.ERROR for finding in findings):
         return Expansion(findings=findings)
-    home = Ref(kind="ResourceGroup", name=spec.resource_group or setting.group)
-    group = ArmId(subscription=setting.subscription, group=setting.name_of(home))
+    group = home_of(document, setting)
     id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
     written: JsonObject = {"kind": "OpenAI", "sku": {"name": "S0"}, **spec.written()}
     written |= {"location": region, "tags": owned_tags(document, setting)}
@@ -338,16 +352,19 @@ def expand(document: Document, setting: Setting) -> Expansion:
     if spec.identity and "UserAssigned" not in spec.identity.type:
         # Azure refuses a map of identities beside a type that leaves no place for it.
         written["identity"] = {"type": spec.identity.type, "userAssignedIdentities": []}
+    if rules and isinstance(acls := written.get("networkAcls"), dict):
+        written["networkAcls"] = {**acls, "virtualNetworkRules": [rule.wire for rule in rules]}
     fields = declare(TYPE, written)
     account = Desired(
         id=id,
         ref=document.ref,
         fields=fields,
-        needs=(group,),
+        needs=(group, *dict.fromkeys(rule.subnet for rule in rules)),
         lifecycle=document.lifecycle,
         origin=document.origin,
-        origins=place_fields(document, fields),
+        origins={**place_fields(document, fields), **place_rules(rules)},
         labels=document.labels,
+        judgements=read_rules(document, spec.private_endpoint_connections or ()),
     )
     return Expansion(
         desired=(account, *_filters(document, spec, id), *_deployments(document, spec, id, region)), findings=findings
@@ -435,8 +452,9 @@ def describe_account(live: Live, below: tuple[Live, ...]) -> JsonObject:
 KIND = Kind(
     name="Account",
     spec=AccountSpec,
-    types=(TYPE, rai_policy.TYPE, deployment.TYPE),
+    types=(TYPE, rai_policy.TYPE, deployment.TYPE, endpoint_connection.TYPE),
     expand=expand,
     describe=describe_account,
     summary="An Azure OpenAI or AI Services account with its deployments, content filters and firewall.",
+    relate=relate_rules,
 )

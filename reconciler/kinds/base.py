@@ -15,8 +15,8 @@ from typing import Literal
 
 from reconciler.kinds.spec import Spec
 from reconciler.model.finding import Finding, Origin
-from reconciler.model.ids import Ref
-from reconciler.model.plan import Effect, FieldChange
+from reconciler.model.ids import ArmId, Ref
+from reconciler.model.plan import DecisionState, Effect, FieldChange
 from reconciler.model.resource import Desired, Lifecycle, Live, LiveState
 from reconciler.model.wire import ABSENT, Json, JsonObject, Maybe, WirePath, read_path, write_path
 
@@ -50,9 +50,28 @@ def once(before: Json, _after: Json) -> Effect:
     return Effect.IN_PLACE if is_nothing(before) else Effect.REPLACE
 
 
+def fixed(_before: Json, _after: Json) -> Effect:
+    """Said when the resource is made and never again: also what was left out then stays as it is."""
+    return Effect.REPLACE
+
+
 def is_nothing(value: Json) -> bool:
     """Absent, null and empty are one and the same to Azure."""
     return value is None or value in ("", [], {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items:
+    """How one item of a KEYED field is told in comparable attributes, where its own JSON is not flat.
+
+    `read` gives every attribute of an item, of either side, in its normal form: total and idempotent, the keys left
+    out. `write` gives the item with one of them as Azure takes it; None takes it away. `opens` says whether an item
+    that becomes another (None: is not there) lets more through.
+    """
+
+    read: Callable[[JsonObject], JsonObject]
+    write: Callable[[JsonObject, str, Json], JsonObject]
+    opens: Callable[[JsonObject | None, JsonObject | None], bool] = lambda _before, _after: False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +79,12 @@ class Field:
     """One field of an ARM type.
 
     `path` is what people write, `wire` where Azure keeps it. `normal` must be total and idempotent and gives the
-    comparable form of a present value, of either side; `to_wire` turns that form into what Azure takes. `default` is
-    what Azure means by an absent key. `whole` names the object that a PATCH must carry complete. For a KEYED field,
-    `keys` are the attributes that name an item and `normal` applies to each attribute value. `refers` is the ARM
-    type segment of the siblings that the value names.
+    comparable form of a present value, of either side; `to_wire` turns that form into what Azure takes, or `overlay`
+    does, given what stands there, where something of that has to stay. `default` is what Azure means by an absent key.
+    `whole` names the object that a PATCH must carry complete. For a KEYED field, `keys` are the attributes that name an
+    item and `normal` applies to each attribute value; or `items` says how an item is told, and the field's own path, if
+    a document owns it, stands for which items there are: `item_names`. `refers` is the ARM type segment of the siblings
+    that the value names.
     """
 
     path: str
@@ -72,10 +93,12 @@ class Field:
     effect: EffectOf = _in_place
     normal: Normal = _same
     to_wire: Normal = _same
+    overlay: Callable[[Json, Json], Json] | None = None
     default: Json = None
     opens: Compare = _never
     whole: WirePath = ()
     keys: tuple[str, ...] = ()
+    items: Items | None = None
     cuts: Compare = _never
     refers: str = ""
     sensitive: bool = False
@@ -89,7 +112,7 @@ class Binding:
     `body` is the keyword of the body. `list_all` lists a subscription, `list_children` a parent.
     """
 
-    client: Literal["cognitiveservices", "resources"]
+    client: Literal["cognitiveservices", "resources", "network", "privatedns"]
     group: str
     names: tuple[str, ...]
     get: str
@@ -116,6 +139,20 @@ class Patience:
     usual_update: int = 5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Why a resource that is as declared does not do its work: blocked by somebody, or (`ACT`) to be made again."""
+
+    state: DecisionState
+    code: str
+    reason: str
+    permit: str = ""
+
+
+def _free_of_others(_wire: JsonObject) -> Hold | None:
+    return None
+
+
 Split = Callable[[tuple[FieldChange, ...]], tuple[tuple[str, ...], ...]]
 
 
@@ -131,9 +168,17 @@ def _free(_fields: Mapping[str, Json]) -> int:
 class ResourceType:
     """One ARM type as a table.
 
-    `readonly` are wire paths that a write made from a fresh read must leave out, `*` standing for any key. `reserved`
-    begins the names of what Azure itself keeps, in lower case. `split` groups the paths of an update
-    into the writes that Azure takes, in order. `billed` counts the units of `fields` that cost money while they exist.
+    `readonly` are wire paths that a write made from a fresh read must leave out, `*` standing for any key of a map or
+    any item of a list. `reserved` begins the names of what Azure itself keeps, in lower case. `split` groups the paths
+    of an update into the writes that Azure takes, in order. `billed` counts the units of `fields` that cost money while
+    they exist. `on_demand` types are looked at only where a document names one or they are pruned. `embedded` is where
+    the parent's own answer holds the children of this type, so that nobody asks for them. `links` are the wire paths
+    of the ids that a live resource uses: what they name cannot go while it does. `lane` is the path of a field that
+    holds the id of what every write of this type locks as well, whose lane it therefore takes. `later` is a second
+    state that comes to rest after the first. A `guest` comes and goes with somebody else's resource: it is never
+    surplus, and nobody declares it by name. Of a `sole` type a parent has one at most, whatever it is called. `serves`
+    is where a resource names the one that waits for its write. `held` tells what keeps a live resource from working.
+    What is `after_all` needs what it needs with all that is below it.
     """
 
     arm_type: str
@@ -153,6 +198,16 @@ class ResourceType:
     )  # the closed value of a first PUT; what was wanted comes last
     split: Split = _all_at_once
     billed: Callable[[Mapping[str, Json]], int] = _free
+    on_demand: bool = False
+    embedded: WirePath = ()
+    links: tuple[WirePath, ...] = ()
+    lane: str = ""
+    later: WirePath = ()
+    guest: bool = False
+    sole: bool = False
+    serves: WirePath = ()
+    held: Callable[[JsonObject], Hold | None] = _free_of_others
+    after_all: bool = False
 
     def reserves(self, name: str) -> bool:
         """Whether a resource of this name is Azure's own: never declared, never deleted."""
@@ -185,13 +240,19 @@ class Lens:
         """The normalised live value; the field's default where Azure left it out; None for absent."""
         raw = self._find(read_path(wire, self.field.wire))
         if raw is ABSENT or raw is None:
-            return self.field.default
-        return self.field.normal(raw)
+            return None if self.field.items and self.item else self.field.default
+        return self._normal(raw)
+
+    def read_item(self, wire: JsonObject) -> JsonObject | None:
+        """All attributes of the item that this path is about, None where there is no such item."""
+        listed = read_path(wire, self.field.wire)
+        item = self._item(listed) if isinstance(listed, list) else None
+        return self.field.items.read(item) if item is not None and self.field.items else None
 
     def holds(self, wire: JsonObject, value: Json) -> bool:
         """Whether `wire` says this value outright, in whatever spelling."""
         raw = self._find(read_path(wire, self.field.wire))
-        return raw is not ABSENT and raw is not None and self.field.normal(raw) == value
+        return raw is not ABSENT and raw is not None and self._normal(raw) == value
 
     def write(self, wire: JsonObject, value: Json) -> JsonObject:
         """`wire` with `value` here; None takes the key away (what Azure does with an explicit null is not known)."""
@@ -201,6 +262,10 @@ class Lens:
             new = self._write_map(current, value)
         elif self.field.shape is Shape.KEYED and self.item:
             new = self._write_item(current, value)
+        elif self.field.items:
+            new = self._keep_items(current, value)
+        elif self.field.overlay:
+            new = self.field.overlay(None if current is ABSENT else current, value)
         else:
             new = ABSENT if value is None else self.field.to_wire(value)
         result = write_path(wire, self.field.wire, new)
@@ -211,9 +276,25 @@ class Lens:
         if self.field.shape is Shape.MAP and isinstance(raw, dict):
             return next((value for key, value in raw.items() if key.lower() == self.item.lower()), ABSENT)
         if self.field.shape is Shape.KEYED and self.item and isinstance(raw, list):
-            item = next((each for each in raw if isinstance(each, dict) and self._names(each)), None)
-            return ABSENT if item is None else item.get(self.attribute, ABSENT)
+            item = self._item(raw)
+            if item is None:
+                return ABSENT
+            return (self.field.items.read(item) if self.field.items else item).get(self.attribute, ABSENT)
         return raw
+
+    def _normal(self, raw: Json) -> Json:
+        if self.field.items is None:
+            return self.field.normal(raw)
+        return raw if self.item else item_names(self.field, raw)
+
+    def _item(self, listed: list[Json]) -> JsonObject | None:
+        return next((each for each in listed if isinstance(each, dict) and self._names(each)), None)
+
+    def _keep_items(self, current: Maybe, value: Json) -> Json:
+        """The items that `value` names; those that are not there yet are made by their attributes."""
+        names = value if isinstance(value, list) else []
+        items = current if isinstance(current, list) else []
+        return [each for each in items if isinstance(each, dict) and item_name(self.field, each).lower() in names]
 
     def _names(self, item: JsonObject) -> bool:
         return bool(self.field.keys) and item_name(self.field, item).lower() == self.item.lower()
@@ -230,16 +311,35 @@ class Lens:
         items: list[Json] = list(current) if isinstance(current, list) else []
         for index, each in enumerate(items):
             if isinstance(each, dict) and self._names(each):
-                items[index] = {**each, self.attribute: value}
+                items[index] = self._with_attribute(each, value)
                 return items
         # Only the first key is free text and may hold a colon itself.
         names = zip(self.field.keys, self.item.rsplit(":", len(self.field.keys) - 1), strict=False)
-        return [*items, {**dict(names), self.attribute: value}]
+        return [*items, self._with_attribute(dict(names), value)]
+
+    def _with_attribute(self, item: JsonObject, value: Json) -> JsonObject:
+        if self.field.items:
+            return self.field.items.write(item, self.attribute, value)
+        return {**item, self.attribute: value}
 
 
 def item_name(keyed: Field, item: JsonObject) -> str:
     """What a KEYED field calls one of its items: the values of its keys, such as `Hate:Prompt`."""
     return ":".join(str(item.get(key, "")) for key in keyed.keys)
+
+
+def item_names(keyed: Field, items: Json) -> Json:
+    """Which items there are: their names, folded and in order."""
+    listed = items if isinstance(items, list) else []
+    return [
+        *sorted(
+            {
+                (item_name(keyed, each) if isinstance(each, dict) else str(each)).lower()
+                for each in listed
+                if isinstance(each, (dict, str))
+            }
+        )
+    ]
 
 
 def project(type_: ResourceType, wire: JsonObject, paths: Iterable[str]) -> dict[str, Json]:
@@ -304,20 +404,42 @@ def _writable(type_: ResourceType, live: JsonObject) -> JsonObject:
 
 def _without(body: JsonObject, paths: tuple[WirePath, ...]) -> JsonObject:
     for path in paths:
-        for each in _spell_out(body, path):
-            stripped = write_path(body, each, ABSENT)
-            assert isinstance(stripped, dict)
-            body = stripped
+        stripped = _strip(body, path)
+        assert isinstance(stripped, dict)
+        body = stripped
     return body
 
 
-def _spell_out(body: JsonObject, path: WirePath) -> list[WirePath]:
-    """The path, or one for each key that its `*` can stand for."""
-    if "*" not in path:
-        return [path]
-    at = path.index("*")
-    inside = read_path(body, path[:at])
-    return [(*path[:at], key, *path[at + 1 :]) for key in inside] if isinstance(inside, dict) else []
+def _strip(value: Json, path: WirePath) -> Json:
+    """`value` without what stands at `path`; `*` is every key of an object or every item of a list."""
+    head, rest = path[0], path[1:]
+    if head == "*" and isinstance(value, list):
+        return [_strip(each, rest) for each in value] if rest else []
+    if not isinstance(value, dict):
+        return value
+    keys = [key for key in value if head in ("*", key)]
+    kept = {key: each for key, each in value.items() if key not in keys or rest}
+    return kept | ({key: _strip(value[key], rest) for key in keys} if rest else {})
+
+
+def read_links(type_: ResourceType, wire: JsonObject) -> Iterator[str]:
+    """The folded ids of what a live resource uses."""
+    for path in type_.links:
+        for each in _gather(wire, path):
+            if isinstance(each, str) and each:
+                yield each.lower()
+
+
+def _gather(value: Json, path: WirePath) -> Iterator[Json]:
+    if not path:
+        yield value
+    elif path[0] == "*" and isinstance(value, list):
+        for each in value:
+            yield from _gather(each, path[1:])
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if path[0] in ("*", key):
+                yield from _gather(each, path[1:])
 
 
 _ENVELOPE = frozenset({"id", "name", "type", "etag", "systemData"})
@@ -356,6 +478,10 @@ def _declare_items(each: Field, items: list[Json]) -> Iterator[tuple[str, Json]]
     for item in items:
         if not isinstance(item, dict):
             continue
+        if each.items:
+            for attribute, value in each.items.read(item).items():
+                yield f"{each.path}[{item_name(each, item)}].{attribute}", value
+            continue
         # What names the item says nothing more about it, unless nothing else is said.
         said = {name: value for name, value in item.items() if name not in each.keys} or item
         for attribute, value in said.items():
@@ -392,10 +518,17 @@ def describe(type_: ResourceType, wire: JsonObject, keep: frozenset[str] = froze
 
 def settle(type_: ResourceType, wire: JsonObject) -> tuple[LiveState, str]:
     """What Azure's provisioning state means; a resource without one is settled."""
-    raw = read_path(wire, type_.state)
+    state, word = _meaning(read_path(wire, type_.state))
+    if state is LiveState.SETTLED and type_.later:
+        late, last = _meaning(read_path(wire, type_.later))
+        return (state, word) if late is LiveState.SETTLED else (late, last)
+    return state, word
+
+
+def _meaning(raw: Maybe) -> tuple[LiveState, str]:
     word = raw if isinstance(raw, str) else ""
     folded = word.lower()
-    if folded in ("", "succeeded", "disabled"):
+    if folded in ("", "succeeded", "disabled", "completed"):
         return LiveState.SETTLED, word
     if folded in ("failed", "canceled"):
         return LiveState.FAILED, word
@@ -417,7 +550,11 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a document takes from its fleet where it says nothing itself. `moved` gives renamed documents' old names."""
+    """What a document takes from its fleet where it says nothing itself. `moved` gives renamed documents' old names.
+
+    `places` are the ids of all documents of the fleet, also of broken ones; `adopts_all` that existing resources may be
+    taken over without a word in their document.
+    """
 
     fleet: str
     subscription: str
@@ -425,6 +562,17 @@ class Setting:
     location: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     moved: Mapping[Ref, str] = field(default_factory=dict)
+    places: Mapping[Ref, ArmId] = field(default_factory=dict)
+    adopts_all: bool = False
+
+    def find(self, kind: str, name: str) -> ArmId | None:
+        """The id of the document of that kind and name, letters in either case."""
+        folded = name.lower()
+        return next((id for ref, id in self.places.items() if ref.kind == kind and ref.name.lower() == folded), None)
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """The names of all documents of a kind."""
+        return tuple(sorted(ref.name for ref in self.places if ref.kind == kind))
 
     def name_of(self, ref: Ref) -> str:
         """The name in Azure of what a document declares: its own, or the one it had before it was renamed."""
@@ -439,12 +587,17 @@ class Expansion:
     findings: tuple[Finding, ...] = ()
 
 
+def _says_nothing(_own: tuple[Desired, ...], _all: Mapping[ArmId, Desired]) -> tuple[Finding, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """A document kind: its typed spec, how it expands to ARM resources, how live resources are written as it again.
 
-    `describe` takes the resource and everything live below it and gives (metadata name, spec). Pure; never raises for a
-    spec that validated.
+    `describe` takes the resource and everything live below it and gives the spec. `relate` takes what one document
+    stands for and everything its fleet wants, and says what is wrong between them; what is not among the latter may be
+    broken, or not ours. Pure; never raises for a spec that validated.
     """
 
     name: str
@@ -453,3 +606,4 @@ class Kind:
     expand: Callable[[Document, Setting], Expansion]
     describe: Callable[[Live, tuple[Live, ...]], JsonObject]
     summary: str
+    relate: Callable[[tuple[Desired, ...], Mapping[ArmId, Desired]], tuple[Finding, ...]] = _says_nothing

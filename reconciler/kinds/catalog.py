@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from reconciler.kinds import account, resource_group
+from reconciler.kinds import (
+    account,
+    network_security_group,
+    private_dns_zone,
+    private_endpoint,
+    resource_group,
+    virtual_network,
+)
 from reconciler.kinds.base import Kind, ResourceType
 
-KINDS: tuple[Kind, ...] = (resource_group.KIND, account.KIND)
+KINDS: tuple[Kind, ...] = (
+    resource_group.KIND,
+    network_security_group.KIND,
+    virtual_network.KIND,
+    private_dns_zone.KIND,
+    account.KIND,
+    private_endpoint.KIND,
+)
 
 TYPES: tuple[ResourceType, ...] = tuple(type_ for kind in KINDS for type_ in kind.types)
 
 _BY_ARM_TYPE = {type_.arm_type.lower(): type_ for type_ in TYPES}
+_BY_TOP = {kind.types[0].arm_type.lower(): kind for kind in KINDS}
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
 if len(_BY_ARM_TYPE) != len(TYPES) or len(_BY_NAME) != len(KINDS):
@@ -23,3 +38,8 @@ def type_of(arm_type: str) -> ResourceType | None:
 
 def kind_named(name: str) -> Kind | None:
     return _BY_NAME.get(name)
+
+
+def kind_of(arm_type: str) -> Kind | None:
+    """The kind whose documents stand for resources of this top-level ARM type."""
+    return _BY_TOP.get(arm_type.lower())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 
 from reconciler.kinds.base import Document, Setting, fold_keys
 from reconciler.kinds.diff import is_ignored
 from reconciler.model.finding import Finding, Origin
+from reconciler.model.ids import ArmId, Ref
 from reconciler.model.resource import OWNER_TAG, Lifecycle
 from reconciler.model.wire import Json
 
@@ -62,3 +64,35 @@ def _below(pattern: str, child: str) -> Iterator[str]:
     named = re.fullmatch(r"([^\[\]]+\[[^\]]*\])\.(.+)", pattern)
     if named and is_ignored(child, (named[1],)):
         yield named[2]
+
+
+def home_of(document: Document, setting: Setting) -> ArmId:
+    """The resource group that the document's resource lives in: its own word or the fleet's."""
+    named = getattr(document.spec, "resource_group", None)
+    home = Ref(kind="ResourceGroup", name=named or setting.group)
+    return ArmId(subscription=setting.subscription, group=setting.name_of(home))
+
+
+def check_home(document: Document, setting: Setting, pattern: str, word: str) -> Iterator[Finding]:
+    """A name that Azure takes, and a resource group to live in."""
+    if not re.fullmatch(pattern, setting.name_of(document.ref)):
+        yield Finding(
+            code="name",
+            message=f"a {word} cannot be called {setting.name_of(document.ref)!r}",
+            hint="use up to 80 letters, digits, - _ . and begin with a letter or digit, end with one or _",
+            origin=document.name_origin,
+        )
+    if not getattr(document.spec, "resource_group", None) and not setting.group:
+        yield Finding(
+            code="resource_group_missing",
+            message=f"{document.ref} has no resource group and its Fleet has no default",
+            hint="add spec.resourceGroup here or in the Fleet",
+            origin=document.origin,
+        )
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """`did you mean X?`, or nothing where nothing is near."""
+    names = {each.lower(): each for each in known}
+    close = get_close_matches(word.lower(), sorted(names), n=1, cutoff=0.6)
+    return f"did you mean {names[close[0]]}?" if close else ""

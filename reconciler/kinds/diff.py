@@ -6,9 +6,10 @@ Used to plan and, after a write, to see whether Azure did what it was told.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from reconciler.kinds.base import ResourceType, Shape, is_nothing
+from reconciler.kinds.base import Lens, ResourceType, Shape, is_nothing
 from reconciler.model.plan import FieldChange
 from reconciler.model.wire import Json, JsonObject
 
@@ -24,21 +25,49 @@ def compare(
             continue
         lens = type_.lens(path)
         before, after = lens.read(wire), fields[path]
-        if before == after or (lens.field.shape is Shape.WHOLE and is_nothing(before) and is_nothing(after)):
+        plain = lens.field.shape is Shape.WHOLE or lens.field.items is not None
+        if before == after or (plain and is_nothing(before) and is_nothing(after)):
             continue
+        opens, closes = tell_exposure(lens, wire, fields)
         changes.append(
             FieldChange(
                 path=path,
                 before=before,
                 after=after,
                 effect=lens.field.effect(before, after),
-                opens=lens.field.opens(before, after),
-                closes=lens.field.opens(after, before),
+                opens=opens,
+                closes=closes,
                 cuts=lens.field.cuts(before, after),
                 sensitive=lens.field.sensitive,
             )
         )
     return tuple(changes)
+
+
+def tell_exposure(lens: Lens, wire: JsonObject, fields: Mapping[str, Json]) -> tuple[bool, bool]:
+    """Whether making `wire` say what `fields` wants at this path lets more through, and whether it lets less."""
+    before, after = lens.read(wire), fields[lens.path]
+    items = lens.field.items
+    if items is None:
+        return lens.field.opens(before, after), lens.field.opens(after, before)
+    if not lens.item:
+        gone = [_item(lens, name, wire) for name in _names(before) if name not in _names(after)]
+        return any(items.opens(each, None) for each in gone), any(items.opens(None, each) for each in gone)
+    old = lens.read_item(wire)
+    if old is None:
+        prefix = f"{lens.field.path}[{lens.item}]."
+        new = {path[len(prefix) :]: value for path, value in fields.items() if path.startswith(prefix)}
+        return items.opens(None, new), items.opens(new, None)
+    new = {**old, lens.attribute: after}
+    return items.opens(old, new), items.opens(new, old)
+
+
+def _names(value: Json) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else []
+
+
+def _item(lens: Lens, name: str, wire: JsonObject) -> JsonObject | None:
+    return replace(lens, item=name).read_item(wire)
 
 
 def is_ignored(path: str, patterns: Iterable[str]) -> bool:

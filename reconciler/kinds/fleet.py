@@ -49,6 +49,22 @@ class PruneSpec(Spec):
     )
     deployments: Annotated[Flag, Described(description="Undeclared deployments of owned accounts.")] = False
     rai_policies: Annotated[Flag, Described(description="Undeclared content filters of owned accounts.")] = False
+    network_security_groups: Annotated[
+        Flag, Described(description="Security groups that carry this fleet's tag and are not declared.")
+    ] = False
+    virtual_networks: Annotated[
+        Flag, Described(description="Virtual networks that carry this fleet's tag and are not declared.")
+    ] = False
+    subnets: Annotated[Flag, Described(description="Undeclared subnets of owned virtual networks.")] = False
+    private_endpoints: Annotated[
+        Flag, Described(description="Private endpoints that carry this fleet's tag and are not declared.")
+    ] = False
+    private_dns_zones: Annotated[
+        Flag, Described(description="Private DNS zones that carry this fleet's tag and are not declared.")
+    ] = False
+    virtual_network_links: Annotated[Flag, Described(description="Undeclared links of owned private DNS zones.")] = (
+        False
+    )
 
 
 class CapSpec(Spec):

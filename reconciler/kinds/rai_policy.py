@@ -35,6 +35,8 @@ TYPE = ResourceType(
     ),
     readonly=(("properties", "type"),),
     reserved="microsoft.",
+    # Every account has them and quota hangs on none.
+    on_demand=True,
 )
 
 

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import AfterValidator
 
+from reconciler.kinds.addresses import ANY, LAST_PORT, fold_port, fold_prefix, is_tag, read_network
 from reconciler.kinds.spec import Text, refuse
 from reconciler.model.ids import ArmId
 from reconciler.model.resource import OWNER_TAG
 
 SUBNET_TYPE = "Microsoft.Network/virtualNetworks/subnets"
+SECURITY_GROUP_TYPE = "Microsoft.Network/networkSecurityGroups"
+APPLICATION_GROUP_TYPE = "Microsoft.Network/applicationSecurityGroups"
+ROUTE_TABLE_TYPE = "Microsoft.Network/routeTables"
+NAT_GATEWAY_TYPE = "Microsoft.Network/natGateways"
+NETWORK_TYPE = "Microsoft.Network/virtualNetworks"
+PRIVATE_ENDPOINT_TYPE = "Microsoft.Network/privateEndpoints"
+PRIVATE_ZONE_TYPE = "Microsoft.Network/privateDnsZones"
+ACCOUNT_TYPE = "Microsoft.CognitiveServices/accounts"
 IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
 _GROUP = re.compile(r"[\w().-]{0,89}[\w()-]")
@@ -74,12 +84,95 @@ _PRIVATE = tuple(ipaddress.ip_network(each) for each in ("10.0.0.0/8", "172.16.0
 
 
 def _check_subnet(text: str) -> str:
-    if "/" in text and not text.startswith("/"):
-        raise refuse(
-            f"{text!r} names a subnet by virtual network, a kind this version does not have",
-            f"write the subnet's id: /subscriptions/…/virtualNetworks/{text.replace('/', '/subnets/', 1)}",
-        )
-    return _check_id(text, SUBNET_TYPE)
+    """The id of a subnet, or `network/subnet` for one that a VirtualNetwork document declares."""
+    if text.startswith("/"):
+        return _check_id(text, SUBNET_TYPE)
+    if not re.fullmatch(r"[^/\s]+/[^/\s]+", text):
+        raise refuse(f"{text!r} does not name a subnet", "write network/subnet, such as vnet-ai/gateway, or its ARM id")
+    return text
+
+
+def _check_reference(arm_type: str) -> Callable[[str], str]:
+    """The check of a document's name or the id of something unmanaged."""
+
+    def check(text: str) -> str:
+        if text.startswith("/"):
+            return _check_id(text, arm_type)
+        if "/" in text or not text.strip():
+            raise refuse(f"{text!r} is neither a name nor an id", "write the name of a document, or a full ARM id")
+        return text
+
+    return check
+
+
+def _check_id_of(arm_type: str) -> Callable[[str], str]:
+    return lambda text: _check_id(text, arm_type)
+
+
+def _check_network(text: str) -> str:
+    """A network of addresses in CIDR notation, canonical."""
+    address, slash, _ = text.partition("/")
+    network = read_network(text)
+    if network is None or not slash:
+        raise refuse(f"{text!r} is not a network", "write it like 10.1.0.0/16")
+    if ipaddress.ip_address(address) != network.network_address:
+        raise refuse(f"{text} has bits set beyond its prefix", f"write {network}")
+    return text
+
+
+def _check_dns_server(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise refuse(f"{text!r} is not an IP address", "write it like 10.1.0.4") from None
+    return text
+
+
+def _check_prefix(text: str) -> str:
+    """What Azure takes as one end of a security rule."""
+    if fold_prefix(text) == ANY or (read_network(text) is None and is_tag(text)):
+        return text
+    if read_network(text) is None:
+        hint = "write an address, a network such as 10.1.2.0/24, a service tag such as VirtualNetwork, or Any"
+        raise refuse(f"{text!r} is no address, network or service tag", hint)
+    return _check_network(text) if "/" in text else text
+
+
+def _check_port(text: str) -> str:
+    """A port, a range of ports, or all of them."""
+    if fold_port(text) == ANY:
+        return text
+    match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", text)
+    if match is None:
+        raise refuse(f"{text!r} is no port", "write a port such as 443, a range such as 8000-8080, or Any")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if max(first, last) > LAST_PORT:
+        raise refuse(f"{text}: ports end at {LAST_PORT}", f"write a number from 0 to {LAST_PORT}")
+    if last < first:
+        raise refuse(f"{text} ends before it begins", f"write {last}-{first}")
+    return text
+
+
+def _check_target(text: str) -> str:
+    """The id of any resource that a private endpoint may lead to."""
+    try:
+        id = ArmId.parse(text)
+    except ValueError:
+        raise refuse(f"{text!r} is not an ARM id", "write the full id: /subscriptions/…/providers/…") from None
+    if not id.group or not id.segments:
+        raise refuse("this is not the id of a resource", "write the full id: /subscriptions/…/providers/…")
+    return text
+
+
+def _check_private_address(text: str) -> str:
+    """One address of a subnet."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise refuse(f"{text!r} is not an IP address", "write one address, like 10.1.2.10") from None
+    if str(address) != text:
+        raise refuse(f"{text} is not how Azure writes it", f"write {address}")
+    return text
 
 
 def _check_identity(text: str) -> str:
@@ -123,6 +216,18 @@ Region = Annotated[Text, AfterValidator(_check_region)]
 Guid = Annotated[Text, AfterValidator(_check_guid)]
 Address = Annotated[Text, AfterValidator(_check_address)]
 SubnetId = Annotated[Text, AfterValidator(_check_subnet)]
+NetworkPrefix = Annotated[Text, AfterValidator(_check_network)]
+DnsServer = Annotated[Text, AfterValidator(_check_dns_server)]
+RulePrefix = Annotated[Text, AfterValidator(_check_prefix)]
+PortRange = Annotated[Text, AfterValidator(_check_port)]
+SecurityGroupRef = Annotated[Text, AfterValidator(_check_reference(SECURITY_GROUP_TYPE))]
+ApplicationGroupId = Annotated[Text, AfterValidator(_check_id_of(APPLICATION_GROUP_TYPE))]
+RouteTableId = Annotated[Text, AfterValidator(_check_id_of(ROUTE_TABLE_TYPE))]
+NetworkRef = Annotated[Text, AfterValidator(_check_reference(NETWORK_TYPE))]
+ZoneRef = Annotated[Text, AfterValidator(_check_reference(PRIVATE_ZONE_TYPE))]
+TargetId = Annotated[Text, AfterValidator(_check_target)]
+PrivateAddress = Annotated[Text, AfterValidator(_check_private_address)]
+NatGatewayId = Annotated[Text, AfterValidator(_check_id_of(NAT_GATEWAY_TYPE))]
 IdentityId = Annotated[Text, AfterValidator(_check_identity)]
 HostName = Annotated[Text, AfterValidator(_check_host)]
 TagName = Annotated[Text, AfterValidator(_check_tag_name)]

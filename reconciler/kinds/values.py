@@ -69,5 +69,15 @@ def id_keys_to_wire(value: Json) -> Json:
     return {str(id): {} for id in value} if isinstance(value, list) else value
 
 
+def reference(value: Json) -> Json:
+    """An id, folded, which Azure wraps into an object."""
+    id = value.get("id") if isinstance(value, dict) else value
+    return id.lower() if isinstance(id, str) else None
+
+
+def reference_to_wire(value: Json) -> Json:
+    return {"id": value}
+
+
 def whole_number(value: Json) -> Json:
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -119,8 +119,9 @@ class Step:
     """One write. `fields` are the owned values it brings about; the body is composed from a fresh read when it is sent.
 
     `expects` are the owned values that were live when the plan was made: if they moved, the step is stale. None means
-    that the resource must not exist yet. `after` names the steps that must have succeeded before.
-    `takes` is what the plan knew to lie below a resource that is deleted; whatever else is found there keeps it.
+    that the resource must not exist yet. `after` names the steps that must have succeeded before. `takes` is what the
+    plan knew to lie below a resource that is deleted; whatever else is found there keeps it. `within` is the lane of
+    something else that this write locks, and therefore takes instead of its own.
     """
 
     name: str
@@ -133,10 +134,11 @@ class Step:
     after: tuple[str, ...] = ()
     takes: tuple[ArmId, ...] = ()
     location: str = ""
+    within: str = ""
 
     @property
     def lane(self) -> str:
-        return self.id.lane
+        return self.within or self.id.lane
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

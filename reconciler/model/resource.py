@@ -14,11 +14,13 @@ OWNER_TAG = "reconciler-fleet"
 
 
 class ManagePolicy(StrEnum):
-    """Who may change the resource: `manage` converges, `observe` only reports drift, `detach` lets go of it."""
+    """Who may change the resource: `manage` converges, `observe` only reports drift, `detach` lets go of it. `require`
+    never writes either, and is not content until somebody else has made it as declared."""
 
     MANAGE = "manage"
     OBSERVE = "observe"
     DETACH = "detach"
+    REQUIRE = "require"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +57,25 @@ class Throughput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What shall become of connections to an account that somebody else makes; `match` is a folded pattern for the name
+    or the id of their endpoint. Without a `description` the words of the connection are not ours."""
+
+    match: str
+    status: str
+    description: str | None = None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
     """One ARM resource as the documents want it.
 
     `fields` maps the paths that people write (`networkAcls.defaultAction`, `tags.team`) to normalised values; what is
     not in it is not ours. None means "must be absent". `origins` gives the place of each path that was written down.
     `needs` are the ids that must exist before this one. `throughput` stands for a capacity that only the region's model
-    list can tell.
+    list can tell. `judgements` decide, first match first, about connections that only Azure can tell. `leaves` are the
+    folded types of what is below it and left to others.
     """
 
     id: ArmId
@@ -73,6 +87,8 @@ class Desired:
     origins: Mapping[str, Origin] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     throughput: Throughput | None = None
+    judgements: tuple[Judgement, ...] = ()
+    leaves: frozenset[str] = frozenset()
 
     @property
     def type(self) -> str:

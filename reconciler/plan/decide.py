@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from reconciler.kinds.base import ResourceType, Shape
-from reconciler.kinds.catalog import type_of
-from reconciler.kinds.diff import compare
+from reconciler.kinds.base import Hold, ResourceType, Shape
+from reconciler.kinds.catalog import kind_of, type_of
+from reconciler.kinds.diff import compare, tell_exposure
 from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.plan import Action, Decision, DecisionState, Effect, FieldChange, Risk
@@ -42,7 +42,27 @@ def decide(fleet: Fleet, snapshot: Snapshot) -> Drafts:
         if id not in fleet.desired:
             surplus = _decide_surplus(fleet, snapshot.live[id])
             drafts |= {surplus.id: surplus} if surplus else {}
-    return _tell_apart(drafts)
+    return _tell_apart(_await_service(drafts))
+
+
+def _await_service(drafts: Drafts) -> Drafts:
+    """What others hold up is only waited for, where this very plan puts that right."""
+    helpers = {
+        str(read_path(draft.live.wire, draft.type.serves)).lower(): draft
+        for draft in drafts.values()
+        if draft.acts and draft.live and draft.type.serves
+    }
+    served = dict(drafts)
+    for id, draft in drafts.items():
+        helper = helpers.get(id.key)
+        if helper and draft.live and draft.decision.code and _hold(draft):
+            reason = f"waits for {helper.decision.ref}: {draft.decision.reason}"
+            served[id] = draft.resting(DecisionState.IN_PROGRESS, reason)
+    return served
+
+
+def _hold(draft: Draft) -> Hold | None:
+    return draft.type.held(draft.live.wire) if draft.live else None
 
 
 def _tell_apart(drafts: Drafts) -> Drafts:
@@ -74,6 +94,8 @@ def _decide_desired(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Itera
         yield _decide_existing(fleet, snapshot, base)
     elif desired.lifecycle.policy is ManagePolicy.OBSERVE:
         yield base.resting(DecisionState.DRIFTED, "does not exist; observed only")
+    elif desired.lifecycle.policy is ManagePolicy.REQUIRE:
+        yield _refuse_required(base, "is left to others, who have not made it")
     elif groupless := _refuse_without_group(fleet, snapshot, base):
         yield groupless
     elif type_.soft_deletes and (deleted := snapshot.deleted.get(desired.id)):
@@ -234,7 +256,7 @@ def _birth(draft: Draft) -> tuple[FieldChange, ...]:
     for path in sorted(path for path, value in fields.items() if value is not None):
         lens = draft.type.lens(path)
         unlike_born = path in born and fields[path] != born[path]
-        opens = unlike_born or lens.field.opens(lens.read({}), fields[path])
+        opens = unlike_born or tell_exposure(lens, {}, fields)[0]
         changes.append(FieldChange(path=path, before=None, after=fields[path], opens=opens))
     return tuple(changes)
 
@@ -275,10 +297,12 @@ def _decide_existing(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Draft:
     assert live is not None
     if live.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
         return draft.resting(DecisionState.IN_PROGRESS, f"Azure is still working on it ({live.provisioning_state})")
-    observed = desired.lifecycle.policy is ManagePolicy.OBSERVE
+    observed = desired.lifecycle.policy in (ManagePolicy.OBSERVE, ManagePolicy.REQUIRE)
     ignore = (*desired.lifecycle.ignore, *((_OWNER_PATH,) if observed else ()))
     changes = compare(draft.type, desired.fields, live.wire, ignore)
     draft = replace(draft, decision=replace(draft.decision, changes=changes))
+    if changes and desired.lifecycle.policy is ManagePolicy.REQUIRE:
+        return _refuse_required(draft, "is left to others, who have made another one")
     if observed:
         return draft.resting(DecisionState.DRIFTED, _why(live, snapshot)) if changes else draft
     if not draft.type.taggable or live.owner == fleet.name:
@@ -322,8 +346,23 @@ def _decide_owned(snapshot: Snapshot, draft: Draft) -> Draft:
     if live.state is LiveState.FAILED:
         return act(draft, Action.UPDATE, "its last operation failed in Azure; it is written again", changes)
     if not changes:
-        return draft
+        return _stand(draft)
     return act(draft, Action.UPDATE, _why(live, snapshot), changes)
+
+
+def _stand(draft: Draft) -> Draft:
+    """What is as declared, unless somebody keeps it from its work."""
+    hold = _hold(draft)
+    if hold is None:
+        return draft
+    if hold.state is DecisionState.ACT:
+        return act(draft, Action.REPLACE, hold.reason)
+    return draft.blocked(hold.code, hold.reason, hold.permit)
+
+
+def _refuse_required(draft: Draft, reason: str) -> Draft:
+    permit = "see to whoever should make it, such as a policy assignment, or have its document own it"
+    return draft.blocked("required", reason, permit)
 
 
 def _refuse_changes(draft: Draft) -> Draft | None:
@@ -364,7 +403,7 @@ def _why(live: Live, snapshot: Snapshot) -> str:
 def _decide_surplus(fleet: Fleet, live: Live) -> Draft | None:
     """What carries our tag, or lies in what does, and no document declares. Groups are never ours to delete."""
     type_ = type_of(live.type)
-    if type_ is None or live.owner != fleet.name or not live.id.segments or type_.reserves(live.id.name):
+    if type_ is None or live.owner != fleet.name or not live.id.segments or not _may_be_surplus(type_, live):
         return None
     parent_id = live.id.parent
     decision = Decision(
@@ -379,12 +418,21 @@ def _decide_surplus(fleet: Fleet, live: Live) -> Draft | None:
     draft = Draft(decision=decision, type=type_, live=live)
     parent = fleet.desired.get(parent_id) if parent_id else None
     if parent is not None and parent.lifecycle.policy is not ManagePolicy.MANAGE:
-        return draft.resting(DecisionState.IGNORED, "no document declares it, and its account is not managed")
+        above = type_of(parent.type)
+        word = above.word if above else "parent"
+        return draft.resting(DecisionState.IGNORED, f"no document declares it, and its {word} is not managed")
+    if parent is not None and live.type.lower() in parent.leaves:
+        return draft.resting(DecisionState.IGNORED, "left to others, as its document says")
     if live.type.lower() not in fleet.policy.prune and not _parent_pruned(fleet, live.id):
         return draft
     if live.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
         return draft.resting(DecisionState.IN_PROGRESS, f"Azure is still working on it ({live.provisioning_state})")
     return act(draft, Action.DELETE, "no document declares it")
+
+
+def _may_be_surplus(type_: ResourceType, live: Live) -> bool:
+    """What Azure made itself, and what others brought, is never ours to miss in the documents."""
+    return not type_.reserves(live.id.name) and not type_.guest
 
 
 def _parent_pruned(fleet: Fleet, id: ArmId) -> bool:
@@ -396,7 +444,8 @@ def _parent_pruned(fleet: Fleet, id: ArmId) -> bool:
 
 def _surplus_ref(id: ArmId) -> Ref:
     name = "/".join([id.segments[0][1], *(part for segment in id.segments[1:] for part in segment)])
-    return Ref(kind="Account", name=name)
+    kind = kind_of(id.top.type)
+    return Ref(kind=kind.name if kind else "Account", name=name)
 
 
 def follow_parents(drafts: Drafts) -> Drafts:
@@ -404,10 +453,9 @@ def follow_parents(drafts: Drafts) -> Drafts:
     followed: dict[ArmId, Draft] = {}
     for id, draft in drafts.items():
         parent = drafts.get(id.parent) if id.parent else None
-        goes = parent is not None and parent.action is Action.REPLACE and draft.desired and draft.live
-        followed[id] = _reborn(draft) if goes else draft
+        if parent is not None and parent.action is Action.REPLACE and draft.desired and draft.live:
+            reborn = replace(draft, live=None)
+            followed[id] = act(reborn, Action.CREATE, f"goes and comes back with its {parent.type.word}", _birth(draft))
+        else:
+            followed[id] = draft
     return followed
-
-
-def _reborn(draft: Draft) -> Draft:
-    return act(replace(draft, live=None), Action.CREATE, "goes and comes back with its account", _birth(draft))

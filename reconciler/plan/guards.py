@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from reconciler.kinds.base import read_links
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, DecisionState
 from reconciler.model.resource import Blind, Cap, Fleet, Snapshot
@@ -41,6 +42,9 @@ def _keep_to_selection(draft: Draft, grounds: Grounds) -> Draft:
     if chosen is None or draft.id in chosen or draft.decision.state is DecisionState.IN_SYNC:
         return draft
     if draft.deleted is not None and draft.deleted.id in chosen:
+        return draft
+    if (draft.type.guest or draft.type.sole) and draft.desired and draft.id.parent in chosen:
+        # What it is called was not known when people chose.
         return draft
     return draft.resting(DecisionState.IGNORED, "not selected", "not_selected")
 
@@ -171,7 +175,12 @@ def _stop_dependents(drafts: Drafts) -> Drafts:
 
 
 def _held(draft: Draft, drafts: Drafts, children: Sequence[Draft]) -> Draft | None:
-    return _held_by_needs(draft, drafts) or _held_by_children(draft, children) or _held_by_purpose(draft, drafts)
+    return (
+        _held_by_needs(draft, drafts)
+        or _held_by_children(draft, children)
+        or _held_by_purpose(draft, drafts)
+        or _held_by_users(draft, drafts)
+    )
 
 
 def _held_by_needs(draft: Draft, drafts: Drafts) -> Draft | None:
@@ -216,6 +225,18 @@ def _held_by_purpose(draft: Draft, drafts: Drafts) -> Draft | None:
         return None
     reason = f"{wanted.decision.ref} would not be made: {wanted.decision.reason}"
     return draft.blocked("needs", reason, wanted.decision.permit)
+
+
+def _held_by_users(draft: Draft, drafts: Drafts) -> Draft | None:
+    """Nothing is deleted while something uses it that stays as it is: Azure would refuse, and it would be right."""
+    if draft.action is not Action.DELETE:
+        return None
+    for user in drafts.values():
+        if user.live is None or user.acts or not user.type.links or user.id == draft.id:
+            continue
+        if draft.id.key in read_links(user.type, user.live.wire):
+            return draft.blocked("in_use", f"{user.decision.ref} still uses it", user.decision.permit)
+    return None
 
 
 def check_caps(drafts: Drafts, fleet: Fleet) -> str:

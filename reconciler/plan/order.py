@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from reconciler.kinds.base import project
+from reconciler.kinds.base import project, read_links
 from reconciler.kinds.diff import is_ignored
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, Effect, FieldChange, Phase, Step, Verb
@@ -23,7 +23,20 @@ def order(drafts: Drafts, fleet: str) -> tuple[Step, ...]:
     """Every write of the plan, each after what it needs; ties break by phase, type and id, never by chance."""
     steps = {id: tuple(_steps(draft, fleet)) for id, draft in drafts.items() if draft.acts}
     below = {id: [drafts[each] for each in ids] for id, ids in group_below(steps).items()}
-    return _sort([step for id, draft in drafts.items() if id in steps for step in _edge(draft, steps, below)])
+    users = _users(drafts)
+    return _sort([step for id, draft in drafts.items() if id in steps for step in _edge(draft, steps, below, users)])
+
+
+def _users(drafts: Drafts) -> Mapping[str, tuple[ArmId, ...]]:
+    """For what is to go: who still uses it and acts, so that it lets go first."""
+    found: dict[str, tuple[ArmId, ...]] = {}
+    removed = {id.key for id, draft in drafts.items() if draft.action is Action.DELETE}
+    for id, draft in drafts.items():
+        links = read_links(draft.type, draft.live.wire) if draft.live and draft.acts and removed else ()
+        for used in dict.fromkeys(links):
+            if used in removed:
+                found[used] = (*found.get(used, ()), id)
+    return found
 
 
 def _steps(draft: Draft, fleet: str) -> Iterator[Step]:
@@ -60,7 +73,22 @@ def _step(draft: Draft, word: str, verb: Verb, phase: Phase, fields: Mapping[str
         phase=phase,
         fields=fields,
         location=draft.decision.location,
+        within=_lane(draft),
     )
+
+
+def _lane(draft: Draft) -> str:
+    """The lane of what a write of this type locks besides itself: as declared, else as it is."""
+    path = draft.type.lane
+    if not path:
+        return ""
+    held = draft.desired.fields.get(path) if draft.desired else None
+    if held is None and draft.live:
+        held = draft.type.lens(path).read(draft.live.wire)
+    try:
+        return ArmId.parse(held).lane if isinstance(held, str) else ""
+    except ValueError:
+        return ""
 
 
 def _wanted(draft: Draft) -> Mapping[str, Json]:
@@ -160,22 +188,37 @@ def _ownership(draft: Draft) -> Mapping[str, Json]:
     return project(draft.type, draft.live.wire, (f"tags.{OWNER_TAG}",))
 
 
-def _edge(draft: Draft, steps: Mapping[ArmId, tuple[Step, ...]], below: Mapping[ArmId, list[Draft]]) -> Iterator[Step]:
+def _edge(
+    draft: Draft,
+    steps: Mapping[ArmId, tuple[Step, ...]],
+    below: Mapping[ArmId, list[Draft]],
+    users: Mapping[str, tuple[ArmId, ...]],
+) -> Iterator[Step]:
     """The draft's steps, the first with what it must wait for in other drafts: makers of what it needs, removers of
     what lies in it, those that still use what goes."""
     first, *rest = steps[draft.id]
     after: list[str] = []
     if draft.action is not Action.DELETE:
-        after += [each.name for need in draft.decision.needs for each in _makers(steps.get(need, ()))]
+        after += [each.name for need in _needs(draft, below) for each in _makers(steps.get(need, ()))]
     if first.verb is Verb.DELETE:
         after += [steps[child.id][0].name for child in below.get(draft.id, ()) if child.action is Action.DELETE]
+        after += [steps[user][-1].name for user in users.get(draft.id.key, ())]
     if draft.action is Action.DELETE and draft.id.parent is not None and draft.id.segments[1:]:
         # Only inside an account do siblings name each other, and there are few of them.
-        users = (each for each in below[draft.id.parent] if _uses(each, draft))
-        after += [steps[each.id][-1].name for each in users]
+        siblings = (each for each in below.get(draft.id.parent, ()) if _uses(each, draft))
+        after += [steps[each.id][-1].name for each in siblings]
     takes = [child.id for child in below.get(draft.id, ())] if first.verb is Verb.DELETE else []
     yield replace(first, after=tuple(dict.fromkeys((*first.after, *after))), takes=tuple(sorted(takes)))
     yield from rest
+
+
+def _needs(draft: Draft, below: Mapping[ArmId, list[Draft]]) -> Iterator[ArmId]:
+    """The ids that a draft needs, with what is below them where it needs all of that too."""
+    for need in draft.decision.needs:
+        yield need
+        if draft.type.after_all and need.segments:
+            kept = (each for each in below.get(need, ()) if each.action is not Action.DELETE and not each.type.guest)
+            yield from (each.id for each in kept)
 
 
 def _uses(user: Draft, draft: Draft) -> bool:

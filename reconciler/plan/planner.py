@@ -9,13 +9,14 @@ from reconciler.model.plan import Plan
 from reconciler.model.resource import Blind, Fleet, Snapshot
 from reconciler.plan.decide import decide
 from reconciler.plan.guards import Grounds, check_caps, guard
+from reconciler.plan.known import resolve_known
 from reconciler.plan.order import order
 from reconciler.plan.rates import resolve_rates
 
 
 def make_plan(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | None = None) -> Plan:
     """What to do so that `snapshot` becomes what `fleet` declares; `chosen` limits who may be acted upon."""
-    fleet = resolve_rates(fleet, snapshot)
+    fleet = resolve_known(resolve_rates(fleet, snapshot), snapshot)
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
     stopped = check_caps(drafts, fleet)

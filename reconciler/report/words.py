@@ -82,12 +82,12 @@ def shorten(id: ArmId) -> str:
     """What people call the resource: `Account/aoai-swc/deployments/gpt-4o`, `vnet-ai/gateway` for a subnet."""
     if not id.segments:
         return plain(f"ResourceGroup/{id.group}" if id.group else f"subscription {id.subscription}")
+    if [segment.lower() for segment, _ in id.segments] == ["virtualnetworks", "subnets"]:
+        return plain(f"{id.segments[0][1]}/{id.name}")
     kind = _KIND_OF_TYPE.get(id.top.type.lower())
     if kind is not None:
         below = "".join(f"/{segment}/{name}" for segment, name in id.segments[1:])
         return plain(f"{kind}/{id.top.name}{below}")
-    if [segment.lower() for segment, _ in id.segments] == ["virtualnetworks", "subnets"]:
-        return plain(f"{id.segments[0][1]}/{id.name}")
     return plain(f"{id.segments[-1][0]}/{id.name}")
 
 

@@ -35,7 +35,7 @@ def error(code: str, message: str = "words", **more: Json) -> Json:
         (409, "CustomDomainInUse", FaultClass.INVALID),
         (409, "RequestConflict", FaultClass.CONFLICT),
         (409, "CannotDeleteResource", FaultClass.CONFLICT),
-        (400, "AccountProvisioningStateInvalid", FaultClass.CONFLICT),
+        (400, "AccountProvisioningStateInvalid", FaultClass.TRANSIENT),
         (404, "ResourceNotFound", FaultClass.ABSENT),
         (404, "DeploymentNotFound", FaultClass.ABSENT),
         (404, "ResourceGroupNotFound", FaultClass.ABSENT),

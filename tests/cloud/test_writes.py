@@ -245,5 +245,5 @@ async def test_a_name_that_azure_would_not_take_is_refused_without_asking(azure:
 
 
 async def test_a_type_that_no_kind_knows_is_a_mistake_of_ours(azure: Azure, cloud: Cloud) -> None:
-    with pytest.raises(LookupError, match="virtualNetworks"):
-        await cloud.read(azure.group.resource("Microsoft.Network/virtualNetworks", "v"))
+    with pytest.raises(LookupError, match="routeTables"):
+        await cloud.read(azure.group.resource("Microsoft.Network/routeTables", "r"))

@@ -80,7 +80,7 @@ def test_bodies_may_go_as_bytes(type_: ResourceType) -> None:
 
 @pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.word)
 def test_a_binding_names_as_many_keywords_as_an_id_has_names(type_: ResourceType) -> None:
-    depth = type_.arm_type.count("/") if type_.binding.client == "cognitiveservices" else 0
+    depth = type_.arm_type.count("/") if type_.binding.client != "resources" else 0
     assert len(type_.binding.names) == 1 + depth
 
 

@@ -253,9 +253,32 @@ def account_document(name: str, lifecycle: Mapping[str, object] | None = None, *
     return {**document, "lifecycle": dict(lifecycle)} if lifecycle else document
 
 
+def network_document(kind: str, name: str, **spec: object) -> Document:
+    return {"apiVersion": "reconciler/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def rule(name: str, priority: int = 100, access: str = "Allow", **more: object) -> Document:
+    """An inbound rule for HTTPS from one subnet."""
+    return {
+        "name": name,
+        "direction": "Inbound",
+        "access": access,
+        "priority": priority,
+        "protocol": "Tcp",
+        "sourceAddressPrefix": "10.1.1.0/24",
+        "destinationAddressPrefix": "10.1.2.0/24",
+        "destinationPortRange": "443",
+        **more,
+    }
+
+
 def deployment(name: str, capacity: int = 10, sku: str = "GlobalStandard", **more: object) -> Document:
     model = {"name": "gpt-4o", "version": "2024-11-20"}
     return {"name": name, "model": model, "sku": {"name": sku, "capacity": capacity}, **more}
+
+
+def network_id(stage: Stage, kind: str, name: str, group: str = "rg-law") -> ArmId:
+    return ArmId(subscription=stage.sim.subscription_id, group=group).resource(f"Microsoft.Network/{kind}", name)
 
 
 def account_id(stage: Stage, name: str, group: str = "rg-law") -> ArmId:

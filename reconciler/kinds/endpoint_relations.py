@@ -1,0 +1,127 @@
+"""What is wrong between a private endpoint and the account, the subnet, the zones and the endpoints beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from reconciler.kinds import dns_zone_group
+from reconciler.kinds.addresses import read_network
+from reconciler.kinds.common import near
+from reconciler.kinds.endpoint import TYPE
+from reconciler.kinds.scalars import ACCOUNT_TYPE
+from reconciler.model.finding import Finding, Severity
+from reconciler.model.ids import ArmId, fold_location
+from reconciler.model.resource import Desired
+from reconciler.model.wire import Json
+
+_RESERVED = 4  # the first addresses of a subnet are Azure's, and the last one
+
+
+def relate(own: tuple[Desired, ...], fleet: Mapping[ArmId, Desired]) -> tuple[Finding, ...]:
+    """What is wrong between an endpoint and the account, the subnet, the zones and the endpoints beside it."""
+    endpoint, group = own[0], own[1] if own[1:] else None
+    return (
+        *_relate_account(endpoint, group, fleet),
+        *_relate_subnet(endpoint, fleet),
+        *_relate_addresses(endpoint, fleet),
+    )
+
+
+def _relate_account(endpoint: Desired, group: Desired | None, fleet: Mapping[ArmId, Desired]) -> Iterator[Finding]:
+    account = fleet.get(ArmId.parse(str(endpoint.fields["privateLinkServiceId"])))
+    if account is None or account.type.lower() != ACCOUNT_TYPE.lower():
+        return
+    if not account.fields.get("customSubDomainName"):
+        yield Finding(
+            code="subdomain_missing",
+            message=f"{endpoint.ref} leads to {account.ref}, which has no customSubDomainName; Azure refuses that",
+            hint=f"add customSubDomainName to the account at {account.origin}",
+            origin=endpoint.origins["privateLinkServiceId"],
+        )
+    zones = _listed(group.fields.get("privateDnsZones")) if group else ()
+    kind = str(account.fields.get("kind") or "OpenAI")
+    lacking = dns_zone_group.missing_zones(kind, tuple(zone.rpartition("/")[2] for zone in zones)) if group else ()
+    if group is not None and lacking:
+        yield Finding(
+            severity=Severity.WARNING,
+            code="zone_missing",
+            message=f"{endpoint.ref}: an account of kind {kind} is resolved by {', '.join(lacking)} too, which "
+            "privateDnsZones does not name",
+            hint="add it; what the account's private link resource names is not all that its clients ask for",
+            origin=group.origins["privateDnsZones"],
+        )
+
+
+def _listed(value: Json) -> tuple[str, ...]:
+    return tuple(str(each) for each in value) if isinstance(value, list) else ()
+
+
+def _relate_subnet(endpoint: Desired, fleet: Mapping[ArmId, Desired]) -> Iterator[Finding]:
+    id = ArmId.parse(str(endpoint.fields["subnet"]))
+    place = endpoint.origins.get("subnet", endpoint.origin)
+    network = fleet.get(id.parent) if id.parent else None
+    if network is None:
+        return
+    if fold_location(str(network.fields.get("location"))) != endpoint.fields["location"]:
+        yield Finding(
+            code="location",
+            message=f"{endpoint.ref} is in {endpoint.fields['location']}, its network {network.ref.name} in "
+            f"{network.fields.get('location')}; Azure takes an endpoint only where its network is",
+            hint=f"write `location: {network.fields.get('location')}`; the target may be anywhere",
+            origin=endpoint.origins.get("location", endpoint.origin),
+        )
+    subnet = fleet.get(id)
+    if subnet is None:
+        known = [each.name for each in fleet if each.parent == network.id]
+        yield Finding(
+            code="dangling",
+            message=f"subnet names {network.ref.name}/{id.name}, but {network.ref} declares no such subnet",
+            hint=near(id.name, known) or f"declare the subnet {id.name} there",
+            origin=place,
+        )
+        return
+    yield from _check_static(endpoint, subnet)
+
+
+def _check_static(endpoint: Desired, subnet: Desired) -> Iterator[Finding]:
+    """Static addresses that the subnet does not have, or that Azure keeps."""
+    networks = [network for text in _listed(subnet.fields.get("addressPrefixes")) if (network := read_network(text))]
+    for text in _statics(endpoint):
+        address = read_network(text)
+        home = next((each for each in networks if address and address.network_address in each), None)
+        if address is None or not networks:
+            continue
+        place = endpoint.origins.get(f"ipConfigurations[{text}]", endpoint.origin)
+        if home is None:
+            spaces = ", ".join(str(each) for each in networks)
+            message = f"ipConfigurations: {text} is not an address of {subnet.ref.name}, which has {spaces}"
+            yield Finding(code="outside", message=message, hint="choose one of its addresses", origin=place)
+        elif not _RESERVED <= int(address.network_address) - int(home.network_address) < home.num_addresses - 1:
+            message = f"ipConfigurations: {text} is one of the five addresses that Azure keeps of {home}"
+            yield Finding(code="outside", message=message, hint=f"choose from {home[_RESERVED]} on", origin=place)
+
+
+def _statics(endpoint: Desired) -> tuple[str, ...]:
+    rows = endpoint.fields.get("ipConfigurations")
+    return (
+        tuple(str(each["privateIPAddress"]) for each in rows if isinstance(each, dict))
+        if isinstance(rows, list)
+        else ()
+    )
+
+
+def _relate_addresses(endpoint: Desired, fleet: Mapping[ArmId, Desired]) -> Iterator[Finding]:
+    """Static addresses that another endpoint of the same subnet has; said once, of the later of the two."""
+    mine = _statics(endpoint)
+    for id, other in fleet.items() if mine else ():
+        beside = id.type.lower() == TYPE.arm_type.lower() and other.fields.get("subnet") == endpoint.fields["subnet"]
+        if not beside or not id < endpoint.id:
+            continue
+        for address in _statics(other):
+            if address in mine:
+                yield Finding(
+                    code="duplicate_value",
+                    message=f"ipConfigurations: {address} is taken by {other.ref}",
+                    hint=f"the other one is at {other.origin}; choose another address",
+                    origin=endpoint.origins.get(f"ipConfigurations[{address}]", endpoint.origin),
+                )

@@ -1,0 +1,305 @@
+"""Laws of networks: rules change places without a gap, what is not ours stays, nothing forgets its security group."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from reconciler.desired.writer import write_documents
+from reconciler.importing import Choice, describe_live
+from reconciler.model.outcome import CycleReport
+from reconciler.model.plan import DecisionState, Plan
+from reconciler.model.resource import Fleet, Scope
+from reconciler.model.wire import Json
+from tests.laws.stage import (
+    Document,
+    Stage,
+    account_document,
+    account_id,
+    changed,
+    fleet_document,
+    group_document,
+    network_document,
+    network_id,
+    rule,
+    told,
+)
+from tests.laws.test_fixpoint import plenty
+
+pytestmark = pytest.mark.virtual_time
+
+EXAMPLES = Path(__file__).parents[2] / "desired_state" / "examples"
+ENDPOINT = "Microsoft.CognitiveServices"
+
+
+def group(*rules: Document, **spec: object) -> Document:
+    return network_document("NetworkSecurityGroup", "nsg", securityRules=list(rules), **spec)
+
+
+def network(*subnets: Document, **spec: object) -> Document:
+    space = {"addressPrefixes": ["10.1.0.0/16"]}
+    return network_document("VirtualNetwork", "vnet", addressSpace=space, subnets=list(subnets), **spec)
+
+
+def adopted(document: Document) -> Document:
+    return {**document, "lifecycle": {"adopt": True}}
+
+
+def app(**spec: object) -> Document:
+    return {"name": "app", "addressPrefix": "10.1.1.0/24", "networkSecurityGroup": "nsg", **spec}
+
+
+def load(azure: Stage, *documents: Document, **spec: object) -> Fleet:
+    return azure.load([fleet_document("law", **spec), group_document(), *documents])
+
+
+async def converge(azure: Stage, fleet: Fleet) -> tuple[CycleReport, ...]:
+    await azure.seed_world(limits=plenty(fleet.subscription))
+    reports = await azure.converge(fleet)
+    assert reports[-1].plan.converged, told(reports[-1].plan)
+    return reports
+
+
+def state_of(plan: Plan, ref: str) -> tuple[DecisionState, str]:
+    decision = next(each for each in plan.decisions if str(each.ref) == ref)
+    return decision.state, decision.reason
+
+
+@pytest.mark.parametrize("example", ["app-and-backend", "gateway-subnet", "private-endpoints"])
+async def test_another_order_and_other_letters_everywhere_are_silence(azure: Stage, example: str) -> None:
+    fleet = azure.load(EXAMPLES / example)
+    await converge(azure, fleet)
+    chance = random.Random(3)
+    state = await azure.sim.control("GET", "/_sim/state")
+    await azure.sim.control("PUT", "/_sim/state", _respell(state, chance, "resources"))
+    plan = await azure.dry_run(fleet)
+    assert told(plan) == []
+    assert plan.steps == ()
+
+
+@pytest.mark.parametrize("example", ["app-and-backend", "gateway-subnet", "private-endpoints"])
+async def test_an_import_of_a_network_plans_empty(azure: Stage, example: str) -> None:
+    fleet = azure.load(EXAMPLES / example)
+    await converge(azure, fleet)
+    async with azure.world(fleet, read_only=True) as world:
+        snapshot = await world.cloud.observe(Scope(subscription=fleet.subscription, fleet="", ids=(), everything=True))
+    described, unclear = describe_live(snapshot, Choice(subscription=fleet.subscription, fleet=fleet.name))
+    assert not unclear
+    managed = [{key: item for key, item in each.items() if key != "lifecycle"} for each in described]
+    for documents in (described, managed):
+        imported = azure.load(write_documents(documents))
+        assert {*imported.desired} == {*fleet.desired}
+        assert told(await azure.dry_run(imported)) == []
+
+
+def numbers() -> Iterator[tuple[int, ...]]:
+    yield from permutations((100, 200, 300, 400))
+
+
+async def test_rules_change_their_priorities_in_one_write_whatever_the_order(azure: Stage) -> None:
+    names = ("a", "b", "c", "d")
+    ports = {name: str(1000 + at) for at, name in enumerate(names)}
+
+    def wanted(order: tuple[int, ...]) -> Fleet:
+        pairs = zip(names, order, strict=True)
+        return load(azure, group(*(rule(name, at, destinationPortRange=ports[name]) for name, at in pairs)))
+
+    await converge(azure, wanted((100, 200, 300, 400)))
+    for order in numbers():
+        await azure.forget()
+        await converge(azure, wanted(order))
+        assert len(await azure.writes()) <= 1
+        live = azure.resource(network_id(azure, "networkSecurityGroups", "nsg"))
+        told_rules = {each["name"]: each["properties"]["priority"] for each in live["properties"]["securityRules"]}
+        assert told_rules == dict(zip(names, order, strict=True))
+    assert await azure.self_inflicted() == {"409": 0, "429": 0}
+
+
+async def test_a_rule_made_in_the_portal_goes_from_an_exclusive_group_and_stays_in_a_shared_one(azure: Stage) -> None:
+    nsg = network_id(azure, "networkSecurityGroups", "nsg")
+    extra = {"name": "extra", "properties": {**rule("extra", 150), "sourcePortRange": "*"}}
+    for word, kept in (("shared", {"allow", "extra"}), ("exclusive", {"allow"})):
+        fleet = load(azure, group(rule("allow"), rules=word))
+        await converge(azure, fleet)
+        held = azure.resource(nsg)["properties"]["securityRules"]
+        rules = [each for each in held if each["name"] != "extra"]
+        await azure.mutate("PATCH", nsg, {"properties": {"securityRules": [*rules, extra]}})
+        plan = await azure.dry_run(fleet)
+        assert changed(plan) == ({} if word == "shared" else {"NetworkSecurityGroup/nsg": {"securityRules"}})
+        await converge(azure, fleet)
+        assert {each["name"] for each in azure.resource(nsg)["properties"]["securityRules"]} == kept
+
+
+async def test_a_change_of_one_rule_carries_those_that_are_not_ours(azure: Stage) -> None:
+    nsg = network_id(azure, "networkSecurityGroups", "nsg")
+    await converge(azure, load(azure, group(rule("allow"), rules="shared")))
+    other = {"name": "theirs", "properties": {**rule("theirs", 150), "sourcePortRange": "1024-65535"}}
+    rules = azure.resource(nsg)["properties"]["securityRules"]
+    await azure.mutate("PATCH", nsg, {"properties": {"securityRules": [*rules, other]}})
+    await converge(azure, load(azure, group(rule("allow", 120), rules="shared")))
+    live = {each["name"]: each["properties"] for each in azure.resource(nsg)["properties"]["securityRules"]}
+    assert live["allow"]["priority"] == 120
+    assert live["theirs"]["sourcePortRange"] == "1024-65535"
+
+
+async def test_a_write_to_a_subnet_keeps_all_that_the_documents_do_not_say(azure: Stage) -> None:
+    """A PUT that leaves out the security group, an endpoint or a delegation takes it away, and opens a door."""
+    full = app(serviceEndpoints=[ENDPOINT], delegations=["Microsoft.App/environments"])
+    await converge(azure, load(azure, group(rule("allow")), network(full)))
+    bare = {"name": "app", "addressPrefix": "10.1.1.0/24", "privateEndpointNetworkPolicies": "Enabled"}
+    await converge(azure, load(azure, group(rule("allow")), network(bare)))
+    (live,) = azure.resource(network_id(azure, "virtualNetworks", "vnet"))["properties"]["subnets"]
+    assert live["properties"]["privateEndpointNetworkPolicies"] == "Enabled"
+    assert live["properties"]["networkSecurityGroup"]["id"].lower().endswith("/nsg")
+    assert [each["service"] for each in live["properties"]["serviceEndpoints"]] == [ENDPOINT]
+    assert len(live["properties"]["delegations"]) == 1
+
+
+async def test_a_write_to_a_network_keeps_its_subnets_as_they_are(azure: Stage) -> None:
+    await converge(azure, load(azure, group(rule("allow")), network(app(serviceEndpoints=[ENDPOINT]))))
+    vnet = network_id(azure, "virtualNetworks", "vnet")
+    await azure.mutate("PUT", vnet.child("subnets", "theirs"), {"properties": {"addressPrefix": "10.1.9.0/24"}})
+    await converge(azure, load(azure, group(rule("allow")), network(app(), tags={"team": "law"})))
+    live = {each["name"]: each["properties"] for each in azure.resource(vnet)["properties"]["subnets"]}
+    assert {*live} == {"app", "theirs"}
+    assert live["app"]["networkSecurityGroup"]["id"].lower().endswith("/nsg")
+    assert [each["service"] for each in live["app"]["serviceEndpoints"]] == [ENDPOINT]
+
+
+async def test_an_undeclared_subnet_goes_only_where_pruning_is_permitted(azure: Stage) -> None:
+    vnet = network_id(azure, "virtualNetworks", "vnet")
+    await converge(azure, load(azure, group(), network(app(), {"name": "old", "addressPrefix": "10.1.2.0/24"})))
+    account = account_document("aoai-x")
+    await azure.converge(load(azure, account, group(), network(app())))
+    names = [each["name"] for each in azure.resource(vnet)["properties"]["subnets"]]
+    assert names == ["app", "old"]
+    await azure.converge(load(azure, account, group(), network(app()), prune={"subnets": True}))
+    assert [each["name"] for each in azure.resource(vnet)["properties"]["subnets"]] == ["app"]
+
+
+async def test_everything_goes_in_an_order_that_azure_takes(azure: Stage) -> None:
+    ruled = account_document(
+        "aoai-ruled",
+        customSubDomainName="aoai-ruled",
+        publicNetworkAccess="Enabled",
+        networkAcls={"defaultAction": "Deny", "virtualNetworkRules": ["vnet/app"]},
+    )
+    await converge(azure, load(azure, group(rule("allow")), network(app(serviceEndpoints=[ENDPOINT])), ruled))
+    await azure.forget()
+    permits = {"virtualNetworks": True, "networkSecurityGroups": True, "accounts": True}
+    emptied = load(azure, account_document("aoai-left"), prune=permits)
+    # What is looked at on demand is named here by the permission to prune it.
+    await azure.converge(emptied)
+    assert not [id for id in azure.resources() if "/microsoft.network/" in id]
+    gone = [each["path"].rpartition("/")[2] for each in await azure.writes() if each["method"] == "DELETE"]
+    assert gone.index("app") < gone.index("vnet")
+    assert gone.index("app") < gone.index("nsg")
+    refused = [each for each in await azure.requests() if each["status"] in (400, 409, 429)]
+    assert refused == []
+
+
+async def test_a_group_that_a_subnet_still_uses_is_not_deleted_and_says_by_whom(azure: Stage) -> None:
+    await converge(azure, load(azure, group(rule("allow")), network(app())))
+    named = str(network_id(azure, "networkSecurityGroups", "nsg"))
+    left = load(
+        azure,
+        account_document("aoai-x"),
+        network(app(networkSecurityGroup=named)),
+        prune={"networkSecurityGroups": True},
+    )
+    plan = await azure.dry_run(left)
+    state, reason = state_of(plan, "NetworkSecurityGroup/nsg")
+    assert state is DecisionState.BLOCKED
+    assert "VirtualNetwork/vnet/subnets/app still uses it" in reason
+
+
+async def test_a_group_that_exists_is_not_taken_over_without_a_word(azure: Stage) -> None:
+    await converge(azure, load(azure))
+    nsg = network_id(azure, "networkSecurityGroups", "nsg")
+    mine = {"name": "mine", "properties": {**rule("mine", 150), "sourcePortRange": "*"}}
+    await azure.mutate("PUT", nsg, {"location": "swedencentral", "properties": {"securityRules": [mine]}})
+    plan = await azure.dry_run(load(azure, group(rule("allow"))))
+    assert state_of(plan, "NetworkSecurityGroup/nsg")[0] is DecisionState.BLOCKED
+    await converge(azure, load(azure, adopted(group(rule("allow"), rules="shared"))))
+    assert {each["name"] for each in azure.resource(nsg)["properties"]["securityRules"]} == {"mine", "allow"}
+
+
+async def test_a_lost_ownership_tag_is_told_and_not_put_right(azure: Stage) -> None:
+    fleet = load(azure, group(rule("allow")), network(app()))
+    await converge(azure, fleet)
+    await azure.mutate("PATCH", network_id(azure, "virtualNetworks", "vnet"), {"tags": {"reconciler-fleet": None}})
+    await azure.forget()
+    plan = await azure.dry_run(fleet)
+    assert state_of(plan, "VirtualNetwork/vnet")[0] is DecisionState.BLOCKED
+    await azure.converge(fleet)
+    assert await azure.writes() == []
+
+
+async def test_a_large_network_is_read_with_one_request_each(azure: Stage) -> None:
+    rules = [rule(f"rule-{at}", 100 + at, destinationPortRange=str(1000 + at)) for at in range(200)]
+    subnets = [
+        {"name": f"net-{at}", "addressPrefix": f"10.1.{at}.0/24", "networkSecurityGroup": "nsg"} for at in range(100)
+    ]
+    fleet = load(azure, group(*rules), network(*subnets))
+    await converge(azure, fleet)
+    await azure.forget()
+    assert told(await azure.dry_run(fleet)) == []
+    asked = [each["path"].lower() for each in await azure.requests()]
+    assert len([path for path in asked if "networksecuritygroups" in path]) == 1
+    assert len([path for path in asked if "virtualnetworks" in path]) == 1
+
+
+async def test_a_fleet_of_accounts_asks_nothing_about_networks(azure: Stage) -> None:
+    fleet = load(azure, account_document("aoai-alone"))
+    await converge(azure, fleet)
+    assert not [each for each in await azure.requests() if "microsoft.network" in each["path"].lower()]
+
+
+async def test_a_network_that_cannot_be_read_leaves_its_subnets_unknown(azure: Stage) -> None:
+    fleet = load(azure, group(rule("allow")), network(app()))
+    await converge(azure, fleet)
+    await azure.fault(kind="status", status=403, count=-1, match={"method": "GET", "path": r"/virtualNetworks"})
+    await azure.forget()
+    plan = await azure.dry_run(fleet)
+    for ref in ("VirtualNetwork/vnet", "VirtualNetwork/vnet/subnets/app"):
+        assert state_of(plan, ref)[0] is DecisionState.BLOCKED
+    assert plan.steps == ()
+
+
+async def test_an_account_waits_for_the_subnet_that_its_rule_names(azure: Stage) -> None:
+    """Azure takes a rule only for a subnet that has the service endpoint."""
+    ruled = account_document(
+        "aoai-ruled",
+        customSubDomainName="aoai-ruled",
+        publicNetworkAccess="Enabled",
+        networkAcls={"defaultAction": "Deny", "virtualNetworkRules": ["vnet/app"]},
+    )
+    fleet = load(azure, group(rule("allow")), network(app(serviceEndpoints=[ENDPOINT])), ruled)
+    await converge(azure, fleet)
+    rules = azure.resource(account_id(azure, "aoai-ruled"))["properties"]["networkAcls"]["virtualNetworkRules"]
+    assert [each["id"].lower().rpartition("/")[2] for each in rules] == ["app"]
+    assert [each["status"] for each in await azure.requests() if each["status"] == 400] == []
+
+
+def _respell(value: Json, chance: random.Random, key: str) -> Json:
+    """Lists of objects and sets in another order, ids and closed words in other letters."""
+    if isinstance(value, dict):
+        return {name: _respell(each, chance, name) for name, each in value.items()}
+    if isinstance(value, list):
+        shuffled = [_respell(each, chance, key) for each in value]
+        if key in ("securityRules", "subnets", "serviceEndpoints", "addressPrefixes", *SETS):
+            chance.shuffle(shuffled)
+        return shuffled
+    if isinstance(value, str) and key in ("protocol", "access", "direction"):
+        return value.upper()
+    if isinstance(value, str) and key == "id" and "/networkSecurityGroups/" in value:
+        return value.upper()
+    return value
+
+
+SETS = ("sourceAddressPrefixes", "destinationPortRanges", "virtualNetworkRules")
+
