@@ -302,4 +302,3 @@ def _respell(value: Json, chance: random.Random, key: str) -> Json:
 
 
 SETS = ("sourceAddressPrefixes", "destinationPortRanges", "virtualNetworkRules")
-
