@@ -50,8 +50,6 @@ class Settings:
     account_connects: float = 12.0
     # The api-version from which a PUT of a network without subnets leaves them alone.
     subnets_kept_since: str = "2023-11-01"
-    # A subnet nobody knows in the rules of an account.
-    unknown_subnets: bool = True
     network_page_size: int = 1000
     # Tokens and the seconds in which they come back.
     network_reads: tuple[float, float] = (10_000.0, 300.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.kinds.base import ResourceType, settle
 from reconciler.model.ids import ArmId
-from reconciler.model.resource import OWNER_TAG, DeletedAccount, Live
+from reconciler.model.resource import DeletedAccount, Live, read_owner
 from reconciler.model.wire import JsonObject, read_path
 
 
@@ -18,7 +18,7 @@ def to_live(type_: ResourceType, wire: JsonObject, owner: str | None = None) -> 
         wire=wire,
         state=state,
         provisioning_state=word,
-        owner=_owner(wire) if type_.taggable else owner,
+        owner=read_owner(wire) if type_.taggable else owner,
         etag=text_at(wire, "etag") or None,
         modified_by=text_at(wire, "systemData", "lastModifiedBy") or None,
         modified_at=text_at(wire, "systemData", "lastModifiedAt") or None,
@@ -39,15 +39,6 @@ def to_deleted(type_: ResourceType, wire: JsonObject) -> DeletedAccount:
         purge_after=text_at(wire, "properties", "scheduledPurgeDate"),
         wire=wire,
     )
-
-
-def _owner(wire: JsonObject) -> str | None:
-    """The fleet named by the tag; ARM keeps the case of a tag's name but does not tell names apart by it."""
-    tags = wire.get("tags")
-    if not isinstance(tags, dict):
-        return None
-    owner = next((value for name, value in tags.items() if name.lower() == OWNER_TAG), None)
-    return owner if isinstance(owner, str) else None
 
 
 def text_at(wire: JsonObject, *path: str) -> str:
