@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from reconciler.model.finding import Fault, Finding, Origin
 from reconciler.model.ids import ArmId, Ref
+from reconciler.model.reach import Way
 from reconciler.model.wire import Json, digest, thaw
 
 
@@ -80,7 +81,10 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What is to be done about one resource and why. `reason` explains and never steers."""
+    """What is to be done about one resource and why. `reason` explains and never steers.
+
+    `opened` and `closed` are the ways to an account that it adds and takes, as far as this resource decides it.
+    """
 
     id: ArmId
     ref: Ref
@@ -98,6 +102,8 @@ class Decision:
     location: str = ""
     origin: Origin | None = None
     owned: bool = False
+    opened: tuple[Way, ...] = ()
+    closed: tuple[Way, ...] = ()
 
     @property
     def acts(self) -> bool:

@@ -124,16 +124,28 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Protected:
+    """Somebody who must never be cut off: the workloads of a subnet, or an address range. `word` is as written."""
+
+    word: str
+    subnet: ArmId | None = None
+    prefix: str = ""
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetPolicy:
     """What a plan of this fleet may do; every default is the careful one."""
 
     adopt_all: bool = False
     prune: frozenset[str] = frozenset()  # folded ARM types
-    allow: frozenset[str] = frozenset()  # of "replace", "delete", "purge", "capacityCut", "provisioned"
+    # of "replace", "delete", "purge", "capacityCut", "provisioned", "cutOff"
+    allow: frozenset[str] = frozenset()
     allow_empty: bool = False
     soft_deleted: SoftDeleted = SoftDeleted.STOP
     deletes: Cap = Cap(count=5, percent=20)
     changes: Cap = Cap(count=100, percent=100)
+    never_cut_off: tuple[Protected, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
