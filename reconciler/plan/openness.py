@@ -3,7 +3,7 @@ it lets in and whom it stops."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from reconciler.model.ids import ArmId
@@ -15,7 +15,7 @@ from reconciler.plan.guards import stop_dependents
 from reconciler.plan.order import order, put_after
 from reconciler.plan.reach.connection import CutOff
 from reconciler.plan.reach.sequence import Conflict
-from reconciler.plan.reach.survey import Survey, survey
+from reconciler.plan.reach.survey import Survey, Told, survey, tell
 
 CUT_OFF = "cutOff"
 
@@ -27,7 +27,8 @@ def keep_closed(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> tuple[Draft
         found = survey(fleet, snapshot, steps)
         amended = _amend(drafts, found, fleet)
         if not amended:
-            return _tell(drafts, found), put_after(steps, found.after)
+            steps = put_after(steps, found.after)
+            return _tell(drafts, tell(found, steps)), steps
         drafts = stop_dependents({**drafts, **amended})
 
 
@@ -78,11 +79,11 @@ def _refuse_cut(draft: Draft, cuts: Iterable[CutOff], drafts: Drafts, fleet: Fle
     )
 
 
-def _tell(drafts: Drafts, found: Survey) -> Drafts:
-    told = dict(drafts)
-    for id, draft in drafts.items():
-        real = draft.deleted.id if draft.deleted else id
-        opened, closed = found.opened.get(real, ()), found.closed.get(real, ())
-        if draft.acts and (opened or closed):
-            told[id] = replace(draft, decision=replace(draft.decision, opened=opened, closed=closed))
-    return told
+def _tell(drafts: Drafts, told: Mapping[ArmId, Told]) -> Drafts:
+    """The drafts with whom they let in and whom they stop."""
+    return {
+        id: replace(draft, decision=replace(draft.decision, opened=told[id].opened, closed=told[id].closed))
+        if draft.acts and id in told
+        else draft
+        for id, draft in drafts.items()
+    }

@@ -7,6 +7,7 @@ from dataclasses import replace
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Blind, Fleet, Snapshot
+from reconciler.plan.authors import tell_authors
 from reconciler.plan.decide import decide
 from reconciler.plan.guards import Grounds, check_caps, guard
 from reconciler.plan.known import resolve_known
@@ -20,6 +21,7 @@ def make_plan(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | None 
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
     drafts, steps = keep_closed(drafts, fleet, snapshot)
+    drafts = tell_authors(drafts, snapshot)
     stopped = check_caps(drafts, fleet)
     return Plan(
         fleet=fleet.name,

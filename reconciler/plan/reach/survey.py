@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from reconciler.kinds import account, endpoint, endpoint_connection, network_security_group, subnet
 from reconciler.kinds.base import compose
@@ -14,7 +14,8 @@ from reconciler.model.reach import Way
 from reconciler.model.resource import Fleet, Snapshot
 from reconciler.model.wire import JsonObject
 from reconciler.plan.reach.connection import CutOff, find_cut_off
-from reconciler.plan.reach.paths import Path, find_paths, less
+from reconciler.plan.reach.paths import Path, find_paths, less, meet
+from reconciler.plan.reach.security import Cells
 from reconciler.plan.reach.sequence import Conflict, Links
 from reconciler.plan.reach.sequence import Sequence as Search
 from reconciler.plan.reach.state import State, Versions, run_steps
@@ -28,21 +29,27 @@ _DECIDES = frozenset(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """`after` are the steps that each step waits for, by name. `conflicts` and `cut_off` have to be dealt with before
-    the steps may run; `opened` and `closed` are what each resource changes about who gets through."""
+    the steps may run."""
 
     after: Mapping[str, tuple[str, ...]]
-    conflicts: tuple[Conflict, ...] = ()
-    cut_off: tuple[CutOff, ...] = ()
-    opened: Mapping[ArmId, tuple[Way, ...]] = field(default_factory=dict)
-    closed: Mapping[ArmId, tuple[Way, ...]] = field(default_factory=dict)
+    conflicts: tuple[Conflict, ...]
+    cut_off: tuple[CutOff, ...]
+    paths: tuple[Path, ...]
+    versions: Versions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Who gets through, or does so no longer, because of one resource."""
+
+    opened: tuple[Way, ...] = ()
+    closed: tuple[Way, ...] = ()
 
 
 def survey(fleet: Fleet, snapshot: Snapshot, steps: Sequence[Step]) -> Survey:
     """What `steps`, in the order of a plan, do to reach, and what has to be added to their order."""
     chains = _chain(steps)
     links = Links({step.name: step.after for step in steps})
-    if not chains:
-        return Survey(after={})
     before = {id: live.wire for id, live in snapshot.live.items()}
     versions = Versions(before, {id: _stages(id, chain, before, snapshot) for id, chain in chains.items()})
     paths = tuple(find_paths(versions, frozenset(chains)))
@@ -59,14 +66,46 @@ def survey(fleet: Fleet, snapshot: Snapshot, steps: Sequence[Step]) -> Survey:
         cut_off = tuple(find_cut_off(fleet.policy.never_cut_off, every, search))
     for path in paths:
         search.smooth(path)
-    opened, closed = _tell(paths, versions, frozenset(chains))
     return Survey(
         after={name: tuple(names) for name, names in links.after.items()},
         conflicts=tuple(dict.fromkeys(search.conflicts)),
         cut_off=cut_off,
-        opened=opened,
-        closed=closed,
+        paths=paths,
+        versions=versions,
     )
+
+
+def tell(found: Survey, steps: Sequence[Step]) -> Mapping[ArmId, Told]:
+    """Each way that the plan opens, told of the resource whose write is the last that it takes; each that it closes, of
+    the one whose write is the first to do so. `steps` are in the order of the plan."""
+    told: dict[ArmId, Told] = {}
+    for path in found.paths:
+        if path.inner:
+            continue
+        before, final = path.read(found.versions.before), path.read(found.versions.final)
+        if before == final:
+            continue
+        for id, now, then in _walk(path, found.versions, steps):
+            opened, closed = meet(less(then, now), less(final, before)), meet(less(now, then), less(before, final))
+            if any(opened) or any(closed):
+                known = told.get(id, Told())
+                told[id] = Told(
+                    opened=(*known.opened, *tell_ways(path, opened)), closed=(*known.closed, *tell_ways(path, closed))
+                )
+    return told
+
+
+def _walk(path: Path, versions: Versions, steps: Iterable[Step]) -> Iterator[tuple[ArmId, Cells, Cells]]:
+    """Who gets through before and after each write that has a say in it."""
+    state, done, now = versions.before, dict[ArmId, int](), path.read(versions.before)
+    for step in steps:
+        if step.id not in path.ids or step.id not in versions.stages:
+            continue
+        done[step.id] = done.get(step.id, 0) + 1
+        state = state.after({step.id: versions.at(step.id, done[step.id])})
+        then = path.read(state)
+        yield step.id, now, then
+        now = then
 
 
 def _accounts(paths: Iterable[Path]) -> frozenset[ArmId]:
@@ -91,25 +130,6 @@ def _stages(
 ) -> tuple[JsonObject | None, ...]:
     deleted = snapshot.deleted.get(id)
     return run_steps(before.get(id), chain, deleted.wire if deleted else None)
-
-
-def _tell(
-    paths: Iterable[Path], versions: Versions, touched: frozenset[ArmId]
-) -> tuple[dict[ArmId, tuple[Way, ...]], dict[ArmId, tuple[Way, ...]]]:
-    """For each resource: whom it lets in once all else is done, and whom it stops while all else is as it was."""
-    opened: dict[ArmId, tuple[Way, ...]] = {}
-    closed: dict[ArmId, tuple[Way, ...]] = {}
-    for path in paths:
-        if path.inner:
-            continue
-        before, final = path.read(versions.before), path.read(versions.final)
-        for id in sorted(path.ids & touched):
-            without = path.read(versions.final.after({id: versions.before.get(id)}))
-            alone = path.read(versions.before.after({id: versions.final.get(id)}))
-            for found, cells in ((opened, less(final, without)), (closed, less(before, alone))):
-                if any(cells):
-                    found[id] = (*found.get(id, ()), *tell_ways(path, cells))
-    return opened, closed
 
 
 def live_ways(fleet: Fleet, snapshot: Snapshot) -> tuple[Way, ...]:
