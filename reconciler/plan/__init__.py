@@ -5,4 +5,4 @@ from reconciler.plan.planner import make_plan
 from reconciler.plan.reach import declared_ways, live_ways
 from reconciler.plan.selection import NothingSelectedError, select
 
-__all__ = ["NothingSelectedError", "declared_ways", "live_ways", "make_plan", "select"]
+__all__ = ["NothingSelectedError", "declared_ways", "find_unexplained", "live_ways", "make_plan", "select"]

@@ -1,6 +1,6 @@
 """Who did it: every drift, and every resource that is gone, names its author in its reason as far as Azure says.
 
-Decides nothing: what is done is settled before. Says what is not known, rather than naming somebody who may be innocent.
+Decides nothing: what is done is settled before. Says what is not known, rather than naming whoever is at hand.
 """
 
 from __future__ import annotations
