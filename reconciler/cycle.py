@@ -6,30 +6,52 @@ Dry run is not a flag in here: a dry run leaves out the budget, and its cloud re
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from reconciler.apply import Budget, run_plan
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import CycleReport, Result
 from reconciler.model.plan import DecisionState, Plan
 from reconciler.model.ports import World
-from reconciler.model.resource import Fleet, ManagePolicy, Scope
-from reconciler.plan import make_plan
+from reconciler.model.resource import Activity, Fleet, ManagePolicy, Scope, Snapshot
+from reconciler.plan import find_unexplained, make_plan
 
 Consent = Callable[[Plan], Awaitable[str]]
 _FRUITLESS = 3  # cycles that may do nothing before a run gives up: a plan can be overtaken by somebody else's change
+# How far back the activity log is asked, in seconds. A drift is nearly always younger: a fleet is looked at more often
+# than once a day. Azure keeps 90 days, but a busy subscription's would take hundreds of requests.
+_WINDOW = 24 * 3600.0
+
+
+@dataclass(slots=True)
+class Hearing:
+    """What the activity log said in one run, so that a later cycle asks only where something new has come up."""
+
+    said: Activity | None = None
+
+    async def ask(self, world: World, ids: frozenset[ArmId]) -> Activity | None:
+        if not ids:
+            self.said = None
+        elif self.said is None or not ids <= self.said.asked:
+            self.said = await world.cloud.who(ids, _WINDOW)
+            return self.said
+        else:
+            # What is as it should be by now would have another author the next time.
+            self.said = replace(self.said, asked=ids, requests=0)
+        return self.said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleRequest:
     """What one cycle is asked for. Without `budget` nothing is written. `chosen` limits who may be acted upon.
 
-    `consent` is asked about each plan that would write and answers "" or why not.
+    `consent` is asked about each plan that would write and answers "" or why not. Cycles of one run share `hearing`.
     """
 
     chosen: frozenset[ArmId] | None = None
     budget: Budget | None = None
     consent: Consent | None = None
+    hearing: Hearing = field(default_factory=Hearing)
 
 
 def scope_of(fleet: Fleet) -> Scope:
@@ -57,8 +79,7 @@ def scope_of(fleet: Fleet) -> Scope:
 async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleReport:
     """Look, decide, act where a budget allows it, and say what became of it."""
     began = world.clock.now()
-    snapshot = await world.cloud.observe(scope_of(fleet))
-    plan = make_plan(fleet, snapshot, request.chosen)
+    snapshot, plan = await _look(world, fleet, request)
     world.watcher.planned(plan)
     refused = await request.consent(plan) if request.consent and request.budget and plan.applicable else ""
     outcomes = await run_plan(plan, world, request.budget) if request.budget and not refused else ()
@@ -72,15 +93,27 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
     )
 
 
+async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snapshot, Plan]:
+    """What there is and what to do about it; who is behind it is asked only where something is not as it should be."""
+    snapshot = await world.cloud.observe(scope_of(fleet))
+    plan = make_plan(fleet, snapshot, request.chosen)
+    activity = await request.hearing.ask(world, find_unexplained(plan.decisions, snapshot))
+    if activity is None:
+        return snapshot, plan
+    snapshot = replace(snapshot, activity=activity, requests=snapshot.requests + activity.requests)
+    return snapshot, make_plan(fleet, snapshot, request.chosen)
+
+
 async def converge(world: World, fleet: Fleet, request: CycleRequest) -> tuple[CycleReport, ...]:
     """Cycles until all is as declared, or blocked, or the budget's time is over. The last report is the state."""
     assert request.budget is not None
     end = world.clock.monotonic() + request.budget.seconds
     reports: list[CycleReport] = []
+    hearing = Hearing()
     fruitless = pauses = 0
     while True:
         left = Budget(seconds=end - world.clock.monotonic(), parallel=request.budget.parallel)
-        cycle = CycleRequest(chosen=request.chosen, budget=left, consent=request.consent)
+        cycle = CycleRequest(chosen=request.chosen, budget=left, consent=request.consent, hearing=hearing)
         report = await run_cycle(world, fleet, cycle)
         reports.append(report)
         fruitless = 0 if _moved(report) else fruitless + 1

@@ -5,6 +5,9 @@ Promises one request per call, never a second one for a write. What it takes to 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from reconciler.cloud.activity import Witness
 from reconciler.cloud.budget import Urgency, retry_after
 from reconciler.cloud.faults import own_fault, read_operation_fault
 from reconciler.cloud.gateway import Gateway, Reply
@@ -17,7 +20,7 @@ from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Verb
 from reconciler.model.ports import Answer, Chance, Clock, Operation, Poll, Progress, Write
-from reconciler.model.resource import Live, LiveState, Scope, Snapshot
+from reconciler.model.resource import Activity, Live, LiveState, Scope, Snapshot
 
 # Not URLs: what is polled where Azure gave none is the resource itself, until it is settled or until it is gone.
 _UNTIL_SETTLED = "settled:"
@@ -31,6 +34,7 @@ class ArmCloud:
         self._gateway = gateway
         self._patience = Patience(clock, chance)
         self._observer = Observer(gateway, clock, self._patience)
+        self._witness = Witness(gateway, clock)
 
     @property
     def requests(self) -> int:
@@ -38,6 +42,9 @@ class ArmCloud:
 
     async def observe(self, scope: Scope) -> Snapshot:
         return await self._observer.observe(scope)
+
+    async def who(self, ids: Collection[ArmId], seconds: float) -> Activity:
+        return await self._witness.who(ids, seconds)
 
     async def read(self, id: ArmId) -> Live | Fault:
         return await self._look(id, Urgency.STEP)

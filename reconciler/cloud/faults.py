@@ -238,6 +238,7 @@ TABLE: Mapping[str, tuple[FaultClass, str]] = {
     "sign_in_unavailable": (_T, "Entra ID did not give a token just now; it is tried again by itself."),
     "throttled": (_R, _SLOWER),
     "refused_by_client": (_I, "Correct the name or value that the message names; Azure was not asked."),
+    "list_too_long": (_F, "Nothing is to be done: what lies beyond is not read, because no decision hangs on it."),
     "unreadable_answer": (
         _T,
         "The answer was not what Azure sends, perhaps that of a proxy; it is tried again by itself.",

@@ -7,10 +7,12 @@ model of the SDK is ever made. What is no 2xx comes back as a `Fault`. Never ret
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from importlib.metadata import version
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 from azure.core import AsyncPipelineClient
@@ -42,6 +44,18 @@ _READ_PATIENCE = 100.0
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 Operation = Callable[..., Any]
+
+
+class _Bounds(NamedTuple):
+    """How far a list is followed: so many pages, each waited for so many seconds."""
+
+    pages: int
+    seconds: float
+
+
+_WHOLE = _Bounds(pages=sys.maxsize, seconds=_READ_PATIENCE)
+# Events explain and decide nothing: no run is held up for long to read all of a busy subscription's day.
+_NEWEST = _Bounds(pages=10, seconds=20.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +114,15 @@ class Gateway:
             connection.endpoint, policies=self._policies, transport=connection.transport
         )
         self._clients: dict[tuple[str, str], Any] = {}
+        self._date = ""
+
+    @property
+    def now(self) -> float | None:
+        """Azure's own time by its newest answer, in epoch seconds; None before there was one."""
+        try:
+            return parsedate_to_datetime(self._date).timestamp()
+        except ValueError:
+            return None
 
     @property
     def requests(self) -> int:
@@ -158,12 +181,14 @@ class Gateway:
             names["polling"] = False
         return await self._hear(lambda heard: call(**names, urgency=Urgency.WAITED_FOR, raw_response_hook=heard.hear))
 
-    async def follow(self, url: str, urgency: Urgency = Urgency.WAITED_FOR) -> Reply | Fault:
+    async def follow(
+        self, url: str, urgency: Urgency = Urgency.WAITED_FOR, seconds: float = _READ_PATIENCE
+    ) -> Reply | Fault:
         """GET a URL that Azure has handed out, byte for byte."""
         request = HttpRequest("GET", url, headers={"Accept": "application/json"})
         return await self._hear(
             lambda heard: self._plain.send_request(
-                request, urgency=urgency, raw_response_hook=heard.hear, read_timeout=_READ_PATIENCE
+                request, urgency=urgency, raw_response_hook=heard.hear, read_timeout=seconds
             )
         )
 
@@ -178,16 +203,21 @@ class Gateway:
         client = self._client_named("cognitiveservices", subscription)
         return await self._list(client.models.list, location=location)
 
-    async def _list(self, operation: Operation, **names: str) -> Page:
+    async def list_events(self, subscription: str, terms: str) -> Page:
+        """What the activity log holds, newest first; of a busy subscription no more than its newest pages."""
+        client = self._client_named("monitor", subscription)
+        return await self._list(client.activity_logs.list, _NEWEST, filter=terms)
+
+    async def _list(self, operation: Operation, bounds: _Bounds = _WHOLE, /, **names: str) -> Page:
         page = Page()
 
         async def first(heard: _Heard) -> None:
             pages = operation(
-                **names, urgency=Urgency.LIST, raw_response_hook=heard.hear, read_timeout=_READ_PATIENCE
+                **names, urgency=Urgency.LIST, raw_response_hook=heard.hear, read_timeout=bounds.seconds
             ).by_page()
             await anext(pages, None)
 
-        reply = await self._hear(first)
+        reply, left = await self._hear(first), bounds.pages
         while not isinstance(reply, Fault):
             if not isinstance(reply.body, dict) or not isinstance(reply.body.get("value"), list):
                 reply = own_fault("unreadable_answer", "A list came without its items", request_id=reply.request_id)
@@ -196,7 +226,11 @@ class Gateway:
             following = reply.body.get("nextLink")
             if not isinstance(following, str) or not following:
                 return page
-            reply = await self.follow(following, Urgency.LIST)
+            left -= 1
+            if not left:
+                reply = own_fault("list_too_long", f"Only its first {bounds.pages} pages were read")
+                break
+            reply = await self.follow(following, Urgency.LIST, bounds.seconds)
         page.fault = reply
         return page
 
@@ -215,6 +249,7 @@ class Gateway:
                     await heard.response.read()
         except (AzureError, SerializationError, GateClosedError, aiohttp.ClientError) as error:
             return _silence(error)
+        self._date = heard.response.headers.get("date", self._date)
         return _answer(heard.response)
 
     def _operation(self, binding: Binding, name: str, subscription: str) -> Operation:
@@ -256,6 +291,10 @@ def client_class(name: str) -> Any:
         from azure.mgmt.privatedns.aio import PrivateDnsManagementClient  # noqa: PLC0415
 
         return PrivateDnsManagementClient
+    if name == "monitor":
+        from azure.mgmt.monitor.aio import MonitorManagementClient  # noqa: PLC0415
+
+        return MonitorManagementClient
     raise LookupError(f"no SDK client is known as {name!r}")
 
 

@@ -25,12 +25,16 @@ from reconciler.kinds import (
     subnet,
     virtual_network,
 )
+from reconciler.kinds.addresses import fold_prefix, read_network
 from reconciler.kinds.base import Expansion, Setting
 from reconciler.kinds.catalog import kind_named
+from reconciler.kinds.common import near
 from reconciler.kinds.fleet import CapSpec, CloudSpec, CredentialSpec, FleetSpec, PruneSpec
+from reconciler.kinds.scalars import SUBNET_TYPE
+from reconciler.kinds.subnet_rules import find_subnet
 from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import GROUP_TYPE, ArmId, Ref
-from reconciler.model.resource import Cap, CloudTarget, Desired, Estate, Fleet, FleetPolicy, SoftDeleted
+from reconciler.model.resource import Cap, CloudTarget, Desired, Estate, Fleet, FleetPolicy, Protected, SoftDeleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,8 @@ class _Domain:
     name: str
     origin: Origin
     spec: FleetSpec | None
+    head: RawDocument | None = None
+    protected: tuple[Protected, ...] = ()
     readings: list[Reading] = field(default_factory=list)
     files: list[SourceFile] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
@@ -167,7 +173,7 @@ def _govern(domains: Mapping[Path, _Domain], directory: Path) -> _Domain | None:
 def _found(directory: Path, fleets: Sequence[Reading]) -> _Domain:
     first = min(fleets, key=lambda each: each.raw.origin)
     name = first.ref.name if first.ref else ""
-    domain = _Domain(directory=directory, name=name, origin=first.raw.origin, spec=None)
+    domain = _Domain(directory=directory, name=name, origin=first.raw.origin, spec=None, head=first.raw)
     for again in fleets:
         if again is first:
             continue
@@ -252,7 +258,32 @@ def _members(domain: _Domain) -> list[Member]:
     setting = replace(setting, places=dict(_places(domain.readings, setting)))
     members = [_member(domain, reading, setting) for reading in domain.readings if reading.ref is not None]
     wanted = {each.id: each for member in members for each in member.expansion.desired}
+    _protect(domain, setting, wanted)
     return [_relate(domain, member, wanted) for member in members]
+
+
+def _protect(domain: _Domain, setting: Setting, wanted: Mapping[ArmId, Desired]) -> None:
+    """Find who must never be cut off. A Fleet that names somebody who is not there governs nothing until it is mended:
+    a guard that looks the wrong way is worse than none."""
+    for at, word in enumerate(domain.spec.never_cut_off or () if domain.spec else ()):
+        assert domain.head is not None
+        place = domain.head.place(("spec", "neverCutOff", at))
+        party = find_subnet(word, setting) if read_network(word) is None else None
+        if read_network(word) is not None:
+            domain.protected = (*domain.protected, Protected(word=word, prefix=fold_prefix(word), origin=place))
+        elif party is None or (party.parent in wanted and party not in wanted):
+            known = [f"{id.parent.name}/{id.name}" for id in wanted if id.parent and id.type == SUBNET_TYPE]
+            domain.findings.append(
+                Finding(
+                    code="dangling",
+                    message=f"neverCutOff names {word}, which no VirtualNetwork document declares",
+                    hint=near(word, known) or "declare the subnet, or write its ARM id",
+                    origin=place,
+                )
+            )
+            domain.spec = None
+        else:
+            domain.protected = (*domain.protected, Protected(word=word, subnet=party, origin=place))
 
 
 def _places(readings: Iterable[Reading], setting: Setting) -> Iterator[tuple[Ref, ArmId]]:
@@ -348,7 +379,7 @@ def _assemble(domain: _Domain, connection: _Connection, target: CloudTarget) -> 
         subscription=domain.spec.subscription,
         target=target,
         desired=connection.connected.desired,
-        policy=_policy(domain.spec),
+        policy=replace(_policy(domain.spec), never_cut_off=domain.protected),
         broken=connection.broken,
         findings=_in_order([*about, *connection.findings]),
         origin=domain.origin,

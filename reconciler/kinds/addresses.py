@@ -143,6 +143,11 @@ def _read_ends(text: str) -> tuple[int, int] | None:
     return first, int(match[2] or first)
 
 
+def port_ends(text: str) -> tuple[int, int] | None:
+    """The first and the last port that `text` names, None where it names none."""
+    return (0, LAST_PORT) if text == ANY else _read_ends(text)
+
+
 def prefixes(value: Json) -> Json:
     """A list that is a set of prefixes; one alone may stand without the list."""
     listed = [value] if isinstance(value, str) else value

@@ -140,6 +140,12 @@ def _lets_in(before: Json, after: Json) -> bool:
     return after == AUTOMATIC and before != AUTOMATIC
 
 
+def read_status(wire: JsonObject) -> str:
+    """What the other end made of the connection; "" where Azure has not said yet."""
+    found = read_path(_connection(wire.get("properties"))[1], ("properties", "privateLinkServiceConnectionState", "status"))
+    return found if isinstance(found, str) else ""
+
+
 def _hold(wire: JsonObject) -> Hold | None:
     """What the other end makes of the connection, where it does not let it through."""
     _, row = _connection(wire.get("properties"))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field as Described
 from pydantic import JsonValue
 
-from reconciler.kinds.scalars import GroupName, Guid, Region, TagName, TagValue
+from reconciler.kinds.scalars import GroupName, Guid, Party, Region, TagName, TagValue
 from reconciler.kinds.spec import Flag, Permission, Spec, Text, Whole
 
 _URL = r"^https://[^/\s]+(/\S*)?$"
@@ -115,4 +115,12 @@ class FleetSpec(Spec):
     allow_empty: Annotated[
         Flag, Described(description="Permit a fleet that declares no account although it owns some.")
     ] = False
+    never_cut_off: Annotated[
+        list[Party] | None,
+        Described(
+            description="Who must keep what they reach: IPv4 addresses and networks, subnets as network/subnet or by "
+            "ARM id. A change that would take from one of them an account that they reach now is refused.",
+            examples=["[203.0.113.0/24, vnet-ai/app]"],
+        ),
+    ] = None
     limits: Annotated[LimitsSpec | None, Described(description="Safety limits per run.")] = None

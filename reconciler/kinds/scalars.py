@@ -92,6 +92,16 @@ def _check_subnet(text: str) -> str:
     return text
 
 
+def _check_party(text: str) -> str:
+    """Somebody who calls: an IPv4 address or network, or a subnet."""
+    network = read_network(text)
+    if network is None:
+        return _check_subnet(text)
+    if network.version != 4:
+        raise refuse(f"{text} is an IPv6 address, and no account is reached by one", "write IPv4 addresses")
+    return _check_network(text) if "/" in text else text
+
+
 def _check_reference(arm_type: str) -> Callable[[str], str]:
     """The check of a document's name or the id of something unmanaged."""
 
@@ -216,6 +226,7 @@ Region = Annotated[Text, AfterValidator(_check_region)]
 Guid = Annotated[Text, AfterValidator(_check_guid)]
 Address = Annotated[Text, AfterValidator(_check_address)]
 SubnetId = Annotated[Text, AfterValidator(_check_subnet)]
+Party = Annotated[Text, AfterValidator(_check_party)]
 NetworkPrefix = Annotated[Text, AfterValidator(_check_network)]
 DnsServer = Annotated[Text, AfterValidator(_check_dns_server)]
 RulePrefix = Annotated[Text, AfterValidator(_check_prefix)]

@@ -78,7 +78,7 @@ Whole = Annotated[int, BeforeValidator(_as_whole)]
 Flag = Annotated[bool, BeforeValidator(_as_flag)]
 Free = Annotated[object, BeforeValidator(_as_json)]
 
-Permission = Literal["replace", "delete", "purge", "capacityCut", "provisioned"]
+Permission = Literal["replace", "delete", "purge", "capacityCut", "provisioned", "cutOff"]
 
 
 class Spec(BaseModel):

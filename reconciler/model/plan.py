@@ -12,6 +12,7 @@ from enum import StrEnum
 from reconciler.model.finding import Fault, Finding, Origin
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.reach import Way
+from reconciler.model.resource import Actor
 from reconciler.model.wire import Json, digest, thaw
 
 
@@ -83,6 +84,8 @@ class FieldChange:
 class Decision:
     """What is to be done about one resource and why. `reason` explains and never steers.
 
+    `author` is who changed or deleted it last, where that is asked and known; `who` are the words at the end of
+    `reason` that say so, or why it is not known. Azure may tell it late: neither is part of a plan's digest.
     `opened` and `closed` are the ways to an account that it adds and takes, as far as this resource decides it.
     """
 
@@ -102,6 +105,8 @@ class Decision:
     location: str = ""
     origin: Origin | None = None
     owned: bool = False
+    author: Actor | None = None
+    who: str = ""
     opened: tuple[Way, ...] = ()
     closed: tuple[Way, ...] = ()
 
@@ -178,13 +183,13 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Names exactly this set of writes and their reasons; no clock and no request count is part of it."""
+        """Names exactly this set of writes and their reasons; no clock, request count or author is part of it."""
         decisions: list[Json] = [
             {
                 "id": str(decision.id),
                 "state": decision.state.value,
                 "action": decision.action.value if decision.action else None,
-                "reason": decision.reason,
+                "reason": decision.reason.removesuffix(decision.who),
                 "changes": [[change.path, change.before, change.after] for change in decision.changes],
             }
             for decision in self.decisions

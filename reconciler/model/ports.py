@@ -5,6 +5,7 @@ Expected failures are values (`Fault`), never exceptions. An exception from a po
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -13,7 +14,7 @@ from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Plan, Step, Verb
-from reconciler.model.resource import Live, Scope, Snapshot
+from reconciler.model.resource import Activity, Live, Scope, Snapshot
 from reconciler.model.wire import JsonObject
 
 
@@ -73,6 +74,11 @@ class Cloud(Protocol):
 
     async def read(self, id: ArmId) -> Live | Fault:
         """A fresh GET; a resource that does not exist is a fault of class `absent`."""
+        ...
+
+    async def who(self, ids: Collection[ArmId], seconds: float) -> Activity:
+        """Who wrote to `ids`, or deleted them, in the last `seconds` of Azure's own clock: one list per subscription,
+        asked once and not again, because nothing waits for the answer."""
         ...
 
     async def write(self, write: Write) -> Answer: ...

@@ -220,6 +220,34 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who wrote last: `name` is a person's or an application's as in systemData, `at` is ISO 8601 as Azure sent it, and
+    `operation` is the activity log's word for what was done, empty where the resource itself told."""
+
+    name: str
+    at: str = ""
+    operation: str = ""
+
+    @property
+    def removed(self) -> bool:
+        return self.operation.lower().endswith("/delete")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What Azure's activity log knows so far about the ids in `asked`: the last write or delete of each in `last`.
+
+    The log tells of a change minutes after it, so that an id which is not in `last` may have been changed all the same.
+    `unread` are the folded subscriptions whose log could not be read to its end.
+    """
+
+    asked: frozenset[ArmId]
+    last: Mapping[ArmId, Actor] = field(default_factory=dict)
+    unread: Mapping[str, Fault] = field(default_factory=dict)
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedAccount:
     """A soft-deleted account; `id` is the one it had alive. Times are ISO 8601 as Azure sent them, else empty."""
 
@@ -272,7 +300,7 @@ class Snapshot:
     """Live Azure at `taken_at` (epoch seconds), read through the eyes of `principal` (our own name in systemData).
 
     `taken` are the ids that do not exist yet and whose wanted subdomain somebody else holds. `rates` gives the tokens
-    per minute of one unit of capacity.
+    per minute of one unit of capacity. `activity` is there where somebody had to be asked who changed something.
     """
 
     taken_at: float
@@ -282,6 +310,7 @@ class Snapshot:
     rates: Mapping[Offer, int] = field(default_factory=dict)
     blind: tuple[Blind, ...] = ()
     principal: str | None = None
+    activity: Activity | None = None
     requests: int = 0
     _blind_at: Mapping[ArmId, list[Blind]] = field(init=False, repr=False, compare=False)
 

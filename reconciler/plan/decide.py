@@ -29,6 +29,7 @@ from reconciler.plan.draft import READ_AGAIN, Draft, Drafts
 from reconciler.plan.exposure import find_wider
 
 _OWNER_PATH = f"tags.{OWNER_TAG}"
+_DIFFERS = "differs from its document"  # who is behind it is told at the end, when all has been decided
 _FINE_TUNED = "deleting an account takes its fine-tuned models and uploaded files with it; a purge makes that final"
 
 
@@ -91,7 +92,7 @@ def _decide_desired(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Itera
     elif desired.throughput:
         yield _refuse_unrated(base, desired.throughput)
     elif live is not None:
-        yield _decide_existing(fleet, snapshot, base)
+        yield _decide_existing(fleet, base)
     elif desired.lifecycle.policy is ManagePolicy.OBSERVE:
         yield base.resting(DecisionState.DRIFTED, "does not exist; observed only")
     elif desired.lifecycle.policy is ManagePolicy.REQUIRE:
@@ -291,7 +292,7 @@ def _decide_purge(draft: Draft, deleted: DeletedAccount, held: str) -> Draft:
     return act(purge, Action.PURGE, f"{held}; an account {owner} is purged for good")
 
 
-def _decide_existing(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Draft:
+def _decide_existing(fleet: Fleet, draft: Draft) -> Draft:
     desired, live = draft.desired, draft.live
     assert desired is not None
     assert live is not None
@@ -304,17 +305,17 @@ def _decide_existing(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Draft:
     if changes and desired.lifecycle.policy is ManagePolicy.REQUIRE:
         return _refuse_required(draft, "is left to others, who have made another one")
     if observed:
-        return draft.resting(DecisionState.DRIFTED, _why(live, snapshot)) if changes else draft
+        return draft.resting(DecisionState.DRIFTED, _DIFFERS) if changes else draft
     if not draft.type.taggable or live.owner == fleet.name:
-        return _decide_owned(snapshot, draft)
+        return _decide_owned(draft)
     if not _may_adopt(fleet, desired, live.owner):
         return _refuse_stranger(draft, live.owner)
-    return _decide_adopted(snapshot, draft)
+    return _decide_adopted(draft)
 
 
-def _decide_adopted(snapshot: Snapshot, draft: Draft) -> Draft:
+def _decide_adopted(draft: Draft) -> Draft:
     """What is taken over is changed in place; nothing of a stranger's is ever destroyed."""
-    adopted = _decide_owned(snapshot, draft)
+    adopted = _decide_owned(draft)
     if adopted.action is Action.REPLACE:
         reason = f"exists but is not ours, and taking it over would not do: {adopted.decision.reason}"
         return draft.blocked("adopt_replaces", reason, "declare the live values, or another name")
@@ -336,7 +337,7 @@ def _refuse_stranger(draft: Draft, owner: str | None) -> Draft:
     return draft.blocked("not_owned", reason, "set lifecycle.adopt: true in its document to take it over")
 
 
-def _decide_owned(snapshot: Snapshot, draft: Draft) -> Draft:
+def _decide_owned(draft: Draft) -> Draft:
     live, changes = draft.live, draft.decision.changes
     assert live is not None
     if impossible := _refuse_changes(draft):
@@ -347,7 +348,7 @@ def _decide_owned(snapshot: Snapshot, draft: Draft) -> Draft:
         return act(draft, Action.UPDATE, "its last operation failed in Azure; it is written again", changes)
     if not changes:
         return _stand(draft)
-    return act(draft, Action.UPDATE, _why(live, snapshot), changes)
+    return act(draft, Action.UPDATE, _DIFFERS, changes)
 
 
 def _stand(draft: Draft) -> Draft:
@@ -389,15 +390,6 @@ def _cannot_be_removed(type_: ResourceType, change: FieldChange) -> bool:
     field = type_.lens(change.path).field
     in_place = change.after is None and change.effect is Effect.IN_PLACE
     return in_place and type_.patches and field.shape is Shape.WHOLE
-
-
-def _why(live: Live, snapshot: Snapshot) -> str:
-    if live.modified_by is None:
-        return "differs from its document; Azure does not say who changed it last"
-    if snapshot.principal and live.modified_by.lower() == snapshot.principal.lower():
-        return "its document changed: the last change in Azure was ours"
-    when = f" at {live.modified_at}" if live.modified_at else ""
-    return f"differs from its document; last changed in Azure by {live.modified_by}{when}"
 
 
 def _decide_surplus(fleet: Fleet, live: Live) -> Draft | None:

@@ -13,13 +13,15 @@ from reconciler.model.resource import DeletedAccount, Desired, Live
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A decision, the table of its type, and the two sides it compares."""
+    """A decision, the table of its type, and the two sides it compares. What is done `apart` closes in one write and
+    opens in a second one."""
 
     decision: Decision
     type: ResourceType
     desired: Desired | None = None
     live: Live | None = None
     deleted: DeletedAccount | None = None
+    apart: bool = False
 
     @property
     def id(self) -> ArmId:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from reconciler.kinds.addresses import within_prefixes
 from reconciler.kinds.base import ResourceType
 from reconciler.model.plan import FieldChange, Phase
 from reconciler.model.wire import Json, JsonObject
@@ -25,6 +27,34 @@ def find_wider(type_: ResourceType, fields: Mapping[str, Json], wire: JsonObject
         if known and each.opens(wanted, type_.lens(each.path).read(wire)):
             wider.append(each.path)
     return tuple(wider)
+
+
+def part_changes(changes: tuple[FieldChange, ...]) -> tuple[tuple[FieldChange, ...], tuple[FieldChange, ...]]:
+    """The changes in two writes: one that opens nothing, and what is left after it."""
+    first: list[FieldChange] = []
+    second: list[FieldChange] = []
+    for change in changes:
+        if not change.opens:
+            first.append(change)
+        elif not change.closes or not (isinstance(change.before, list) and isinstance(change.after, list)):
+            second.append(change)
+        else:
+            kept = _narrow(change.before, change.after)
+            first.append(replace(change, after=kept, opens=False))
+            second.append(replace(change, before=kept, closes=False))
+    return tuple(first), tuple(second)
+
+
+def _narrow(before: list[Json], after: list[Json]) -> list[Json]:
+    """What both lists let through: an address of one that lies in a network of the other, and what is in both."""
+    inner = [item for item in after if _lies_in(item, before)]
+    return [*inner, *(item for item in before if item not in inner and _lies_in(item, after))]
+
+
+def _lies_in(item: Json, others: list[Json]) -> bool:
+    if item in others:
+        return True
+    return isinstance(item, str) and within_prefixes([item], [str(each) for each in others])
 
 
 def phase_of(changes: tuple[FieldChange, ...]) -> Phase:

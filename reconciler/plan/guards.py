@@ -33,7 +33,7 @@ def guard(drafts: Drafts, grounds: Grounds) -> Drafts:
     guarded = {id: _keep_to_selection(draft, grounds) for id, draft in drafts.items()}
     for each in GUARDS:
         guarded = {id: each(draft, grounds, guarded) if draft.acts else draft for id, draft in guarded.items()}
-    return follow_parents(_stop_dependents(guarded))
+    return stop_dependents(guarded)
 
 
 def _keep_to_selection(draft: Draft, grounds: Grounds) -> Draft:
@@ -157,8 +157,13 @@ GUARDS: tuple[Guard, ...] = (
 )
 
 
-def _stop_dependents(drafts: Drafts) -> Drafts:
-    """What stands on something that will not be there is blocked too."""
+def stop_dependents(drafts: Drafts) -> Drafts:
+    """What stands on something that will not be there is blocked too; what lies in something that goes and comes back
+    does the same."""
+    return follow_parents(_stop(drafts))
+
+
+def _stop(drafts: Drafts) -> Drafts:
     stopped = dict(drafts)
     below = group_below(stopped) if any(draft.acts for draft in drafts.values()) else {}
     moved = True

@@ -14,7 +14,7 @@ from reconciler.model.plan import Action, Effect, FieldChange, Phase, Step, Verb
 from reconciler.model.resource import OWNER_TAG, LiveState
 from reconciler.model.wire import Json
 from reconciler.plan.draft import Draft, Drafts, group_below
-from reconciler.plan.exposure import close_birth, phase_of
+from reconciler.plan.exposure import close_birth, part_changes, phase_of
 
 _RANK = {phase: rank for rank, phase in enumerate(Phase)}
 
@@ -25,6 +25,11 @@ def order(drafts: Drafts, fleet: str) -> tuple[Step, ...]:
     below = {id: [drafts[each] for each in ids] for id, ids in group_below(steps).items()}
     users = _users(drafts)
     return _sort([step for id, draft in drafts.items() if id in steps for step in _edge(draft, steps, below, users)])
+
+
+def put_after(steps: Iterable[Step], after: Mapping[str, tuple[str, ...]]) -> tuple[Step, ...]:
+    """The steps with these edges, in the order that they make."""
+    return _sort([replace(step, after=after.get(step.name, step.after)) for step in steps])
 
 
 def _users(drafts: Drafts) -> Mapping[str, tuple[ArmId, ...]]:
@@ -148,7 +153,8 @@ def _repair(draft: Draft) -> Iterator[Step]:
     assert draft.desired is not None
     assert draft.live is not None
     changes = {change.path: change for change in draft.decision.changes}
-    opening = [path for path, change in changes.items() if change.opens]
+    # One PUT carries all of what takes no PATCH: nothing of it stands before the rest does.
+    opening = [path for path, change in changes.items() if change.opens and draft.type.patches]
     first, *rest = [
         [path for path in group if path not in opening] for group in draft.type.split(tuple(changes.values()))
     ]
@@ -162,19 +168,23 @@ def _repair(draft: Draft) -> Iterator[Step]:
     }
     repair = _step(draft, "repair", Verb.PUT, Phase.BUILD, whole)
     yield replace(repair, expects=project(draft.type, draft.live.wire, whole))
-    yield from _write_groups(draft, later, (repair.name,))
+    yield from _write_groups(draft, [tuple(changes[path] for path in group) for group in later], (repair.name,))
 
 
 def _write_changes(draft: Draft, after: tuple[str, ...]) -> Iterator[Step]:
-    yield from _write_groups(draft, draft.type.split(draft.decision.changes), after)
+    changes = draft.decision.changes
+    by_path = {change.path: change for change in changes}
+    groups = [tuple(by_path[path] for path in group) for group in draft.type.split(changes)]
+    if draft.apart and len(groups) == 1:
+        groups = [group for group in part_changes(changes) if group]
+    yield from _write_groups(draft, groups, after)
 
 
-def _write_groups(draft: Draft, groups: Iterable[Iterable[str]], after: tuple[str, ...]) -> Iterator[Step]:
+def _write_groups(draft: Draft, groups: Iterable[tuple[FieldChange, ...]], after: tuple[str, ...]) -> Iterator[Step]:
     verb = Verb.PATCH if draft.type.patches else Verb.PUT
-    by_path = {change.path: change for change in draft.decision.changes}
-    ours = _ownership(draft) if f"tags.{OWNER_TAG}" not in by_path else {}
-    for number, group in enumerate(groups, start=1):
-        changes: tuple[FieldChange, ...] = tuple(by_path[path] for path in group)
+    told = {change.path for change in draft.decision.changes}
+    ours = _ownership(draft) if f"tags.{OWNER_TAG}" not in told else {}
+    for number, changes in enumerate(groups, start=1):
         word = f"write-{number}"
         step = _step(draft, word, verb, phase_of(changes), {change.path: change.after for change in changes})
         yield replace(step, expects={**ours, **{change.path: change.before for change in changes}}, after=after)

@@ -1,4 +1,4 @@
-"""make_plan: decide, guard, order, in that order."""
+"""make_plan: decide, guard, order, and survey what that does to reach, in that order."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import replace
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Blind, Fleet, Snapshot
+from reconciler.plan.authors import tell_authors
 from reconciler.plan.decide import decide
 from reconciler.plan.guards import Grounds, check_caps, guard
 from reconciler.plan.known import resolve_known
-from reconciler.plan.order import order
+from reconciler.plan.openness import keep_closed
 from reconciler.plan.rates import resolve_rates
 
 
@@ -19,11 +20,13 @@ def make_plan(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | None 
     fleet = resolve_known(resolve_rates(fleet, snapshot), snapshot)
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
+    drafts, steps = keep_closed(drafts, fleet, snapshot)
+    drafts = tell_authors(drafts, snapshot)
     stopped = check_caps(drafts, fleet)
     return Plan(
         fleet=fleet.name,
         decisions=tuple(drafts[id].decision for id in sorted(drafts)),
-        steps=() if stopped else order(drafts, fleet.name),
+        steps=() if stopped else steps,
         findings=fleet.findings,
         blind=tuple((f"{blind.type} in {blind.scope}", blind.fault) for blind in snapshot.blind),
         stopped=stopped,

@@ -94,3 +94,66 @@ def test_two_clouds_are_two_fleets_with_their_own_endpoints() -> None:
         "america": ("https://management.privatelink.azure.com", "clientSecret"),
         "europe": ("https://management.azure.com", "default"),
     }
+
+
+def of_type(estate: Estate, type_: str) -> list[Desired]:
+    return [each for each in wanted(estate) if each.type.lower() == type_.lower()]
+
+
+@pytest.mark.parametrize("name", ["app-and-backend", "private-endpoints", "isolated-subscription"])
+def test_an_account_of_a_private_example_is_reached_by_its_endpoint_only_and_without_keys(name: str) -> None:
+    estate = estate_of(name)
+    accounts = of_type(estate, "Microsoft.CognitiveServices/accounts")
+    assert accounts
+    led_to = {each.fields["privateLinkServiceId"] for each in of_type(estate, "Microsoft.Network/privateEndpoints")}
+    for account in accounts:
+        assert account.fields["publicNetworkAccess"] == "Disabled"
+        assert account.fields["disableLocalAuth"] is True
+        assert str(account.id).lower() in led_to
+
+
+@pytest.mark.parametrize("name", ["app-and-backend", "private-endpoints", "isolated-subscription"])
+def test_a_subnet_with_endpoints_lets_in_one_port_and_nothing_else(name: str) -> None:
+    estate = estate_of(name)
+    by_id = {str(each.id).lower(): each for each in wanted(estate)}
+    for endpoint in of_type(estate, "Microsoft.Network/privateEndpoints"):
+        subnet = by_id[str(endpoint.fields["subnet"])]
+        assert subnet.fields["privateEndpointNetworkPolicies"] == "NetworkSecurityGroupEnabled"
+        group = by_id[str(subnet.fields["networkSecurityGroup"])].fields
+        rules = {path.split("[")[1].split("]")[0] for path in group if path.startswith("securityRules[")}
+        told = sorted(
+            (
+                group[f"securityRules[{rule}].priority"],
+                group[f"securityRules[{rule}].access"],
+                group[f"securityRules[{rule}].destinationPortRanges"],
+            )
+            for rule in rules
+        )
+        assert told == [(100, "Allow", ["443"]), (4096, "Deny", ["*"])]
+
+
+@pytest.mark.parametrize("name", ["app-and-backend", "private-endpoints", "isolated-subscription"])
+def test_the_network_of_an_endpoint_resolves_its_zones(name: str) -> None:
+    estate = estate_of(name)
+    linked = {
+        (str(each.id.parent).lower(), each.fields["virtualNetwork"])
+        for each in of_type(estate, "Microsoft.Network/privateDnsZones/virtualNetworkLinks")
+    }
+    groups = of_type(estate, "Microsoft.Network/privateEndpoints/privateDnsZoneGroups")
+    assert groups
+    by_id = {each.id: each for each in wanted(estate)}
+    for group in groups:
+        assert group.id.parent is not None
+        network = str(by_id[group.id.parent].fields["subnet"]).rpartition("/subnets/")[0]
+        zones = group.fields["privateDnsZones"]
+        assert isinstance(zones, list)
+        assert {(str(zone), network) for zone in zones} <= linked
+
+
+def test_the_isolated_subscription_is_entered_by_one_endpoint() -> None:
+    fleets = {fleet.name: fleet for fleet in estate_of("isolated-subscription").fleets}
+    main, isolated = fleets["main"], fleets["isolated"]
+    assert main.subscription != isolated.subscription
+    (endpoint,) = [each for each in main.desired.values() if each.type == "Microsoft.Network/privateEndpoints"]
+    assert f"/subscriptions/{isolated.subscription}/" in str(endpoint.fields["privateLinkServiceId"])
+    assert not [each for each in isolated.desired.values() if str(main.subscription) in str(each.fields)]

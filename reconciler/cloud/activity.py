@@ -1,0 +1,173 @@
+"""Who did it, by Azure's activity log: the last write or delete of each resource, out of one list per subscription.
+
+Promises to name only whom the log names, and to say where it could not be read. Asks once: nothing hangs on the answer.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import structlog
+
+from reconciler.cloud.gateway import Gateway
+from reconciler.cloud.live import text_at
+from reconciler.kinds.catalog import type_of
+from reconciler.model.finding import Fault
+from reconciler.model.ids import ArmId
+from reconciler.model.ports import Clock
+from reconciler.model.resource import Activity, Actor
+from reconciler.model.wire import JsonObject
+
+_log = structlog.get_logger("reconciler")
+
+_TELLING = ("/write", "/delete")
+# How tags are edited on their own: as an extension of the resource that carries them.
+_TAGS = "/providers/microsoft.resources/tags/"
+_CONNECTION = "/privateendpointconnections"
+_ENDPOINT = "microsoft.network/privateendpoints"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Event:
+    """One write or delete that came to pass."""
+
+    id: ArmId
+    at: datetime
+    actor: Actor
+
+
+@dataclass(slots=True)
+class _Trace:
+    """The newest event that is about a resource itself, and the newest write to what it lies in."""
+
+    own: _Event | None = None
+    above: _Event | None = None
+
+    def last(self, ours: str) -> Actor | None:
+        """A write above may have left this resource as it was: it counts only where nothing else explains a change."""
+        if self.own is None:
+            return self.above.actor if self.above else None
+        newer = self.above is not None and self.above.at > self.own.at
+        if newer and self.above and self.own.actor.name.lower() == ours != self.above.actor.name.lower():
+            return self.above.actor
+        return self.own.actor
+
+
+@dataclass(slots=True)
+class Witness:
+    """Reads the activity log through `gateway`; warns once about a log that it cannot read."""
+
+    gateway: Gateway
+    clock: Clock
+    _warned: bool = field(default=False, init=False)
+
+    async def who(self, ids: Collection[ArmId], seconds: float) -> Activity:
+        before = self.gateway.requests
+        ours = await self.gateway.principal()
+        last: dict[ArmId, Actor] = {}
+        unread: dict[str, Fault] = {}
+        for subscription, some in _by_subscription(ids).items():
+            page = await self.gateway.list_events(subscription, self._terms(some, seconds))
+            found = find_last(some, page.items, ours if isinstance(ours, str) else "")
+            last.update(found)
+            if page.fault is not None and len(found) < len(some):
+                unread[subscription] = page.fault
+        for fault in unread.values():
+            self._warn(fault)
+        return Activity(asked=frozenset(ids), last=last, unread=unread, requests=self.gateway.requests - before)
+
+    def _terms(self, ids: Iterable[ArmId], seconds: float) -> str:
+        """One of the few filters that the log takes. Counted on Azure's clock: a machine's own may be wrong."""
+        now = self.gateway.now or self.clock.now()
+        terms = f"eventTimestamp ge '{_iso(now - seconds)}' and eventTimestamp le '{_iso(now)}'"
+        groups = {id.group.lower(): id.group for id in ids}
+        (group, *others) = groups.values()
+        return f"{terms} and resourceGroupName eq '{group}'" if group and not others else terms
+
+    def _warn(self, fault: Fault) -> None:
+        if not self._warned:
+            _log.warning("activity.unread", code=fault.code, message=fault.message)
+        self._warned = True
+
+
+def find_last(ids: Collection[ArmId], items: Iterable[JsonObject], ours: str) -> dict[ArmId, Actor]:
+    """Who did last what to each of `ids`, as far as `items`, entries of the log in any order, tell."""
+    traces: defaultdict[ArmId, _Trace] = defaultdict(_Trace)
+    below = _group_below(ids)
+    endpoints = {id.name.lower(): id for id in ids if id.type.lower() == _ENDPOINT}
+    for event in sorted(_read_events(items), key=lambda each: each.at):
+        for id in _owners(event, endpoints):
+            traces[id].own = event
+        for id in below.get(event.id, ()):
+            if event.actor.removed:
+                traces[id].own = event
+            elif event.id.segments:
+                traces[id].above = event
+    found = ((id, traces[id].last(ours.lower())) for id in ids if id in traces)
+    return {id: actor for id, actor in found if actor}
+
+
+def _owners(event: _Event, endpoints: dict[str, ArmId]) -> Iterator[ArmId]:
+    """The resources whose own change an event is: a child that no kind knows, such as a security rule, is a part."""
+    id: ArmId | None = event.id
+    while id is not None:
+        yield id
+        id = id.parent if id.segments[1:] and type_of(id.type) is None else None
+    if event.id.type.lower().endswith(_CONNECTION):
+        # Azure names a connection after its endpoint and a number.
+        endpoint = endpoints.get(event.id.name.partition(".")[0].lower())
+        yield from () if endpoint is None else (endpoint,)
+
+
+def _group_below(ids: Collection[ArmId]) -> dict[ArmId, list[ArmId]]:
+    below: dict[ArmId, list[ArmId]] = {}
+    for id in ids:
+        above = id.parent
+        while above is not None:
+            below.setdefault(above, []).append(id)
+            above = above.parent
+    return below
+
+
+def _read_events(items: Iterable[JsonObject]) -> Iterator[_Event]:
+    """The writes and deletes that came to pass. Of one operation the log holds its begin and its end."""
+    known = list(items)
+    failed = {text_at(each, "operationId") for each in known if _status(each) == "failed"} - {""}
+    for item in known:
+        operation = text_at(item, "operationName", "value")
+        settled = _status(item) in ("succeeded", "accepted") and text_at(item, "operationId") not in failed
+        if not settled or not operation.lower().endswith(_TELLING):
+            continue
+        text, at, name = text_at(item, "resourceId"), text_at(item, "eventTimestamp"), _name(item)
+        place = text[:found] if (found := text.lower().find(_TAGS)) > 0 else text
+        try:
+            id, moment = ArmId.parse(place), datetime.fromisoformat(at)
+        except ValueError:
+            continue
+        if name and moment.tzinfo:
+            yield _Event(id=id, at=moment, actor=Actor(name=name, at=at, operation=operation))
+
+
+def _status(item: JsonObject) -> str:
+    return text_at(item, "status", "value").lower()
+
+
+def _name(item: JsonObject) -> str:
+    """A person by their name; an application by its client id, as systemData has it, though the log may give the id of
+    its object."""
+    caller = text_at(item, "caller")
+    return caller if "@" in caller else text_at(item, "claims", "appid") or caller
+
+
+def _by_subscription(ids: Iterable[ArmId]) -> dict[str, list[ArmId]]:
+    grouped: dict[str, list[ArmId]] = {}
+    for id in sorted(ids):
+        grouped.setdefault(id.subscription.lower(), []).append(id)
+    return grouped
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

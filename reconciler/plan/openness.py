@@ -1,0 +1,89 @@
+"""The plan as it may be carried out: nothing open in passing, nobody cut off who must not be, every change told by whom
+it lets in and whom it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from reconciler.model.ids import ArmId
+from reconciler.model.plan import Step
+from reconciler.model.resource import Fleet, Snapshot
+from reconciler.plan.draft import Draft, Drafts
+from reconciler.plan.exposure import part_changes
+from reconciler.plan.guards import stop_dependents
+from reconciler.plan.order import order, put_after
+from reconciler.plan.reach.connection import CutOff
+from reconciler.plan.reach.sequence import Conflict
+from reconciler.plan.reach.survey import Survey, Told, survey, tell
+
+CUT_OFF = "cutOff"
+
+
+def keep_closed(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> tuple[Drafts, tuple[Step, ...]]:
+    """The drafts less what cannot be done safely, and their steps in an order that opens nothing in passing."""
+    while True:
+        steps = order(drafts, fleet.name)
+        found = survey(fleet, snapshot, steps)
+        amended = _amend(drafts, found, fleet)
+        if not amended:
+            steps = put_after(steps, found.after)
+            return _tell(drafts, tell(found, steps)), steps
+        drafts = stop_dependents({**drafts, **amended})
+
+
+def _amend(drafts: Drafts, found: Survey, fleet: Fleet) -> dict[ArmId, Draft]:
+    """What has to change before the plan can be carried out: one thing at a time, as each changes the rest."""
+    for conflict in found.conflicts:
+        parted = next(_part(drafts, conflict), None)
+        return {parted.id: parted} if parted else _refuse_opener(drafts, conflict)
+    by_id: dict[ArmId, list[CutOff]] = {}
+    for each in found.cut_off:
+        by_id.setdefault(each.culprit, []).append(each)
+    refused = (_refuse_cut(drafts[id], by_id[id], drafts, fleet) for id in sorted(by_id) if id in drafts)
+    return {draft.id: draft for draft in refused if draft is not None}
+
+
+def _part(drafts: Drafts, conflict: Conflict) -> Iterator[Draft]:
+    """What can close in a write of its own before it opens, and so makes room for an order."""
+    for id in (conflict.opener, conflict.closer):
+        draft = drafts.get(id)
+        if draft is not None and draft.type.patches and not draft.apart and all(part_changes(draft.decision.changes)):
+            yield replace(draft, apart=True)
+
+
+def _refuse_opener(drafts: Drafts, conflict: Conflict) -> dict[ArmId, Draft]:
+    draft, closer = drafts[conflict.opener], drafts[conflict.closer]
+    reason = (
+        f"no order of writes keeps it from letting somebody in before {closer.decision.ref} stops them"
+        if conflict.opener != conflict.closer
+        else "its writes would let somebody in on the way whom neither its state now nor its document lets in"
+    )
+    permit = "change the two one after the other, each in a commit of its own"
+    return {draft.id: draft.blocked("never_more_open", reason, permit)}
+
+
+def _refuse_cut(draft: Draft, cuts: Iterable[CutOff], drafts: Drafts, fleet: Fleet) -> Draft | None:
+    """The draft blocked, unless it may cut somebody off."""
+    allowed = fleet.policy.allow | (draft.desired.lifecycle.allow if draft.desired else frozenset())
+    if CUT_OFF in allowed or not draft.acts:
+        return None
+    each = next(iter(cuts))
+    account = drafts[each.account].decision.ref if each.account in drafts else each.account.name
+    briefly = " while it is written" if each.briefly else ""
+    where = "spec.allow of the Fleet" + (" or lifecycle.allow of its document" if draft.desired else "")
+    return draft.blocked(
+        "cut_off",
+        f"would cut {each.protected.word} off from {account}{briefly}, which Fleet spec.neverCutOff forbids",
+        f"add {CUT_OFF} to {where}",
+    )
+
+
+def _tell(drafts: Drafts, told: Mapping[ArmId, Told]) -> Drafts:
+    """The drafts with whom they let in and whom they stop."""
+    return {
+        id: replace(draft, decision=replace(draft.decision, opened=told[id].opened, closed=told[id].closed))
+        if draft.acts and id in told
+        else draft
+        for id, draft in drafts.items()
+    }

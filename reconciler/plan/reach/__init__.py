@@ -1,0 +1,19 @@
+"""Reach: who gets through to an account, on which ports, along which path; and how a plan keeps it from ever being more
+than it was before or shall be.
+
+    grid         everybody who could call, as few cells
+    security     what the rules of a security group let through
+    state        resources as they are, and after each write
+    paths        the gates on every path to an account
+    sequence     which write has to come before which
+    connection   whom a plan would cut off
+    tell         cells in words
+    survey       all of it, over the steps of a plan
+
+Pure. What Azure does not tell (whom a service tag means, who is joined to a network) is never guessed: whatever is said
+here holds for either case.
+"""
+
+from reconciler.plan.reach.survey import Survey, declared_ways, live_ways, survey
+
+__all__ = ["Survey", "declared_ways", "live_ways", "survey"]

@@ -1,0 +1,157 @@
+"""What a plan opens and closes, the edges that keep it from opening anything in passing, and what has to be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.kinds import account, endpoint, endpoint_connection, network_security_group, subnet
+from reconciler.kinds.base import compose
+from reconciler.kinds.catalog import type_of
+from reconciler.model.ids import ArmId
+from reconciler.model.plan import Step, Verb
+from reconciler.model.reach import Way
+from reconciler.model.resource import Fleet, Snapshot
+from reconciler.model.wire import JsonObject
+from reconciler.plan.reach.connection import CutOff, find_cut_off
+from reconciler.plan.reach.paths import Path, find_paths, less, meet
+from reconciler.plan.reach.security import Cells
+from reconciler.plan.reach.sequence import Conflict, Links
+from reconciler.plan.reach.sequence import Sequence as Search
+from reconciler.plan.reach.state import State, Versions, run_steps
+from reconciler.plan.reach.tell import tell_ways
+
+_DECIDES = frozenset(
+    each.TYPE.arm_type.lower() for each in (account, endpoint, endpoint_connection, network_security_group, subnet)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """`after` are the steps that each step waits for, by name. `conflicts` and `cut_off` have to be dealt with before
+    the steps may run."""
+
+    after: Mapping[str, tuple[str, ...]]
+    conflicts: tuple[Conflict, ...]
+    cut_off: tuple[CutOff, ...]
+    paths: tuple[Path, ...]
+    versions: Versions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Who gets through, or does so no longer, because of one resource."""
+
+    opened: tuple[Way, ...] = ()
+    closed: tuple[Way, ...] = ()
+
+
+def survey(fleet: Fleet, snapshot: Snapshot, steps: Sequence[Step]) -> Survey:
+    """What `steps`, in the order of a plan, do to reach, and what has to be added to their order."""
+    chains = _chain(steps)
+    links = Links({step.name: step.after for step in steps})
+    before = {id: live.wire for id, live in snapshot.live.items()}
+    versions = Versions(before, {id: _stages(id, chain, before, snapshot) for id, chain in chains.items()})
+    paths = tuple(find_paths(versions, frozenset(chains)))
+    search = Search(
+        versions=versions,
+        chains={id: tuple(step.name for step in chain) for id, chain in chains.items()},
+        links=links,
+    )
+    for path in paths:
+        search.arrange(path)
+    cut_off: tuple[CutOff, ...] = ()
+    if fleet.policy.never_cut_off:
+        every = tuple(find_paths(versions, _accounts(paths)))
+        cut_off = tuple(find_cut_off(fleet.policy.never_cut_off, every, search))
+    for path in paths:
+        search.smooth(path)
+    return Survey(
+        after={name: tuple(names) for name, names in links.after.items()},
+        conflicts=tuple(dict.fromkeys(search.conflicts)),
+        cut_off=cut_off,
+        paths=paths,
+        versions=versions,
+    )
+
+
+def tell(found: Survey, steps: Sequence[Step]) -> Mapping[ArmId, Told]:
+    """Each way that the plan opens, told of the resource whose write is the last that it takes; each that it closes, of
+    the one whose write is the first to do so. `steps` are in the order of the plan."""
+    told: dict[ArmId, Told] = {}
+    for path in found.paths:
+        if path.inner:
+            continue
+        before, final = path.read(found.versions.before), path.read(found.versions.final)
+        if before == final:
+            continue
+        for id, now, then in _walk(path, found.versions, steps):
+            opened, closed = meet(less(then, now), less(final, before)), meet(less(now, then), less(before, final))
+            if any(opened) or any(closed):
+                known = told.get(id, Told())
+                told[id] = Told(
+                    opened=(*known.opened, *tell_ways(path, opened)), closed=(*known.closed, *tell_ways(path, closed))
+                )
+    return told
+
+
+def _walk(path: Path, versions: Versions, steps: Iterable[Step]) -> Iterator[tuple[ArmId, Cells, Cells]]:
+    """Who gets through before and after each write that has a say in it."""
+    state, done, now = versions.before, dict[ArmId, int](), path.read(versions.before)
+    for step in steps:
+        if step.id not in path.ids or step.id not in versions.stages:
+            continue
+        done[step.id] = done.get(step.id, 0) + 1
+        state = state.after({step.id: versions.at(step.id, done[step.id])})
+        then = path.read(state)
+        yield step.id, now, then
+        now = then
+
+
+def _accounts(paths: Iterable[Path]) -> frozenset[ArmId]:
+    return frozenset(path.target for path in paths if not path.inner)
+
+
+def _chain(steps: Iterable[Step]) -> Mapping[ArmId, tuple[Step, ...]]:
+    """The writes of each resource that has a say in reach, where they are about anything but its tags."""
+    chains: dict[ArmId, tuple[Step, ...]] = {}
+    for step in steps:
+        if step.id.type.lower() in _DECIDES:
+            chains[step.id] = (*chains.get(step.id, ()), step)
+    return {id: chain for id, chain in chains.items() if any(_matters(step) for step in chain)}
+
+
+def _matters(step: Step) -> bool:
+    return step.verb not in (Verb.PUT, Verb.PATCH) or any(not path.startswith("tags.") for path in step.fields)
+
+
+def _stages(
+    id: ArmId, chain: Iterable[Step], before: Mapping[ArmId, JsonObject], snapshot: Snapshot
+) -> tuple[JsonObject | None, ...]:
+    deleted = snapshot.deleted.get(id)
+    return run_steps(before.get(id), chain, deleted.wire if deleted else None)
+
+
+def live_ways(fleet: Fleet, snapshot: Snapshot) -> tuple[Way, ...]:
+    """Who gets through to the accounts of a fleet as Azure is now."""
+    wires = {id: live.wire for id, live in snapshot.live.items()}
+    accounts = {id for id in wires if id in fleet.desired or snapshot.live[id].owner == fleet.name}
+    return tuple(way for way in _ways(wires) if way.target in accounts)
+
+
+def declared_ways(fleet: Fleet) -> tuple[Way, ...]:
+    """Who gets through to the accounts of a fleet once everything is as its documents say."""
+    wires: dict[ArmId, JsonObject] = {}
+    for id, desired in fleet.desired.items():
+        type_ = type_of(desired.type)
+        if type_ is not None:
+            wires[id] = compose(
+                type_, {path: value for path, value in desired.fields.items() if value is not None}, None
+            )
+    return tuple(_ways(wires))
+
+
+def _ways(wires: Mapping[ArmId, JsonObject]) -> Iterator[Way]:
+    versions = Versions(wires, {})
+    found = (tell_ways(path, path.read(State(wires))) for path in find_paths(versions) if not path.inner)
+    yield from sorted((way for ways in found for way in ways), key=lambda way: way.key)
