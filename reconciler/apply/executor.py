@@ -52,27 +52,29 @@ class _Walk:
                 self._dependents[blocker].append(name)
         self._ready = [self._position[name] for name, blockers in self._blockers.items() if not blockers]
         heapq.heapify(self._ready)
-        self._parked: dict[str, list[int]] = {}  # ready, but the lane is taken
+        self._parked: dict[str, list[int]] = {}  # ready, but that lane is taken
         self._busy: set[str] = set()
+        self._running = 0
         self._done: asyncio.Queue[Outcome] = asyncio.Queue()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             while len(self.outcomes) < len(self._steps):
                 self._start(tasks)
-                if self._busy:
+                if self._running:
                     self._close(await self._done.get())
 
     def _start(self, tasks: asyncio.TaskGroup) -> None:
-        while self._ready and len(self._busy) < self._budget.parallel:
+        while self._ready and self._running < self._budget.parallel:
             position = heapq.heappop(self._ready)
             step = self._steps[position]
             if self._world.clock.monotonic() >= self._end:
                 self._abandon(step, "the time for this run is over")
-            elif step.lane in self._busy:
-                heapq.heappush(self._parked.setdefault(step.lane, []), position)
+            elif taken := step.lanes & self._busy:
+                self._parked.setdefault(min(taken), []).append(position)
             else:
-                self._busy.add(step.lane)
+                self._busy |= step.lanes
+                self._running += 1
                 tasks.create_task(self._run_step(step), name=step.name)
 
     async def _run_step(self, step: Step) -> None:
@@ -81,10 +83,12 @@ class _Walk:
         self._done.put_nowait(await StepRun(step=step, world=self._world, deadline=deadline).run())
 
     def _close(self, outcome: Outcome) -> None:
-        lane = outcome.step.lane
-        self._busy.discard(lane)
-        if parked := self._parked.get(lane):
-            heapq.heappush(self._ready, heapq.heappop(parked))
+        self._running -= 1
+        self._busy -= outcome.step.lanes
+        # All of them, because the first may still have to wait for another of its lanes.
+        for lane in outcome.step.lanes:
+            for position in self._parked.pop(lane, ()):
+                heapq.heappush(self._ready, position)
         self._record(outcome)
         for name in self._dependents[outcome.step.name]:
             self._blockers[name].discard(outcome.step.name)

@@ -174,7 +174,8 @@ class ResourceType:
     they exist. `on_demand` types are looked at only where a document names one or they are pruned. `embedded` is where
     the parent's own answer holds the children of this type, so that nobody asks for them. `links` are the wire paths
     of the ids that a live resource uses: what they name cannot go while it does. `lane` is the path of a field that
-    holds the id of what every write of this type locks as well, whose lane it therefore takes. `later` is a second
+    holds the id of what every write of this type locks as well, whose lane it therefore takes; `locks` are paths of
+    more such ids. `later` is a second
     state that comes to rest after the first. A `guest` comes and goes with somebody else's resource: it is never
     surplus, and nobody declares it by name. Of a `sole` type a parent has one at most, whatever it is called. `serves`
     is where a resource names the one that waits for its write. `held` tells what keeps a live resource from working.
@@ -202,6 +203,7 @@ class ResourceType:
     embedded: WirePath = ()
     links: tuple[WirePath, ...] = ()
     lane: str = ""
+    locks: tuple[str, ...] = ()
     later: WirePath = ()
     guest: bool = False
     sole: bool = False

@@ -142,7 +142,8 @@ def _lets_in(before: Json, after: Json) -> bool:
 
 def read_status(wire: JsonObject) -> str:
     """What the other end made of the connection; "" where Azure has not said yet."""
-    found = read_path(_connection(wire.get("properties"))[1], ("properties", "privateLinkServiceConnectionState", "status"))
+    _, row = _connection(wire.get("properties"))
+    found = read_path(row, ("properties", "privateLinkServiceConnectionState", "status"))
     return found if isinstance(found, str) else ""
 
 
@@ -262,6 +263,8 @@ TYPE = ResourceType(
     on_demand=True,
     # The subnet takes no second write meanwhile, nor does its network.
     lane="subnet",
+    # An account at the other end is not settled while a connection comes or goes, and refuses writes until it is.
+    locks=("privateLinkServiceId",),
     links=(
         ("properties", "subnet", "id"),
         *(("properties", rows, "*", "properties", "privateLinkServiceId") for rows in _LISTS.values()),

@@ -132,7 +132,7 @@ class Step:
     `expects` are the owned values that were live when the plan was made: if they moved, the step is stale. None means
     that the resource must not exist yet. `after` names the steps that must have succeeded before. `takes` is what the
     plan knew to lie below a resource that is deleted; whatever else is found there keeps it. `within` is the lane of
-    something else that this write locks, and therefore takes instead of its own.
+    something else that this write locks, and therefore takes instead of its own; `locks` are more of them.
     """
 
     name: str
@@ -146,10 +146,16 @@ class Step:
     takes: tuple[ArmId, ...] = ()
     location: str = ""
     within: str = ""
+    locks: tuple[str, ...] = ()
 
     @property
     def lane(self) -> str:
         return self.within or self.id.lane
+
+    @property
+    def lanes(self) -> frozenset[str]:
+        """Every lane in which no other write may be under way while this one is."""
+        return frozenset((self.lane, self.id.lane, *self.locks))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

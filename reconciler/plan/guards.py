@@ -9,6 +9,7 @@ from reconciler.kinds.base import read_links
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, DecisionState
 from reconciler.model.resource import Blind, Cap, Fleet, Snapshot
+from reconciler.model.wire import Json
 from reconciler.plan.decide import follow_parents
 from reconciler.plan.draft import READ_AGAIN, Draft, Drafts, group_below
 
@@ -182,6 +183,7 @@ def _stop(drafts: Drafts) -> Drafts:
 def _held(draft: Draft, drafts: Drafts, children: Sequence[Draft]) -> Draft | None:
     return (
         _held_by_needs(draft, drafts)
+        or _held_by_lane(draft, drafts)
         or _held_by_children(draft, children)
         or _held_by_purpose(draft, drafts)
         or _held_by_users(draft, drafts)
@@ -203,6 +205,26 @@ def _held_by_needs(draft: Draft, drafts: Drafts) -> Draft | None:
             permit = base.decision.permit or f"make {ref} by hand, or let its document manage it"
             return draft.blocked("needs", f"needs {ref}, which is not there", permit)
     return None
+
+
+def _held_by_lane(draft: Draft, drafts: Drafts) -> Draft | None:
+    """What a write locks besides its own resource may be locked already, by a run that ended or by somebody else."""
+    for path in (each for each in (draft.type.lane, *draft.type.locks) if each):
+        lens = draft.type.lens(path)
+        held = (lens.read(draft.live.wire) if draft.live else None, draft.desired and draft.desired.fields.get(path))
+        for each in held:
+            busy = drafts.get(top) if (top := _top_of(each)) else None
+            if busy is not None and busy.decision.state is DecisionState.IN_PROGRESS and busy.live is not None:
+                reason = f"waits for {busy.decision.ref}: {busy.decision.reason}"
+                return draft.resting(DecisionState.IN_PROGRESS, reason)
+    return None
+
+
+def _top_of(value: Json) -> ArmId | None:
+    try:
+        return ArmId.parse(value).top if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _held_by_children(draft: Draft, children: Sequence[Draft]) -> Draft | None:

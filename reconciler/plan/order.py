@@ -78,16 +78,16 @@ def _step(draft: Draft, word: str, verb: Verb, phase: Phase, fields: Mapping[str
         phase=phase,
         fields=fields,
         location=draft.decision.location,
-        within=_lane(draft),
+        within=_lane(draft, draft.type.lane, verb),
+        locks=tuple(lane for path in draft.type.locks if (lane := _lane(draft, path, verb))),
     )
 
 
-def _lane(draft: Draft) -> str:
-    """The lane of what a write of this type locks besides itself: as declared, else as it is."""
-    path = draft.type.lane
+def _lane(draft: Draft, path: str, verb: Verb) -> str:
+    """The lane of what a write of this type locks besides itself: as declared, else, or when it goes, as it is."""
     if not path:
         return ""
-    held = draft.desired.fields.get(path) if draft.desired else None
+    held = draft.desired.fields.get(path) if draft.desired and verb is not Verb.DELETE else None
     if held is None and draft.live:
         held = draft.type.lens(path).read(draft.live.wire)
     try:

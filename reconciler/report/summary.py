@@ -64,8 +64,9 @@ def estimate_seconds(plan: Plan) -> float:
     ended: dict[str, float] = {}
     free: dict[str, float] = {}
     for step in plan.steps:
-        begins = max([free.get(step.lane, 0.0), *(ended.get(name, 0.0) for name in step.after)])
-        ended[step.name] = free[step.lane] = begins + _usual_seconds(step)
+        begins = max([*(free.get(lane, 0.0) for lane in step.lanes), *(ended.get(name, 0.0) for name in step.after)])
+        ended[step.name] = begins + _usual_seconds(step)
+        free |= dict.fromkeys(step.lanes, ended[step.name])
     return max(ended.values(), default=0.0)
 
 

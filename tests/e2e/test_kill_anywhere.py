@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,77 @@ spec:
     - {name: embed, model: {name: text-embedding-3-large, version: "1"}, sku: {name: GlobalStandard, capacity: 10}}
 """
 
+NETWORK_FLEET = FLEET.replace(
+    "prune: {deployments: true}", "prune: {deployments: true, subnets: true, virtualNetworkLinks: true}"
+)
+
+# Who may come in by the subnet app, an endpoint with its names, and rules between the two.
+NETWORK = """
+apiVersion: reconciler/v1
+kind: NetworkSecurityGroup
+metadata: {name: nsg-a}
+spec:
+  securityRules:
+    - {name: web, direction: Inbound, access: Allow, priority: PRIORITY_WEB, protocol: Tcp, destinationPortRange: "443",
+       sourceAddressPrefix: 10.1.1.0/24, destinationAddressPrefix: 10.1.2.0/24}
+    - {name: stop, direction: Inbound, access: Deny, priority: PRIORITY_STOP, protocol: Tcp, destinationPortRange: "22",
+       sourceAddressPrefix: "*", destinationAddressPrefix: "*"}
+---
+apiVersion: reconciler/v1
+kind: NetworkSecurityGroup
+metadata: {name: nsg-b}
+spec: {securityRules: []}
+---
+apiVersion: reconciler/v1
+kind: VirtualNetwork
+metadata: {name: vnet}
+spec:
+  addressSpace: {addressPrefixes: [10.1.0.0/16]}
+  subnets:
+    - {name: app, addressPrefix: 10.1.1.0/24, networkSecurityGroup: GROUP_OF_APP,
+       serviceEndpoints: [Microsoft.CognitiveServices]}
+    - {name: endpoints, addressPrefix: 10.1.2.0/24, privateEndpointNetworkPolicies: Enabled}
+    - {name: others, addressPrefix: 10.1.3.0/24}
+---
+apiVersion: reconciler/v1
+kind: PrivateDnsZone
+metadata: {name: privatelink.openai.azure.com}
+spec: {virtualNetworkLinks: [LINKS]}
+---
+apiVersion: reconciler/v1
+kind: Account
+metadata: {name: kill-net}
+spec:
+  customSubDomainName: kill-net
+  publicNetworkAccess: Enabled
+  networkAcls: {defaultAction: Deny, virtualNetworkRules: [vnet/app]}
+---
+apiVersion: reconciler/v1
+kind: PrivateEndpoint
+metadata: {name: pe}
+spec:
+  account: kill-net
+  subnet: vnet/SUBNET
+  customNetworkInterfaceName: nic-pe
+  privateDnsZones: [privatelink.openai.azure.com]
+"""
+
+
+def network(**words: str) -> str:
+    said = NETWORK
+    for word, value in words.items():
+        said = said.replace(word, value)
+    return said
+
+
+BUILT = network(
+    PRIORITY_WEB="200", PRIORITY_STOP="100", GROUP_OF_APP="nsg-a", LINKS="{name: link, virtualNetwork: vnet}",
+    SUBNET="endpoints",
+)  # fmt: skip
+# Priorities swapped, another security group, another subnet for the endpoint, and the link is not declared any more.
+MOVED = network(PRIORITY_WEB="100", PRIORITY_STOP="200", GROUP_OF_APP="nsg-b", LINKS="", SUBNET="others")
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 Sent = tuple[str, str, str | None]
 
 
@@ -105,7 +177,7 @@ def sim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
 
 
 def write_desired(folder: Path, accounts: str) -> str:
-    (folder / "fleet.yaml").write_text(FLEET)
+    (folder / "fleet.yaml").write_text(NETWORK_FLEET if "VirtualNetwork" in accounts else FLEET)
     (folder / "accounts.yaml").write_text(accounts)
     return str(folder)
 
@@ -118,16 +190,37 @@ def sent(azure: Azure) -> list[Sent]:
 def shape(azure: Azure) -> dict[str, Any]:
     """What exists, without what no two worlds share."""
     return {
-        id.lower(): (body.get("sku"), body.get("tags"), body["properties"].get("provisioningState"))
+        GUID.sub("", id.lower()): (body.get("sku"), body.get("tags"), body["properties"].get("provisioningState"))
         for id, body in azure.resources().items()
     }
 
 
+FIRST_FLEETS = [("", BEFORE, 9), (BEFORE, AFTER, 8)]
+NETWORKS = [("", BUILT, 12), (BUILT, MOVED, 7)]
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("start", "goal", "writes"), [("", BEFORE, 9), (BEFORE, AFTER, 8)], ids=["create", "change"])
+@pytest.mark.parametrize(("start", "goal", "writes"), FIRST_FLEETS, ids=["create", "change"])
 def test_a_kill_at_any_write_loses_nothing_and_makes_nothing_twice(
     sim: Azure, tmp_path: Path, start: str, goal: str, writes: int, when: str
 ) -> None:
+    assert_harmless(sim, tmp_path, (start, goal), writes, when)
+
+
+# Each write of a network is killed in virtual time by tests/laws/test_kills.py; here it is done to real processes.
+@pytest.mark.e2e
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("start", "goal", "writes"), NETWORKS, ids=["create", "change"])
+def test_a_kill_at_any_write_of_a_network_loses_nothing_and_makes_nothing_twice(
+    sim: Azure, tmp_path: Path, start: str, goal: str, writes: int, when: str
+) -> None:
+    assert_harmless(sim, tmp_path, (start, goal), writes, when)
+
+
+def assert_harmless(sim: Azure, tmp_path: Path, way: tuple[str, str], writes: int, when: str) -> None:
+    """Kill a converge before or after each of its writes: whatever it left, the next one ends where a quiet one does."""
+    start, goal = way
     sim.control("DELETE", "faults")
     empty = sim.control("GET", "state")
     if start:
