@@ -151,6 +151,9 @@ def mend(sketch: Document) -> Document:
     for name, endpoint in [*sketch["endpoints"].items()]:
         if endpoint["account"] not in sketch["accounts"] or endpoint["subnet"] not in sketch["subnets"]:
             del sketch["endpoints"][name]
+        elif sketch["accounts"][endpoint["account"]]["judged"].get(name) == "Rejected":
+            # Azure approves an automatic connection before anybody can reject it.
+            endpoint["manual"] = True
     used = {endpoint["subnet"] for endpoint in sketch["endpoints"].values()}
     for name, subnet in sketch["subnets"].items():
         if name in used:

@@ -81,9 +81,8 @@ def left_over(pair: Pair, reports: tuple[CycleReport, ...]) -> list[str]:
     plan = reports[-1].plan
     blocked = {each.code for each in plan.decisions if each.state is DecisionState.BLOCKED} - JUDGED
     open_ones = [each.ref for each in plan.decisions if each.state is DecisionState.ACT]
-    if not (plan.stopped or blocked or open_ones or failures(reports)):
-        return []
-    return [f"{pair.name}: {told(plan)} {failures(reports)}"]
+    failed = failures(reports[-1:])
+    return [f"{pair.name}: {told(plan)} {failed}"] if plan.stopped or blocked or open_ones or failed else []
 
 
 async def follow(ground: Ground, seed: int) -> list[str]:

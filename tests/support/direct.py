@@ -10,7 +10,7 @@ import asyncio
 import json
 import selectors
 import tempfile
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -36,7 +36,7 @@ from reconciler.model.ids import GROUP_TYPE, ArmId
 from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Plan, Step, Verb
 from reconciler.model.ports import Answer, Clock, Cloud, Operation, Poll, World, Write
-from reconciler.model.resource import Fleet, Live, Scope, Snapshot
+from reconciler.model.resource import Activity, Fleet, Live, Scope, Snapshot
 from tests.support.virtual_time import START, LoopClock
 
 T = TypeVar("T")
@@ -155,6 +155,13 @@ def _type_of(binding: Binding) -> str:
     return next(type_.arm_type for type_ in TYPES if type_.binding is binding)
 
 
+class DirectCloud(ArmCloud):
+    """The product's cloud, but for the activity log: who changed something decides nothing about what is written."""
+
+    async def who(self, ids: Collection[ArmId], _seconds: float) -> Activity:
+        return Activity(asked=frozenset(ids), last={}, unread={}, requests=0)
+
+
 @dataclass(slots=True)
 class Trouble:
     """What goes wrong on the way, drawn from `chance`: writes that set out late (so that lanes overtake each other),
@@ -181,6 +188,9 @@ class TroubledCloud:
 
     async def read(self, id: ArmId) -> Live | Fault:
         return await self._cloud.read(id)
+
+    async def who(self, ids: Collection[ArmId], seconds: float) -> Activity:
+        return await self._cloud.who(ids, seconds)
 
     async def poll(self, operation: Operation) -> Poll:
         return await self._cloud.poll(operation)
@@ -239,7 +249,7 @@ class DirectStage:
         """Cycles to the end; nothing if the process died on the way."""
         chance = Random(7)
         task: asyncio.Task[tuple[CycleReport, ...]]
-        cloud: Cloud = ArmCloud(DirectGateway(self.sim.door), self.clock, chance)  # type: ignore[arg-type]  # its shape
+        cloud: Cloud = DirectCloud(DirectGateway(self.sim.door), self.clock, chance)  # type: ignore[arg-type]  # its shape
         if trouble is not None:
             cloud = TroubledCloud(cloud, self.clock, trouble, lambda: task.cancel() and None)
         world = World(cloud=cloud, clock=self.clock, chance=chance, watcher=Unwatched())

@@ -302,6 +302,10 @@ class Scene:
             self._places[address] = party_of(number, NETWORK_TAGS), subnet
         return self._places[address]
 
+    def holds(self, address: str) -> bool:
+        """Whether a subnet has this address."""
+        return self._place(address)[1] is not None
+
     # -- callers
 
     def party(self, caller: Caller) -> Party | None:
