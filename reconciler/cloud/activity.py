@@ -147,7 +147,9 @@ def _read_events(items: Iterable[JsonObject]) -> Iterator[_Event]:
             id, moment = ArmId.parse(place), datetime.fromisoformat(at)
         except ValueError:
             continue
-        if name and moment.tzinfo:
+        # What is laid on top of a resource, such as a lock, is none of its own.
+        own = all(kind.lower() != "providers" for kind, _ in id.segments)
+        if name and own and moment.tzinfo:
             yield _Event(id=id, at=moment, actor=Actor(name=name, at=at, operation=operation))
 
 
@@ -159,7 +161,7 @@ def _name(item: JsonObject) -> str:
     """A person by their name; an application by its client id, as systemData has it, though the log may give the id of
     its object."""
     caller = text_at(item, "caller")
-    return caller if "@" in caller else text_at(item, "claims", "appid") or caller
+    return caller if "@" in caller or not caller else text_at(item, "claims", "appid") or caller
 
 
 def _by_subscription(ids: Iterable[ArmId]) -> dict[str, list[ArmId]]:

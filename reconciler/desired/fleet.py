@@ -28,7 +28,7 @@ from reconciler.kinds import (
 from reconciler.kinds.addresses import fold_prefix, read_network
 from reconciler.kinds.base import Expansion, Setting
 from reconciler.kinds.catalog import kind_named
-from reconciler.kinds.common import near
+from reconciler.kinds.common import UNKNOWN, near
 from reconciler.kinds.fleet import CapSpec, CloudSpec, CredentialSpec, FleetSpec, PruneSpec
 from reconciler.kinds.scalars import SUBNET_TYPE
 from reconciler.kinds.subnet_rules import find_subnet
@@ -245,7 +245,7 @@ def _members(domain: _Domain) -> list[Member]:
     """Expand what validated. Below a broken Fleet the documents are still checked, against defaults nobody will use."""
     spec = domain.spec
     # Part of ids that are taken apart again, so without a slash.
-    unknown = " ".join(("unknown", *domain.directory.parts[1:]))
+    unknown = " ".join((UNKNOWN, *domain.directory.parts[1:]))
     setting = Setting(
         fleet=domain.name,
         subscription=spec.subscription if spec else unknown,

@@ -202,6 +202,12 @@ def contains(outer: Network, inner: Network) -> bool:
     return isinstance(inner, ipaddress.IPv6Network) and inner.subnet_of(outer)
 
 
+def may_meet(one: str, other: str) -> bool:
+    """Whether two prefixes may have an address in common; what a tag stands for is known to Azure only."""
+    left, right = read_network(one), read_network(other)
+    return left is None or right is None or contains(left, right) or contains(right, left)
+
+
 def is_private(prefix: str) -> bool:
     """Whether a prefix names addresses that only a virtual network or what is joined to it can have."""
     if prefix == "VirtualNetwork":

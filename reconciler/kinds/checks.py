@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from reconciler.kinds.base import Document, Setting
-from reconciler.model.finding import Finding
+from reconciler.model.finding import Finding, Severity
 
 if TYPE_CHECKING:
     from reconciler.kinds.account import AccountSpec
@@ -27,6 +27,7 @@ def check_account(document: Document, spec: AccountSpec, setting: Setting) -> tu
         *_check_account_name(document, setting),
         *_check_group(document, spec, setting),
         *_check_exposure(document, spec),
+        *_check_idle_rules(document, spec),
         *_check_identity(document, spec),
         *_check_filters(document, spec),
         *_check_deployments(document, spec),
@@ -87,6 +88,28 @@ def _check_exposure(document: Document, spec: AccountSpec) -> Iterator[Finding]:
             hint=f"add `customSubDomainName: {document.ref.name.lower()}`, a name unique in the world",
             origin=document.place(("networkAcls",)),
         )
+
+
+def _check_idle_rules(document: Document, spec: AccountSpec) -> Iterator[Finding]:
+    """Rules of a firewall that nobody gets as far as, or that everybody passes by."""
+    acls = spec.network_acls
+    if acls is None:
+        return
+    if spec.public_network_access == "Disabled":
+        why, hint = "publicNetworkAccess is Disabled", "remove them; whoever shall get in needs a private endpoint"
+    elif acls.default_action == "Allow":
+        why, hint = "defaultAction: Allow lets everybody in", "write `defaultAction: Deny`, or remove them"
+    else:
+        return
+    for key, rules in (("ipRules", acls.ip_rules), ("virtualNetworkRules", acls.virtual_network_rules)):
+        if rules:
+            yield Finding(
+                severity=Severity.WARNING,
+                code="no_effect",
+                message=f"networkAcls.{key} never act: {why}",
+                hint=hint,
+                origin=document.place(("networkAcls", key)),
+            )
 
 
 def _check_identity(document: Document, spec: AccountSpec) -> Iterator[Finding]:

@@ -9,9 +9,12 @@ from difflib import get_close_matches
 from reconciler.kinds.base import Document, Setting, fold_keys
 from reconciler.kinds.diff import is_ignored
 from reconciler.model.finding import Finding, Origin
-from reconciler.model.ids import ArmId, Ref
+from reconciler.model.ids import ArmId, Ref, fold_location
 from reconciler.model.resource import OWNER_TAG, Lifecycle
 from reconciler.model.wire import Json
+
+# What stands for the defaults of a Fleet that is itself broken: nothing is known to be the same or different.
+UNKNOWN = "unknown"
 
 
 def resolve_location(document: Document, setting: Setting) -> tuple[str, tuple[Finding, ...]]:
@@ -26,6 +29,12 @@ def resolve_location(document: Document, setting: Setting) -> tuple[str, tuple[F
         origin=document.origin,
     )
     return "", (finding,)
+
+
+def lie_apart(one: Json, other: Json) -> bool:
+    """Whether two regions are known to be different ones."""
+    places = {fold_location(str(each)) for each in (one, other)}
+    return len(places) > 1 and not any(each.startswith(UNKNOWN) for each in places)
 
 
 def owned_tags(document: Document, setting: Setting) -> dict[str, Json]:
@@ -91,8 +100,8 @@ def check_home(document: Document, setting: Setting, pattern: str, word: str) ->
         )
 
 
-def near(word: str, known: Iterable[str]) -> str:
+def near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """`did you mean X?`, or nothing where nothing is near."""
     names = {each.lower(): each for each in known}
-    close = get_close_matches(word.lower(), sorted(names), n=1, cutoff=0.6)
+    close = get_close_matches(word.lower(), sorted(names), n=1, cutoff=cutoff)
     return f"did you mean {names[close[0]]}?" if close else ""

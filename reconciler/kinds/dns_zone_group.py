@@ -27,6 +27,12 @@ def missing_zones(kind: str, zones: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{prefix}{_domain(named)}" for prefix in lacking)
 
 
+def foreign_zones(zones: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `zones` that no account of any kind is resolved by."""
+    known = tuple(prefix for prefixes in ZONES.values() for prefix in prefixes)
+    return tuple(zone for zone in zones if not zone.lower().startswith(known))
+
+
 def _domain(zones: list[str]) -> str:
     """`azure.com`, or the domain of the sovereign cloud that the other zones are in."""
     return next(

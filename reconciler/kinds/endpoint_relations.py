@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from reconciler.kinds import dns_zone_group
+from reconciler.kinds import dns_zone_group, subnet
 from reconciler.kinds.addresses import read_network
-from reconciler.kinds.common import near
+from reconciler.kinds.common import lie_apart, near
 from reconciler.kinds.endpoint import TYPE
 from reconciler.kinds.scalars import ACCOUNT_TYPE
 from reconciler.model.finding import Finding, Severity
-from reconciler.model.ids import ArmId, fold_location
+from reconciler.model.ids import ArmId
 from reconciler.model.resource import Desired
 from reconciler.model.wire import Json
 
@@ -22,6 +22,7 @@ def relate(own: tuple[Desired, ...], fleet: Mapping[ArmId, Desired]) -> tuple[Fi
     endpoint, group = own[0], own[1] if own[1:] else None
     return (
         *_relate_account(endpoint, group, fleet),
+        *_relate_zones(endpoint, group, fleet),
         *_relate_subnet(endpoint, fleet),
         *_relate_addresses(endpoint, fleet),
     )
@@ -45,11 +46,41 @@ def _relate_account(endpoint: Desired, group: Desired | None, fleet: Mapping[Arm
         yield Finding(
             severity=Severity.WARNING,
             code="zone_missing",
-            message=f"{endpoint.ref}: an account of kind {kind} is resolved by {', '.join(lacking)} too, which "
+            message=f"{endpoint.ref}: an account of kind {kind} is resolved by {', '.join(lacking)}, which "
             "privateDnsZones does not name",
             hint="add it; what the account's private link resource names is not all that its clients ask for",
             origin=group.origins["privateDnsZones"],
         )
+    idle = dns_zone_group.foreign_zones(tuple(zone.rpartition("/")[2] for zone in zones))
+    if group is not None and idle:
+        yield Finding(
+            severity=Severity.WARNING,
+            code="no_effect",
+            message=f"{endpoint.ref}: no name of an account is in {', '.join(idle)}, which privateDnsZones names",
+            hint="remove it",
+            origin=group.origins["privateDnsZones"],
+        )
+
+
+def _relate_zones(endpoint: Desired, group: Desired | None, fleet: Mapping[ArmId, Desired]) -> Iterator[Finding]:
+    """Zones of ours that the endpoint's network does not ask: what is written into them is found by nobody there."""
+    home = ArmId.parse(str(endpoint.fields["subnet"])).parent
+    network = fleet.get(home) if home else None
+    if group is None or network is None or network.fields.get("dhcpOptions.dnsServers"):
+        # Whoever brings DNS servers of his own links the zone to the network that those are in.
+        return
+    zones = {ArmId.parse(zone) for zone in _listed(group.fields.get("privateDnsZones"))}
+    asking = {id.parent for id, each in fleet.items() if each.fields.get("virtualNetwork") == network.id.key}
+    for zone in sorted(zones - asking):
+        if zone in fleet:
+            yield Finding(
+                severity=Severity.WARNING,
+                code="zone_unlinked",
+                message=f"{endpoint.ref}: {network.ref.name} does not resolve {zone.name}, which has no link to it",
+                hint=f"add `{{name: {network.ref.name}, virtualNetwork: {network.ref.name}}}` to virtualNetworkLinks "
+                f"of the zone at {fleet[zone].origin}",
+                origin=group.origins["privateDnsZones"],
+            )
 
 
 def _listed(value: Json) -> tuple[str, ...]:
@@ -62,7 +93,7 @@ def _relate_subnet(endpoint: Desired, fleet: Mapping[ArmId, Desired]) -> Iterato
     network = fleet.get(id.parent) if id.parent else None
     if network is None:
         return
-    if fold_location(str(network.fields.get("location"))) != endpoint.fields["location"]:
+    if lie_apart(network.fields.get("location"), endpoint.fields["location"]):
         yield Finding(
             code="location",
             message=f"{endpoint.ref} is in {endpoint.fields['location']}, its network {network.ref.name} in "
@@ -70,8 +101,8 @@ def _relate_subnet(endpoint: Desired, fleet: Mapping[ArmId, Desired]) -> Iterato
             hint=f"write `location: {network.fields.get('location')}`; the target may be anywhere",
             origin=endpoint.origins.get("location", endpoint.origin),
         )
-    subnet = fleet.get(id)
-    if subnet is None:
+    home = fleet.get(id)
+    if home is None:
         known = [each.name for each in fleet if each.parent == network.id]
         yield Finding(
             code="dangling",
@@ -80,25 +111,41 @@ def _relate_subnet(endpoint: Desired, fleet: Mapping[ArmId, Desired]) -> Iterato
             origin=place,
         )
         return
-    yield from _check_static(endpoint, subnet)
+    yield from _check_static(endpoint, home)
+    yield from _check_use(endpoint, home)
 
 
-def _check_static(endpoint: Desired, subnet: Desired) -> Iterator[Finding]:
+def _check_use(endpoint: Desired, home: Desired) -> Iterator[Finding]:
+    """A subnet that is kept for something else: Azure takes endpoints into few of those, and says so only then."""
+    services = _listed(home.fields.get("delegations"))
+    if not services and home.id.name.lower() not in subnet.NAMED:
+        return
+    use = f"is delegated to {', '.join(services)}" if services else "is kept for what its name says"
+    yield Finding(
+        severity=Severity.WARNING,
+        code="subnet_use",
+        message=f"{endpoint.ref} stands in {home.id.name}, which {use}; Azure may refuse that",
+        hint="give endpoints a subnet of their own",
+        origin=endpoint.origins.get("subnet", endpoint.origin),
+    )
+
+
+def _check_static(endpoint: Desired, home: Desired) -> Iterator[Finding]:
     """Static addresses that the subnet does not have, or that Azure keeps."""
-    networks = [network for text in _listed(subnet.fields.get("addressPrefixes")) if (network := read_network(text))]
+    networks = [network for text in _listed(home.fields.get("addressPrefixes")) if (network := read_network(text))]
     for text in _statics(endpoint):
         address = read_network(text)
-        home = next((each for each in networks if address and address.network_address in each), None)
+        holder = next((each for each in networks if address and address.network_address in each), None)
         if address is None or not networks:
             continue
         place = endpoint.origins.get(f"ipConfigurations[{text}]", endpoint.origin)
-        if home is None:
+        if holder is None:
             spaces = ", ".join(str(each) for each in networks)
-            message = f"ipConfigurations: {text} is not an address of {subnet.ref.name}, which has {spaces}"
+            message = f"ipConfigurations: {text} is not an address of {home.ref.name}, which has {spaces}"
             yield Finding(code="outside", message=message, hint="choose one of its addresses", origin=place)
-        elif not _RESERVED <= int(address.network_address) - int(home.network_address) < home.num_addresses - 1:
-            message = f"ipConfigurations: {text} is one of the five addresses that Azure keeps of {home}"
-            yield Finding(code="outside", message=message, hint=f"choose from {home[_RESERVED]} on", origin=place)
+        elif not _RESERVED <= int(address.network_address) - int(holder.network_address) < holder.num_addresses - 1:
+            message = f"ipConfigurations: {text} is one of the five addresses that Azure keeps of {holder}"
+            yield Finding(code="outside", message=message, hint=f"choose from {holder[_RESERVED]} on", origin=place)
 
 
 def _statics(endpoint: Desired) -> tuple[str, ...]:

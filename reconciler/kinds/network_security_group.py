@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field as Described
 
-from reconciler.kinds.addresses import ANY, guess_tag, is_private, is_tag
+from reconciler.kinds.addresses import ANY, guess_tag, is_private, is_tag, may_meet
 from reconciler.kinds.base import (
     Binding,
     Document,
@@ -43,6 +43,7 @@ from reconciler.kinds.scalars import (
 from reconciler.kinds.spec import Flag, Free, Spec, Text, Whole
 from reconciler.kinds.values import location
 from reconciler.model.finding import Finding, Origin, Severity
+from reconciler.model.ids import ArmId
 from reconciler.model.resource import Desired, Live
 from reconciler.model.wire import Json, JsonObject, read_path
 
@@ -411,6 +412,35 @@ def _check_open_inside(
             return
 
 
+def relate(own: tuple[Desired, ...], fleet: Mapping[ArmId, Desired]) -> tuple[Finding, ...]:
+    """Rules about addresses that none of the subnets of the group has, where those are declared."""
+    group = own[0]
+    guarded = [each for each in fleet.values() if each.fields.get("networkSecurityGroup") == group.id.key]
+    spaces = sorted({prefix for each in guarded for prefix in _texts(each.fields.get("addressPrefixes"))})
+    return tuple(_relate_ends(group, spaces)) if spaces else ()
+
+
+def _relate_ends(group: Desired, spaces: list[str]) -> Iterator[Finding]:
+    for path in sorted(group.fields):
+        if not path.endswith("].direction"):
+            continue
+        rule = path.removesuffix(".direction")
+        side = "destinationAddressPrefixes" if group.fields[path] == "Inbound" else "sourceAddressPrefixes"
+        words = _texts(group.fields.get(f"{rule}.{side}"))
+        if words and not any(may_meet(word, space) for word in words for space in spaces):
+            yield Finding(
+                severity=Severity.WARNING,
+                code="no_effect",
+                message=f"{rule} never acts: {', '.join(words)} is in none of the subnets that name {group.ref.name}",
+                hint=f"name addresses of {', '.join(spaces)}",
+                origin=group.origins[f"{rule}.{side}"],
+            )
+
+
+def _texts(value: Json) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else []
+
+
 def describe_group(live: Live, _below: tuple[Live, ...]) -> JsonObject:
     """The spec that declares `live` exactly as it is, with all its rules."""
     spec = describe(TYPE, live.wire, keep=frozenset({"location"}))
@@ -442,4 +472,5 @@ KIND = Kind(
     expand=expand,
     describe=describe_group,
     summary="A network security group with its rules.",
+    relate=relate,
 )

@@ -151,6 +151,7 @@ class PrivateDnsZoneSpec(Spec):
     virtual_network_links: Annotated[
         list[LinkSpec] | None,
         Described(
+            max_length=1000,
             description="Links; others that exist are left alone unless Fleet spec.prune.virtualNetworkLinks.",
             examples=["[{name: vnet-ai, virtualNetwork: vnet-ai}]"],
         ),

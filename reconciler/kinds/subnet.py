@@ -18,7 +18,8 @@ from reconciler.kinds.spec import Free, Spec, Text
 from reconciler.kinds.values import reference, reference_to_wire
 from reconciler.model.wire import Json, JsonObject
 
-# The least prefix length that still holds what the service needs; Azure refuses a smaller subnet, or the service does.
+# The longest prefix that still holds what the service needs; Azure refuses a smaller subnet, or the service does. Those
+# of API Management, container groups and application gateways are no more than what every subnet needs.
 DELEGATIONS = {
     "Microsoft.ApiManagement/service": 29,
     "Microsoft.App/environments": 27,
@@ -36,9 +37,11 @@ DELEGATIONS = {
 # Subnets that Azure knows by their name.
 NAMED = {"azurebastionsubnet": 26, "azurefirewallsubnet": 26, "azurefirewallmanagementsubnet": 26, "gatewaysubnet": 29}
 SMALLEST = 29
+# Subnets whose only inhabitant stops working behind a security group, or where Azure turns it off.
+UNGUARDED = frozenset({"azurefirewallsubnet", "azurefirewallmanagementsubnet", "gatewaysubnet"})
 
 COGNITIVE_SERVICES = "Microsoft.CognitiveServices"
-_ENDPOINTS = (
+ENDPOINTS = (
     "Microsoft.AzureActiveDirectory",
     "Microsoft.AzureCosmosDB",
     COGNITIVE_SERVICES,
@@ -51,7 +54,7 @@ _ENDPOINTS = (
     "Microsoft.Storage.Global",
     "Microsoft.Web",
 )
-_SPELLINGS = {each.lower(): each for each in (*_ENDPOINTS, *DELEGATIONS)}
+_SPELLINGS = {each.lower(): each for each in (*ENDPOINTS, *DELEGATIONS)}
 _POLICIES = {each.lower(): each for each in ("Disabled", "Enabled", "NetworkSecurityGroupEnabled", "RouteTableEnabled")}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Annotated
 
@@ -36,14 +36,13 @@ from reconciler.kinds.common import (
 )
 from reconciler.kinds.scalars import DnsServer, GroupName, NetworkPrefix, Region, TagName, TagValue
 from reconciler.kinds.spec import Free, Spec
-from reconciler.kinds.subnet import DelegationSpec, SubnetSpec, fold_service
+from reconciler.kinds.subnet import DelegationSpec, ServiceEndpointSpec, SubnetSpec, fold_service
+from reconciler.kinds.subnet_relations import relate
 from reconciler.kinds.values import location
 from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.resource import Desired, Live
 from reconciler.model.wire import Json, JsonObject
-
-_ENDPOINT_TYPE = "microsoft.network/privateendpoints"
 
 TYPE = ResourceType(
     arm_type="Microsoft.Network/virtualNetworks",
@@ -117,7 +116,9 @@ class VirtualNetworkSpec(Spec):
     dhcp_options: Annotated[DhcpOptionsSpec | None, Described(description="DNS servers of the network.")] = None
     subnets: Annotated[
         list[SubnetSpec] | None,
-        Described(description="Subnets; others that exist are left alone unless Fleet spec.prune.subnets."),
+        Described(
+            max_length=3000, description="Subnets; others that exist are left alone unless Fleet spec.prune.subnets."
+        ),
     ] = None
     tags: Annotated[
         dict[TagName, TagValue | None] | None,
@@ -237,6 +238,8 @@ def _check_subnets(document: Document, spec: VirtualNetworkSpec) -> Iterator[Fin
     seen: list[tuple[Network, str, Origin]] = []
     for at, each in enumerate(spec.subnets or ()):
         yield from _check_amount(document, at, each)
+        yield from _check_services(document, at, each)
+        yield from _check_guard(document, at, each)
         for prefix, path in _written_prefixes(each, at):
             network, place = _network(prefix), document.place(path)
             yield from _check_prefix(each, network, spaces, place)
@@ -265,6 +268,37 @@ def _check_amount(document: Document, at: int, each: SubnetSpec) -> Iterator[Fin
             message=f"subnets[{each.name}] says both addressPrefix and addressPrefixes",
             hint="keep one of them",
             origin=document.place(("subnets", at, "addressPrefix")),
+        )
+
+
+def _check_services(document: Document, at: int, each: SubnetSpec) -> Iterator[Finding]:
+    """Words that are almost the name of a service; one that nobody knows here may be new."""
+    endpoints = [one.service if isinstance(one, ServiceEndpointSpec) else one for one in each.service_endpoints or ()]
+    delegated = [one.service_name if isinstance(one, DelegationSpec) else one for one in each.delegations or ()]
+    for key, words, known in (
+        ("serviceEndpoints", endpoints, subnet.ENDPOINTS),
+        ("delegations", delegated, tuple(subnet.DELEGATIONS)),
+    ):
+        for index, word in enumerate(words):
+            guess = "" if fold_service(word) in known else near(word, known, cutoff=0.85)
+            if guess:
+                yield Finding(
+                    severity=Severity.WARNING,
+                    code="service",
+                    message=f"subnets[{each.name}].{key}: {word} is no service that is known here",
+                    hint=guess,
+                    origin=document.place(("subnets", at, key, index)),
+                )
+
+
+def _check_guard(document: Document, at: int, each: SubnetSpec) -> Iterator[Finding]:
+    if each.network_security_group is not None and each.name.lower() in subnet.UNGUARDED:
+        yield Finding(
+            severity=Severity.WARNING,
+            code="no_effect",
+            message=f"subnets[{each.name}].networkSecurityGroup: Azure supports no security group on {each.name}",
+            hint="remove it; the gateway or firewall in that subnet has rules of its own",
+            origin=document.place(("subnets", at, "networkSecurityGroup")),
         )
 
 
@@ -311,31 +345,6 @@ def _network(text: str) -> Network:
 
 def _overlap(one: Network, other: Network) -> bool:
     return contains(one, other) or contains(other, one)
-
-
-def relate(own: tuple[Desired, ...], fleet: Mapping[ArmId, Desired]) -> tuple[Finding, ...]:
-    """A security group on a subnet of private endpoints has no effect on them until the subnet says that it has."""
-    guarded = {
-        each.id: each
-        for each in own
-        if each.fields.get("networkSecurityGroup")
-        and each.fields.get("privateEndpointNetworkPolicies", "Disabled") in ("Disabled", "RouteTableEnabled")
-    }
-    inside: dict[ArmId, Desired] = {}
-    for other in sorted(fleet.values(), key=lambda each: each.id) if guarded else ():
-        if other.type.lower() == _ENDPOINT_TYPE:
-            inside |= {need: other for need in other.needs if need in guarded and need not in inside}
-    return tuple(
-        Finding(
-            severity=Severity.WARNING,
-            code="no_effect",
-            message=f"{guarded[id].ref}: its security group does not act on {inside[id].ref}, because the subnet's "
-            "privateEndpointNetworkPolicies is Disabled",
-            hint="add `privateEndpointNetworkPolicies: NetworkSecurityGroupEnabled` to the subnet",
-            origin=guarded[id].origins.get("networkSecurityGroup", guarded[id].origin),
-        )
-        for id in sorted(inside)
-    )
 
 
 def describe_network(live: Live, below: tuple[Live, ...]) -> JsonObject:

@@ -3,11 +3,11 @@ it lets in and whom it stops."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.model.ids import ArmId
-from reconciler.model.plan import Step
+from reconciler.model.plan import DecisionState, Risk, Step
 from reconciler.model.resource import Fleet, Snapshot
 from reconciler.plan.draft import Draft, Drafts
 from reconciler.plan.exposure import part_changes
@@ -24,7 +24,7 @@ def keep_closed(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> tuple[Draft
     """The drafts less what cannot be done safely, and their steps in an order that opens nothing in passing."""
     while True:
         steps = order(drafts, fleet.name)
-        found = survey(fleet, snapshot, steps)
+        found = survey(fleet, snapshot, drafts, steps)
         amended = _amend(drafts, found, fleet)
         if not amended:
             steps = put_after(steps, found.after)
@@ -35,8 +35,7 @@ def keep_closed(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> tuple[Draft
 def _amend(drafts: Drafts, found: Survey, fleet: Fleet) -> dict[ArmId, Draft]:
     """What has to change before the plan can be carried out: one thing at a time, as each changes the rest."""
     for conflict in found.conflicts:
-        parted = next(_part(drafts, conflict), None)
-        return {parted.id: parted} if parted else _refuse_opener(drafts, conflict)
+        return _resolve(drafts, conflict)
     by_id: dict[ArmId, list[CutOff]] = {}
     for each in found.cut_off:
         by_id.setdefault(each.culprit, []).append(each)
@@ -44,23 +43,46 @@ def _amend(drafts: Drafts, found: Survey, fleet: Fleet) -> dict[ArmId, Draft]:
     return {draft.id: draft for draft in refused if draft is not None}
 
 
-def _part(drafts: Drafts, conflict: Conflict) -> Iterator[Draft]:
-    """What can close in a write of its own before it opens, and so makes room for an order."""
-    for id in (conflict.opener, conflict.closer):
-        draft = drafts.get(id)
-        if draft is not None and draft.type.patches and not draft.apart and all(part_changes(draft.decision.changes)):
-            yield replace(draft, apart=True)
-
-
-def _refuse_opener(drafts: Drafts, conflict: Conflict) -> dict[ArmId, Draft]:
-    draft, closer = drafts[conflict.opener], drafts[conflict.closer]
+def _resolve(drafts: Drafts, conflict: Conflict) -> dict[ArmId, Draft]:
+    """Make room for an order by having somebody close first and open later, or have the opener wait."""
+    opener, closer = drafts[conflict.opener], drafts[conflict.closer]
+    if not closer.acts:
+        return {opener.id: _halve(opener, closer) if _parts(opener) else _wait(opener, closer)}
+    parted = next((draft for draft in (opener, closer) if _parts(draft)), None)
+    if parted:
+        return {parted.id: replace(parted, apart=True)}
     reason = (
         f"no order of writes keeps it from letting somebody in before {closer.decision.ref} stops them"
-        if conflict.opener != conflict.closer
+        if opener.id != closer.id
         else "its writes would let somebody in on the way whom neither its state now nor its document lets in"
     )
     permit = "change the two one after the other, each in a commit of its own"
-    return {draft.id: draft.blocked("never_more_open", reason, permit)}
+    return {opener.id: opener.blocked("never_more_open", reason, permit)}
+
+
+def _parts(draft: Draft) -> bool:
+    """Whether it can close in a write of its own, and then open."""
+    return draft.type.patches and not draft.apart and all(part_changes(draft.decision.changes))
+
+
+def _halve(draft: Draft, closer: Draft) -> Draft:
+    """What closes is done; what opens waits for a plan in which that which it waits for is no longer withheld."""
+    decision = draft.decision
+    first, _ = part_changes(decision.changes)
+    warning = f"what it opens waits for {closer.decision.ref}: {closer.decision.reason}"
+    return replace(
+        draft,
+        apart=True,
+        decision=replace(decision, changes=first, warnings=(*decision.warnings, warning), risk=Risk.CLOSES),
+    )
+
+
+def _wait(draft: Draft, closer: Draft) -> Draft:
+    ref, state = closer.decision.ref, closer.decision.state
+    if state is DecisionState.IN_PROGRESS:
+        return draft.resting(DecisionState.IN_PROGRESS, f"waits for {ref}: {closer.decision.reason}")
+    reason = f"would let somebody in whom {ref} is declared to stop, and that is not done: {closer.decision.reason}"
+    return draft.blocked("never_more_open", reason, closer.decision.permit or f"have {ref} as declared first")
 
 
 def _refuse_cut(draft: Draft, cuts: Iterable[CutOff], drafts: Drafts, fleet: Fleet) -> Draft | None:

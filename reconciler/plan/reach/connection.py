@@ -65,7 +65,7 @@ class _Look:
         return merge(ends for ends in found if ends)
 
     def find(self) -> Iterator[CutOff]:
-        before, final = self._reach(self.versions.before), self._reach(self.versions.final)
+        before, final = self._reach(self.versions.before), self._reach(self.versions.reached)
         lost = subtract(before, final)
         if lost:
             yield from (self._blame(culprit) for culprit in self._takers(lost))
@@ -93,7 +93,7 @@ class _Look:
         return intersect(path.grid.intervals(callers, whole=True), self.whom)
 
     def _moving(self, path: Path) -> list[ArmId]:
-        return sorted(id for id in path.ids if id in self.steps.chains)
+        return sorted(id for id in path.ids if id in self.steps.chains and id not in self.versions.withheld)
 
     def _takers(self, lost: Spans) -> list[ArmId]:
         """Who takes a path that one of `lost` has today."""
@@ -101,7 +101,7 @@ class _Look:
         for path in self.paths:
             before = path.read(self.versions.before)
             for id in self._moving(path):
-                alone = self.versions.before.after({id: self.versions.final.get(id)})
+                alone = self.versions.before.after({id: self.versions.reached.get(id)})
                 taken = less(before, path.read(alone))
                 if any(taken) and intersect(self._through(path, taken), lost):
                     found[id] = None
@@ -112,8 +112,10 @@ class _Look:
         found = []
         for id in sorted({id for path in self.paths for id in self._moving(path)}):
             middle = [self.versions.at(id, at) for at in range(1, len(self.steps.chains[id]))]
-            states = [base.after({id: wire}) for wire in middle for base in (self.versions.before, self.versions.final)]
-            bases = (self.versions.before, self.versions.final) * len(middle)
+            states = [
+                base.after({id: wire}) for wire in middle for base in (self.versions.before, self.versions.reached)
+            ]
+            bases = (self.versions.before, self.versions.reached) * len(middle)
             for state, base in zip(states, bases, strict=True):
                 if subtract(intersect(self._reach(base), kept), self._reach(state)):
                     found.append(id)
@@ -124,8 +126,8 @@ class _Look:
         """Those who close one path of `kept` before another opens, where no order helps."""
         stuck: dict[ArmId, None] = {}
         for old, new in product(self.paths, self.paths):
-            loses = subtract(self._at(old, self.versions.before), self._at(old, self.versions.final))
-            gains = subtract(self._at(new, self.versions.final), self._at(new, self.versions.before))
+            loses = subtract(self._at(old, self.versions.before), self._at(old, self.versions.reached))
+            gains = subtract(self._at(new, self.versions.reached), self._at(new, self.versions.before))
             if not intersect(intersect(loses, gains), kept):
                 continue
             closers, openers = self._writes(old, opens=False), self._writes(new, opens=True)

@@ -53,7 +53,8 @@ class Links:
 
 @dataclass(slots=True, kw_only=True)
 class Sequence:
-    """The search for edges. `chains` are the names of the steps of each resource, in their own order."""
+    """The search for edges. `chains` are the names of the steps of each resource, in their own order; the one step of
+    what is withheld never happens, so whatever comes to wait for it must not either."""
 
     versions: Versions
     chains: Mapping[ArmId, tuple[str, ...]]
@@ -79,8 +80,24 @@ class Sequence:
 
     def moving(self, path: Path) -> list[_Moving]:
         """The gates of a path that change, or are changed more than once."""
-        found = (_Moving(gate, tuple(id for id in sorted(gate.ids) if id in self.chains), self) for gate in path.gates)
+        found = (_Moving(gate, self._movers(gate), self) for gate in path.gates)
         return [each for each in found if each.ids and each.changes]
+
+    def refuse_waiting(self) -> None:
+        """A conflict for everything that has come to wait for what does not happen."""
+        never = {self.chains[id][0]: id for id in self.versions.withheld}
+        for id, names in self.chains.items():
+            if id in self.versions.withheld:
+                continue
+            waits = (never[name] for name in never if any(self.links.leads(name, each) for each in names))
+            self.conflicts.extend(Conflict(opener=id, closer=closer) for closer in waits)
+
+    def _movers(self, gate: Gate) -> tuple[ArmId, ...]:
+        """Those who decide a gate and change, what is withheld last: a row that ends with it can be gone without it."""
+        return tuple(sorted((id for id in gate.ids if id in self.chains), key=lambda id: (self._never(id), id)))
+
+    def _never(self, id: ArmId) -> bool:
+        return id in self.versions.withheld
 
     def _still_passing(self, path: Path, cells: Cells, opener: _Moving, closer: _Moving) -> Cells:
         """Those of `cells` whom every other gate lets through in some state."""
@@ -93,7 +110,7 @@ class Sequence:
         """What stops somebody comes before what lets them in."""
         closers, openers = closer.find_stops(cells), opener.find_starts(cells)
         for (stopper, first), (starter, then) in product(closers, openers):
-            if first == then:
+            if first == then or self._never(starter):
                 continue
             if self.links.leads(then, first):
                 self.conflicts.append(Conflict(opener=starter, closer=stopper))
@@ -172,7 +189,16 @@ class _Moving:
         """The states that may be met and let through more than before or after, or less than `floor`."""
         if self.writes < 2:
             return []
-        return [each for each in self._positions() if self._may_be(each) and not self._is_within(each, floor)]
+        return [
+            each
+            for each in self._positions()
+            if self._happens(each) and self._may_be(each) and not self._is_within(each, floor)
+        ]
+
+    def _happens(self, position: Position) -> bool:
+        """Whether nothing withheld would have been done."""
+        withheld = self.sequence.versions.withheld
+        return not any(at and id in withheld for id, at in zip(self.ids, position, strict=True))
 
     def _is_within(self, position: Position, floor: Cells) -> bool:
         cells = self.read(position)

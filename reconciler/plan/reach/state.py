@@ -31,12 +31,23 @@ class State:
 
 
 class Versions:
-    """Every body that a resource has or will have while a plan runs: the live one, then one for each write."""
+    """Every body that a resource has or will have while a plan runs: the live one, then one for each write.
 
-    def __init__(self, before: Mapping[ArmId, JsonObject], stages: Mapping[ArmId, tuple[JsonObject | None, ...]]):
+    `withheld` are those whose document wants something that this plan does not do: their one stage is never reached.
+    `reached` is what the plan comes to, `final` what the documents want.
+    """
+
+    def __init__(
+        self,
+        before: Mapping[ArmId, JsonObject],
+        stages: Mapping[ArmId, tuple[JsonObject | None, ...]],
+        withheld: Mapping[ArmId, JsonObject | None] | None = None,
+    ):
         self.before = State(before)
-        self.stages = stages
-        self.final = self.before.after({id: wires[-1] for id, wires in stages.items()})
+        self.withheld = frozenset(withheld or {})
+        self.stages = {**stages, **{id: (wire,) for id, wire in (withheld or {}).items()}}
+        self.reached = self.before.after({id: wires[-1] for id, wires in stages.items()})
+        self.final = self.before.after({id: wires[-1] for id, wires in self.stages.items()})
 
     def of(self, id: ArmId) -> tuple[JsonObject, ...]:
         wires = (self.before.get(id), *self.stages.get(id, ()))

@@ -6,19 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.kinds import account, endpoint, endpoint_connection, network_security_group, subnet
-from reconciler.kinds.base import compose
+from reconciler.kinds.base import ResourceType, compose
 from reconciler.kinds.catalog import type_of
+from reconciler.kinds.diff import is_ignored
 from reconciler.model.ids import ArmId
-from reconciler.model.plan import Step, Verb
+from reconciler.model.plan import Action, DecisionState, Step, Verb
 from reconciler.model.reach import Way
-from reconciler.model.resource import Fleet, Snapshot
-from reconciler.model.wire import JsonObject
+from reconciler.model.resource import Fleet, ManagePolicy, Snapshot
+from reconciler.model.wire import Json, JsonObject
+from reconciler.plan.draft import Drafts
 from reconciler.plan.reach.connection import CutOff, find_cut_off
 from reconciler.plan.reach.paths import Path, find_paths, less, meet
 from reconciler.plan.reach.security import Cells
 from reconciler.plan.reach.sequence import Conflict, Links
 from reconciler.plan.reach.sequence import Sequence as Search
-from reconciler.plan.reach.state import State, Versions, run_steps
+from reconciler.plan.reach.state import State, Versions, overlay, run_steps
 from reconciler.plan.reach.tell import tell_ways
 
 _DECIDES = frozenset(
@@ -46,20 +48,23 @@ class Told:
     closed: tuple[Way, ...] = ()
 
 
-def survey(fleet: Fleet, snapshot: Snapshot, steps: Sequence[Step]) -> Survey:
+def survey(fleet: Fleet, snapshot: Snapshot, drafts: Drafts, steps: Sequence[Step]) -> Survey:
     """What `steps`, in the order of a plan, do to reach, and what has to be added to their order."""
     chains = _chain(steps)
-    links = Links({step.name: step.after for step in steps})
     before = {id: live.wire for id, live in snapshot.live.items()}
-    versions = Versions(before, {id: _stages(id, chain, before, snapshot) for id, chain in chains.items()})
-    paths = tuple(find_paths(versions, frozenset(chains)))
-    search = Search(
-        versions=versions,
-        chains={id: tuple(step.name for step in chain) for id, chain in chains.items()},
-        links=links,
+    versions = Versions(
+        before,
+        {id: _stages(id, chain, before, snapshot) for id, chain in chains.items()},
+        dict(_withhold(drafts)) if chains else {},
     )
+    names = {id: tuple(step.name for step in chain) for id, chain in chains.items()}
+    never = {id: (f"withheld {id.key}",) for id in sorted(versions.withheld)}
+    links = Links({**{step.name: step.after for step in steps}, **{name: () for (name,) in never.values()}})
+    search = Search(versions=versions, chains={**names, **never}, links=links)
+    paths = tuple(find_paths(versions, frozenset(chains)))
     for path in paths:
         search.arrange(path)
+    search.refuse_waiting()
     cut_off: tuple[CutOff, ...] = ()
     if fleet.policy.never_cut_off:
         every = tuple(find_paths(versions, _accounts(paths)))
@@ -67,12 +72,34 @@ def survey(fleet: Fleet, snapshot: Snapshot, steps: Sequence[Step]) -> Survey:
     for path in paths:
         search.smooth(path)
     return Survey(
-        after={name: tuple(names) for name, names in links.after.items()},
+        after={step.name: tuple(links.after[step.name]) for step in steps},
         conflicts=tuple(dict.fromkeys(search.conflicts)),
         cut_off=cut_off,
         paths=paths,
         versions=versions,
     )
+
+
+def _withhold(drafts: Drafts) -> Iterator[tuple[ArmId, JsonObject | None]]:
+    """What documents want of resources that this plan leaves as they are, whatever keeps it from them."""
+    for id, draft in drafts.items():
+        decision, desired = draft.decision, draft.desired
+        if draft.acts or decision.state is DecisionState.IN_SYNC or id.type.lower() not in _DECIDES:
+            continue
+        if desired is None:
+            if decision.action is Action.DELETE:
+                yield id, None
+        elif desired.lifecycle.policy is not ManagePolicy.DETACH:
+            ignored = desired.lifecycle.ignore
+            wanted = {path: value for path, value in desired.fields.items() if not is_ignored(path, ignored)}
+            if draft.live is None:
+                yield id, _make(draft.type, wanted)
+            elif (wire := overlay(draft.type, draft.live.wire, wanted)) is not draft.live.wire:
+                yield id, wire
+
+
+def _make(type_: ResourceType, fields: Mapping[str, Json]) -> JsonObject:
+    return compose(type_, {path: value for path, value in fields.items() if value is not None}, None)
 
 
 def tell(found: Survey, steps: Sequence[Step]) -> Mapping[ArmId, Told]:
@@ -82,7 +109,7 @@ def tell(found: Survey, steps: Sequence[Step]) -> Mapping[ArmId, Told]:
     for path in found.paths:
         if path.inner:
             continue
-        before, final = path.read(found.versions.before), path.read(found.versions.final)
+        before, final = path.read(found.versions.before), path.read(found.versions.reached)
         if before == final:
             continue
         for id, now, then in _walk(path, found.versions, steps):
@@ -145,9 +172,7 @@ def declared_ways(fleet: Fleet) -> tuple[Way, ...]:
     for id, desired in fleet.desired.items():
         type_ = type_of(desired.type)
         if type_ is not None:
-            wires[id] = compose(
-                type_, {path: value for path, value in desired.fields.items() if value is not None}, None
-            )
+            wires[id] = _make(type_, desired.fields)
     return tuple(_ways(wires))
 
 
