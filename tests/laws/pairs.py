@@ -178,7 +178,9 @@ def _edit_rule(chance: Random, sketch: Document) -> None:
     for rules in _some_rules(chance, sketch):
         name = chance.choice([*rules])
         fresh = draw_rule(chance)
-        part = chance.choice(("access", "priority", "source", "destination", "destinationPort", "direction", "protocol"))
+        part = chance.choice(
+            ("access", "priority", "source", "destination", "destinationPort", "direction", "protocol")
+        )
         kept = {key: value for key, value in rules[name].items() if not key.startswith(part)}
         rules[name] = kept | {key: value for key, value in fresh.items() if key.startswith(part)}
         if part == "destination":
@@ -321,9 +323,12 @@ EDITS: tuple[Edit, ...] = (
 
 def documents(sketch: Document, **fleet: object) -> list[Document]:
     return [
-        fleet_document("law", **FREE, **fleet),
+        fleet_document("law", **{**FREE, **fleet}),
         group_document(),
-        *(network_document("NetworkSecurityGroup", name, securityRules=_rules(rules)) for name, rules in sketch["groups"].items()),
+        *(
+            network_document("NetworkSecurityGroup", name, securityRules=_rules(rules))
+            for name, rules in sketch["groups"].items()
+        ),
         network_document(
             "VirtualNetwork",
             "vnet",

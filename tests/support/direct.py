@@ -142,7 +142,7 @@ class DirectGateway:
     async def _ask(self, method: str, path: str, body: bytes = b"", query: str = VERSION) -> Reply | Fault:
         self.requests += 1
         asked = _Request(method, path, query, path, BASE, {"host": "direct"}, body)
-        outcome = await self._door._arm(asked)  # noqa: SLF001 — the one way in that is not HTTP
+        outcome = await self._door._arm(asked)
         text = (outcome.body or b"").decode()
         answer = json.loads(text) if text else None
         headers = {name.lower(): value for name, value in outcome.headers.items()}

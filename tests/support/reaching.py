@@ -1,7 +1,8 @@
 """Who gets through to an account or into a subnet, judged from the JSON that the simulated Azure stores.
 
-A reading of its own: nothing of the product is asked. Where Azure's documents leave a doubt it takes the reading in which
-more gets through. Knows concrete callers only: an address, a workload of a subnet, a trusted service, a member of a tag.
+A reading of its own: nothing of the product is asked. Where Azure's documents leave a doubt it takes the reading in
+which more gets through. Knows concrete callers only: an address, a workload of a subnet, a trusted service, a member of
+a tag.
 """
 
 from __future__ import annotations
