@@ -28,6 +28,11 @@ from tests.support.builders import (
 
 US, ALICE = "us", "alice@example.com"
 AT, SECOND = "2025-10-28T14:48:20.8058959Z", "2025-10-28T14:48:20Z"
+WRITTEN = (
+    f"the last change in Azure's activity log was ours at {SECOND}: the document changed since, "
+    "or the log does not say yet who changed it"
+)
+KNOWN = f"it was last written by us at {SECOND}, and Azure's activity log does not say yet who deleted it"
 WROTE = Actor(name=ALICE, at=AT, operation="Microsoft.CognitiveServices/accounts/write")
 DELETED = Actor(name=ALICE, at=AT, operation="Microsoft.CognitiveServices/accounts/Delete")
 SPEC = account_spec(deployments=[deployment_spec(capacity=20)])
@@ -55,8 +60,7 @@ def reason(plan: Plan, id: ArmId) -> str:
         ({}, "Azure's activity log does not say yet who changed it"),
         (
             {"last": {deployment_id(): replace(WROTE, name="US")}},
-            f"the last change in Azure's activity log was ours at {SECOND}: the document changed since, or the log does "
-            + "not say yet who changed it",
+            WRITTEN,
         ),
         (
             {"unread": {account_id().subscription.lower(): Fault(cls=FaultClass.FORBIDDEN, code="No", message="no")}},
@@ -108,8 +112,7 @@ def test_the_resource_itself_is_believed_before_the_log() -> None:
         (replace(DELETED, name="Us"), f"does not exist; deleted by us at {SECOND}"),
         (
             replace(WROTE, name=US),
-            f"does not exist; it was last written by us at {SECOND}, and Azure's activity log does not say yet who "
-            + "deleted it",
+            f"does not exist; {KNOWN}",
         ),
         (None, "does not exist"),
     ],
