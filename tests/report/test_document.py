@@ -36,7 +36,7 @@ def test_a_plan_document_has_a_version_sorted_keys_and_the_digest() -> None:
     text = render_plans([MIXED], ENVELOPE)
     document = json.loads(text)
     assert text == json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
-    assert document["format_version"] == "1.0"
+    assert document["format_version"] == "1.1"
     assert document["kind"] == "plan"
     assert document["exit_code"] == 2
     fleet = document["fleets"][0]
@@ -116,7 +116,7 @@ def test_what_is_no_plan_is_refused_with_a_reason(text: str, why: str) -> None:
 
 
 def test_a_later_minor_version_still_reads() -> None:
-    text = render_plans([MIXED], ENVELOPE).replace('"format_version": "1.0"', '"format_version": "1.7"')
+    text = render_plans([MIXED], ENVELOPE).replace('"format_version": "1.1"', '"format_version": "1.7"')
     assert read_plan(text).fleets["prod"].digest == MIXED.digest
 
 
