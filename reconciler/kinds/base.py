@@ -431,18 +431,18 @@ def _strip(value: Json, path: WirePath) -> Json:
 
 def read_links(type_: ResourceType, wire: JsonObject) -> Iterator[str]:
     """The folded ids of what a live resource uses."""
-    yield from read_ids(wire, type_.links)
+    yield from (each.lower() for each in read_ids(wire, type_.links))
 
 
 _TOLD = 3
 
 
 def read_ids(wire: JsonObject, paths: tuple[WirePath, ...]) -> Iterator[str]:
-    """The folded ids that stand at `paths`."""
+    """The ids that stand at `paths`, as Azure spells them."""
     for path in paths:
         for each in _gather(wire, path):
             if isinstance(each, str) and each:
-                yield each.lower()
+                yield each
 
 
 def find_users(type_: ResourceType, wire: JsonObject) -> str:
