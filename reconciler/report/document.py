@@ -140,7 +140,8 @@ def _read_fleet(entry: JsonObject) -> SavedFleet:
 
 
 def _steering(decision: JsonObject) -> bytes:
-    told: JsonObject = {key: decision.get(key) for key in ("state", "action", "reason", "changes")}
+    told: JsonObject = {key: decision.get(key) for key in ("state", "action", "changes")}
+    told["reason"] = str(decision.get("reason")).removesuffix(str(decision.get("who", "")))  # Azure tells it late
     return canonical_bytes(told)
 
 
@@ -219,6 +220,7 @@ def _decision(decision: Decision) -> JsonObject:
         "action": decision.action.value if decision.action else None,
         "reason": decision.reason,
         "author": _author(decision.author),
+        "who": decision.who,
         "permit": decision.permit,
         "code": decision.code,
         "risk": decision.risk.value,
