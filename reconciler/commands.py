@@ -15,6 +15,7 @@ from typing import TextIO, TypeVar
 
 from reconciler.app import Wiring, converge_fleets, look, plan_fleets, wire
 from reconciler.apply import Budget
+from reconciler.consent import ask_about
 from reconciler.consultation import Consultation
 from reconciler.cycle import CycleRequest
 from reconciler.desired import load_estate
@@ -50,7 +51,6 @@ from reconciler.report.markdown import render_markdown, render_markdown_runs
 from reconciler.report.paint import Style
 from reconciler.report.picture import render_dot, render_mermaid, tell_too_large
 from reconciler.report.progress import Progress, Quiet
-from reconciler.report.summary import summarise
 from reconciler.report.text import render_findings, render_plan, render_run
 from reconciler.report.words import count, join_words, plain
 from reconciler.runtime.clock import SystemClock
@@ -212,9 +212,7 @@ async def _consult(call: Call, saved: SavedPlan | None, plans: tuple[Plan, ...])
         return "the saved plan is stale; nothing was written" if tell_stale(saved, plans) else ""
     if not asks:
         return ""
-    changes = sum(summarise(plan).changes for plan in plans)
-    names = join_words(plan.fleet for plan in plans if plan.applicable)
-    if await terminal.ask(f"\nMake {count(changes, 'change')} to {names}?"):
+    if await terminal.ask(f"\n{ask_about(plans)}"):
         return ""
     return "not agreed to; nothing was written"
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, Decision, Plan
 from reconciler.model.wire import Json, canonical_bytes
+from reconciler.report.openings import join_ways, tell_exposure, tell_passage
+from reconciler.report.summary import summarise
+from reconciler.report.words import count, join_words
 
 _DESTROYS = (Action.DELETE, Action.REPLACE, Action.PURGE)
 
@@ -40,10 +43,24 @@ def agree_to(plan: Plan) -> Agreement:
     return Agreement(decisions={decision.id: decision for decision in plan.decisions if decision.acts})
 
 
+def ask_about(plans: Iterable[Plan]) -> str:
+    """The question to somebody who has read `plans`; what opens is said again, for whoever has not."""
+    asked = [plan for plan in plans if plan.applicable]
+    changes = sum(summarise(plan).changes for plan in asked)
+    opening, _ = tell_exposure(asked)
+    question = f"Make {count(changes, 'change')} to {join_words(plan.fleet for plan in asked)}?"
+    return f"{question} {opening}." if opening else question
+
+
 def tell_excess(decisions: Iterable[Decision]) -> str:
     """Why a later plan is not carried out."""
-    names = ", ".join(f"{decision.action} {decision.ref}" for decision in decisions)
+    names = ", ".join(f"{decision.action} {decision.ref}{_tell_opened(decision)}" for decision in decisions)
     return f"Azure moved while this ran, and this was not in the plan that was agreed to: {names}; run it again"
+
+
+def _tell_opened(decision: Decision) -> str:
+    told = "; ".join(tell_passage(each) for each in join_ways(decision.opened))
+    return f" (opens {told})" if told else ""
 
 
 def _spell(value: Json) -> bytes:

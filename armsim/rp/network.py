@@ -88,6 +88,20 @@ def essence(value: Json) -> Json:
     return value
 
 
+def begin(id_: str, kind: Kind, sent: Body) -> Body:
+    """What a document of any kind starts with: its name, where it is, and its tags if it was given any."""
+    body: Body = {
+        "name": id_.rsplit("/", 1)[1],
+        "id": id_,
+        "etag": "",
+        "type": kind.type,
+        "location": str(sent["location"]).replace(" ", "").lower(),
+    }
+    if sent.get("tags") is not None:
+        body["tags"] = read_tags(sent["tags"])
+    return body
+
+
 def in_state(body: Body, state: str) -> Body:
     """The body with only its own state changed."""
     return {**body, "properties": {**body["properties"], "provisioningState": state}}

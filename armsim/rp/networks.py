@@ -12,7 +12,7 @@ from armsim import errors
 from armsim.cloud import Call, Cloud, Reply
 from armsim.gate import require_linked
 from armsim.rp import network
-from armsim.rp.base import place, read_tags, require_group, require_stay
+from armsim.rp.base import place, require_group, require_stay
 from armsim.rp.network import INTERFACES, NETWORKS, Write
 from armsim.store import Resource
 from armsim.wire import Body, Json, look, to_bool
@@ -128,15 +128,7 @@ def build(cloud: Cloud, id_: str, sent: Body, before: Resource | None, version: 
         subnets = _inline(id_, network.rows_of(properties.get("subnets"), "subnets"), old, version)
     require_plan(id_.rsplit("/", 1)[1], space, subnets)
     kept: Body = {} if before is None else before.body["properties"]
-    body: Body = {
-        "name": id_.rsplit("/", 1)[1],
-        "id": id_,
-        "etag": "",
-        "type": NETWORKS.type,
-        "location": str(sent["location"]).replace(" ", "").lower(),
-    }
-    if sent.get("tags") is not None:
-        body["tags"] = read_tags(sent["tags"])
+    body = network.begin(id_, NETWORKS, sent)
     body["properties"] = {
         "provisioningState": "Succeeded",
         "resourceGuid": kept.get("resourceGuid") or cloud.chance.guid(),

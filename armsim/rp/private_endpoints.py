@@ -140,10 +140,7 @@ def build(cloud: Cloud, call: Call, id_: str, sent: Body, before: Resource | Non
     nic = custom or f"{name}.nic.{cloud.chance.guid()}"
     group = id_.partition("/providers/")[0]
     row = _row(id_, kind, connection, _first_state(cloud, call, kind, connection))
-    body: Body = {"name": name, "id": id_, "etag": "", "type": ENDPOINTS.type}
-    body["location"] = str(call.mapping["location"]).replace(" ", "").lower()
-    if call.mapping.get("tags") is not None:
-        body["tags"] = read_tags(call.mapping["tags"])
+    body = network.begin(id_, ENDPOINTS, call.mapping)
     body["properties"] = {
         "provisioningState": "Succeeded",
         "resourceGuid": guid,

@@ -10,7 +10,7 @@ from typing import Final
 from armsim import errors
 from armsim.cloud import Call, Cloud, Reply
 from armsim.rp import network
-from armsim.rp.base import place, read_tags, require_group, require_stay
+from armsim.rp.base import place, require_group, require_stay
 from armsim.rp.network import SECURITY_GROUPS, Write
 from armsim.store import Resource
 from armsim.wire import Body, Json, to_int
@@ -117,15 +117,7 @@ def build(cloud: Cloud, id_: str, sent: Body, before: Resource | None) -> Body:
     ]
     require_no_conflict(rules)
     kept: Body = {} if before is None else before.body["properties"]
-    body: Body = {
-        "name": id_.rsplit("/", 1)[1],
-        "id": id_,
-        "etag": "",
-        "type": SECURITY_GROUPS.type,
-        "location": str(sent["location"]).replace(" ", "").lower(),
-    }
-    if sent.get("tags") is not None:
-        body["tags"] = read_tags(sent["tags"])
+    body = network.begin(id_, SECURITY_GROUPS, sent)
     body["properties"] = {
         "provisioningState": "Succeeded",
         "resourceGuid": kept.get("resourceGuid") or cloud.chance.guid(),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.apply.patience import Backoff, next_pause
-from reconciler.kinds.base import ResourceType, compose, compose_patch, project
+from reconciler.kinds.base import ResourceType, compose, compose_patch, find_users, project
 from reconciler.kinds.catalog import type_of
 from reconciler.kinds.diff import compare
 from reconciler.model.finding import Fault, FaultClass
@@ -52,7 +52,8 @@ class StepRun:
             if self.world.clock.monotonic() + pause >= self.deadline:
                 return replace(outcome, result=Result.IN_PROGRESS, because=f"gave up waiting: {fault}")
             attempt += 1
-            self.world.watcher.waiting(self.step, f"{fault.code}, again", pause)
+            why = fault.message if fault.code.lower().startswith(("in_use", "inuse")) else f"{fault.code}, again"
+            self.world.watcher.waiting(self.step, why, pause)
             await self.world.clock.sleep(pause)
 
     async def _attempt(self) -> Outcome:
@@ -140,7 +141,17 @@ class StepRun:
             return None
         return self._ended(Result.STALE, f"{', '.join(new)} appeared below it since the plan; it is kept")
 
+    def _find_users(self, live: Live | None) -> Outcome | None:
+        """What somebody has a hand on does not go: Azure would refuse, so nothing is sent until they let go."""
+        users = find_users(self.type, live.wire) if live is not None and self.step.verb is Verb.DELETE else ""
+        if not users:
+            return None
+        advice = "What is being deleted lets go after a while; delete or move what else uses it."
+        return self._failed(Fault(cls=FaultClass.CONFLICT, code="in_use", message=f"used by {users}", advice=advice))
+
     async def _send(self, live: Live | None) -> Outcome:
+        if (used := self._find_users(live)) is not None:
+            return used
         newcomers = await self._find_newcomers()
         if newcomers is not None:
             return newcomers

@@ -198,6 +198,10 @@ TABLE: Mapping[str, tuple[FaultClass, str]] = {
         _W,
         "Something still uses the subnet; the message names it. What is being deleted lets go after a while.",
     ),
+    "InUseNetworkSecurityGroupCannotBeDeleted": (
+        _W,
+        "Something still uses the security group; the message names it. Have it use another one.",
+    ),
     "RequestTimeout": (_T, _LATER),
     "GatewayTimeout": (
         _T,

@@ -24,12 +24,23 @@ from reconciler.kinds.base import (
     once,
 )
 from reconciler.kinds.checks import check_account
-from reconciler.kinds.common import child_lifecycle, home_of, owned_tags, place_fields, resolve_location
+from reconciler.kinds.common import (
+    HomeGroup,
+    HomeRegion,
+    OwnTags,
+    Unknowns,
+    home_of,
+    is_broken,
+    owned_tags,
+    resolve_location,
+    want,
+    want_below,
+)
 from reconciler.kinds.deployment import DeploymentSpec
 from reconciler.kinds.endpoint_connection import ConnectionRuleSpec, check_rules, read_rules
 from reconciler.kinds.rai_policy import RaiPolicySpec
-from reconciler.kinds.scalars import Address, GroupName, HostName, IdentityId, Region, SubnetId, TagName, TagValue
-from reconciler.kinds.spec import Flag, Free, Spec, Text
+from reconciler.kinds.scalars import Address, HostName, IdentityId, SubnetId
+from reconciler.kinds.spec import Flag, Spec, Text
 from reconciler.kinds.subnet_rules import place_rules, relate_rules, resolve_rules
 from reconciler.kinds.values import (
     folded,
@@ -42,8 +53,7 @@ from reconciler.kinds.values import (
     strings,
     subnet_rules,
 )
-from reconciler.model.finding import Severity
-from reconciler.model.ids import ArmId, Ref, fold_location
+from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.plan import Effect, FieldChange
 from reconciler.model.resource import Desired, Live, Offer, Throughput
 from reconciler.model.wire import Json, JsonObject
@@ -263,14 +273,8 @@ class IdentitySpec(Spec):
 class AccountSpec(Spec):
     """An Azure OpenAI or AI Services account with its deployments, content filters and firewall."""
 
-    resource_group: Annotated[
-        GroupName | None,
-        Described(description="Name of the resource group; the fleet's when left out.", examples=["rg-ai-prod"]),
-    ] = None
-    location: Annotated[
-        Region | None,
-        Described(description="Region; the fleet's when left out. Cannot be changed.", examples=["swedencentral"]),
-    ] = None
+    resource_group: HomeGroup = None
+    location: HomeRegion = None
     kind: Annotated[
         Literal["OpenAI", "AIServices"], Described(description="OpenAI, or AIServices (which includes it).")
     ] = "OpenAI"
@@ -308,13 +312,7 @@ class AccountSpec(Spec):
     allow_project_management: Annotated[
         Flag | None, Described(description="Allow projects; can be turned on, never off.")
     ] = None
-    tags: Annotated[
-        dict[TagName, TagValue | None] | None,
-        Described(
-            description="Tags; only the ones named here are managed, null removes one.",
-            examples=["{team: ai}"],
-        ),
-    ] = None
+    tags: OwnTags = None
     deployments: Annotated[list[DeploymentSpec] | None, Described(description="Model deployments.")] = None
     rai_policies: Annotated[list[RaiPolicySpec] | None, Described(description="Content filters.")] = None
     private_endpoint_connections: Annotated[
@@ -325,10 +323,7 @@ class AccountSpec(Spec):
             examples=["[{match: pe-hub, status: Approved}]"],
         ),
     ] = None
-    additional_properties: Annotated[
-        dict[str, Free] | None,
-        Described(description="Properties this tool does not know yet, passed through as they are."),
-    ] = None
+    additional_properties: Unknowns = None
 
 
 def expand(document: Document, setting: Setting) -> Expansion:
@@ -339,7 +334,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
     findings += check_account(document, spec, setting)
     rules, unresolved = resolve_rules(document, spec, setting)
     findings += (*unresolved, *check_rules(document, tuple(spec.private_endpoint_connections or ())))
-    if any(finding.severity is Severity.ERROR for finding in findings):
+    if is_broken(findings):
         return Expansion(findings=findings)
     group = home_of(document, setting)
     id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
@@ -355,15 +350,9 @@ def expand(document: Document, setting: Setting) -> Expansion:
     if rules and isinstance(acls := written.get("networkAcls"), dict):
         written["networkAcls"] = {**acls, "virtualNetworkRules": [rule.wire for rule in rules]}
     fields = declare(TYPE, written)
-    account = Desired(
-        id=id,
-        ref=document.ref,
-        fields=fields,
-        needs=(group, *dict.fromkeys(rule.subnet for rule in rules)),
-        lifecycle=document.lifecycle,
-        origin=document.origin,
-        origins={**place_fields(document, fields), **place_rules(rules)},
-        labels=document.labels,
+    needs = (group, *dict.fromkeys(rule.subnet for rule in rules))
+    account = replace(
+        want(document, id, fields, needs, place_rules(rules)),
         judgements=read_rules(document, spec.private_endpoint_connections or ()),
     )
     return Expansion(
@@ -372,17 +361,20 @@ def expand(document: Document, setting: Setting) -> Expansion:
 
 
 def _filters(document: Document, spec: AccountSpec, account: ArmId) -> Iterator[Desired]:
-    for index, each in enumerate(spec.rai_policies or ()):
-        yield _child(document, account, ("raiPolicies", index), rai_policy.TYPE, each)
+    for at, each in enumerate(spec.rai_policies or ()):
+        fields = declare(rai_policy.TYPE, each.written())
+        yield want_below(document, account.child("raiPolicies", each.name), ("raiPolicies", at), fields)
 
 
 def _deployments(document: Document, spec: AccountSpec, account: ArmId, region: str) -> Iterator[Desired]:
     filters = {each.name.lower(): each.name for each in spec.rai_policies or ()}
-    for index, each in enumerate(spec.deployments or ()):
+    for at, each in enumerate(spec.deployments or ()):
+        model = {"format": each.model.format, **each.model.written()}
+        fields = declare(deployment.TYPE, {**each.written(), "model": model})
         named = filters.get((each.rai_policy_name or "").lower())
         needs = (account.child("raiPolicies", named),) if named else ()
-        child = _child(document, account, ("deployments", index), deployment.TYPE, each, needs)
-        yield replace(child, throughput=_throughput(each, region))
+        wanted = want_below(document, account.child("deployments", each.name), ("deployments", at), fields, needs)
+        yield replace(wanted, throughput=_throughput(each, region))
 
 
 def _throughput(spec: DeploymentSpec, region: str) -> Throughput | None:
@@ -397,31 +389,6 @@ def _throughput(spec: DeploymentSpec, region: str) -> Throughput | None:
         sku=spec.sku.name.lower(),
     )
     return Throughput(tokens_per_minute=deployment.read_tpm(spec.sku.tpm), offer=offer)
-
-
-def _child(
-    document: Document,
-    account: ArmId,
-    place: tuple[str, int],
-    type_: ResourceType,
-    spec: DeploymentSpec | RaiPolicySpec,
-    needs: tuple[ArmId, ...] = (),
-) -> Desired:
-    segment, _ = place
-    written: JsonObject = spec.written()
-    if type_ is deployment.TYPE and isinstance(spec, DeploymentSpec):
-        written["model"] = {"format": spec.model.format, **spec.model.written()}
-    fields = declare(type_, written)
-    return Desired(
-        id=account.child(segment, spec.name),
-        ref=Ref(kind=document.ref.kind, name=f"{document.ref.name}/{segment}/{spec.name}"),
-        fields=fields,
-        needs=(account, *needs),
-        lifecycle=child_lifecycle(document.lifecycle, f"{segment}[{spec.name}]"),
-        origin=document.place(place),
-        origins=place_fields(document, fields, place),
-        labels=document.labels,
-    )
 
 
 def describe_account(live: Live, below: tuple[Live, ...]) -> JsonObject:

@@ -173,7 +173,9 @@ class ResourceType:
     of an update into the writes that Azure takes, in order. `billed` counts the units of `fields` that cost money while
     they exist. `on_demand` types are looked at only where a document names one or they are pruned. `embedded` is where
     the parent's own answer holds the children of this type, so that nobody asks for them. `links` are the wire paths
-    of the ids that a live resource uses: what they name cannot go while it does. `lane` is the path of a field that
+    of the ids that a live resource uses: what they name cannot go while it does. `users` are those of whom Azure says
+    that they use it, and `brings` of what comes and goes with it; `lingers` tells who else holds it, and lets go by
+    itself after a while. `lane` is the path of a field that
     holds the id of what every write of this type locks as well, whose lane it therefore takes; `locks` are paths of
     more such ids. `later` is a second
     state that comes to rest after the first. A `guest` comes and goes with somebody else's resource: it is never
@@ -202,6 +204,9 @@ class ResourceType:
     on_demand: bool = False
     embedded: WirePath = ()
     links: tuple[WirePath, ...] = ()
+    users: tuple[WirePath, ...] = ()
+    brings: tuple[WirePath, ...] = ()
+    lingers: Callable[[JsonObject], tuple[str, ...]] = lambda _wire: ()
     lane: str = ""
     locks: tuple[str, ...] = ()
     later: WirePath = ()
@@ -426,10 +431,48 @@ def _strip(value: Json, path: WirePath) -> Json:
 
 def read_links(type_: ResourceType, wire: JsonObject) -> Iterator[str]:
     """The folded ids of what a live resource uses."""
-    for path in type_.links:
+    yield from (each.lower() for each in read_ids(wire, type_.links))
+
+
+_TOLD = 3
+
+
+def read_ids(wire: JsonObject, paths: tuple[WirePath, ...]) -> Iterator[str]:
+    """The ids that stand at `paths`, as Azure spells them."""
+    for path in paths:
         for each in _gather(wire, path):
             if isinstance(each, str) and each:
-                yield each.lower()
+                yield each
+
+
+def find_users(type_: ResourceType, wire: JsonObject) -> str:
+    """Who still has a hand on a live resource, in words; "" when nobody does as far as Azure tells."""
+    return _tell((*type_.lingers(wire), *_name_users(read_ids(wire, type_.users))))
+
+
+def tell_users(ids: Iterable[str]) -> str:
+    """Those who use something, by their ids, in words."""
+    return _tell(_name_users(ids))
+
+
+def _tell(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+    return ", ".join(names[:_TOLD]) + more
+
+
+def _name_users(ids: Iterable[str]) -> tuple[str, ...]:
+    """What people call the resources of these ids: what lies in a network interface is the interface."""
+    return tuple(dict.fromkeys(_name_user(id) for id in ids))
+
+
+def _name_user(id: str) -> str:
+    try:
+        parsed = ArmId.parse(id)
+    except ValueError:
+        return id
+    owner = parsed.top if parsed.segments[1:2] and parsed.segments[1][0].lower() == "ipconfigurations" else parsed
+    path = "/".join(part for segment in owner.segments for part in segment)
+    return f"{path} in {owner.group}" if path else id
 
 
 def _gather(value: Json, path: WirePath) -> Iterator[Json]:

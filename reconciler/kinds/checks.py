@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from reconciler.kinds.base import Document, Setting
+from reconciler.kinds.common import check_home
 from reconciler.model.finding import Finding, Severity
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def check_account(document: Document, spec: AccountSpec, setting: Setting) -> tu
     """Everything wrong with an Account document beyond its types."""
     return (
         *_check_account_name(document, setting),
-        *_check_group(document, spec, setting),
+        *check_home(document, setting),
         *_check_exposure(document, spec),
         *_check_idle_rules(document, spec),
         *_check_identity(document, spec),
@@ -56,16 +57,6 @@ def _check_account_name(document: Document, setting: Setting) -> Iterator[Findin
             message=f"an account cannot be called {name!r}",
             hint="use 2 to 64 letters, digits, - _ . and begin with a letter or digit",
             origin=document.name_origin,
-        )
-
-
-def _check_group(document: Document, spec: AccountSpec, setting: Setting) -> Iterator[Finding]:
-    if not spec.resource_group and not setting.group:
-        yield Finding(
-            code="resource_group_missing",
-            message=f"{document.ref} has no resource group and its Fleet has no default",
-            hint="add spec.resourceGroup here or in the Fleet",
-            origin=document.origin,
         )
 
 

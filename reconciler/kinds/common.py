@@ -1,20 +1,43 @@
-"""What documents of every kind take from their fleet: location, tags with the ownership mark, places of fields."""
+"""What documents of every kind have in common: what they take from their fleet, and how they become resources."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from typing import Annotated
+
+from pydantic import Field as Described
 
 from reconciler.kinds.base import Document, Setting, fold_keys
 from reconciler.kinds.diff import is_ignored
-from reconciler.model.finding import Finding, Origin
+from reconciler.kinds.scalars import GroupName, Region, TagName, TagValue
+from reconciler.kinds.spec import Free
+from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import ArmId, Ref, fold_location
-from reconciler.model.resource import OWNER_TAG, Lifecycle
+from reconciler.model.resource import OWNER_TAG, Desired, Lifecycle
 from reconciler.model.wire import Json
 
 # What stands for the defaults of a Fleet that is itself broken: nothing is known to be the same or different.
 UNKNOWN = "unknown"
+
+# The fields that every spec has, or nearly.
+HomeGroup = Annotated[
+    GroupName | None,
+    Described(description="Name of the resource group; the fleet's when left out.", examples=["rg-ai-prod"]),
+]
+HomeRegion = Annotated[
+    Region | None,
+    Described(description="Region; the fleet's when left out. Cannot be changed.", examples=["swedencentral"]),
+]
+OwnTags = Annotated[
+    dict[TagName, TagValue | None] | None,
+    Described(description="Tags; only the ones named here are managed, null removes one.", examples=["{team: ai}"]),
+]
+Unknowns = Annotated[
+    dict[str, Free] | None,
+    Described(description="Properties this tool does not know yet, passed through as they are."),
+]
 
 
 def resolve_location(document: Document, setting: Setting) -> tuple[str, tuple[Finding, ...]]:
@@ -41,6 +64,49 @@ def owned_tags(document: Document, setting: Setting) -> dict[str, Json]:
     """The tags that are ours: the fleet's, the document's on top, and the ownership mark."""
     written = getattr(document.spec, "tags", None) or {}
     return fold_keys(setting.tags, written, {OWNER_TAG: setting.fleet})
+
+
+def is_broken(findings: Iterable[Finding]) -> bool:
+    """Whether a document with these findings stands for nothing."""
+    return any(finding.severity is Severity.ERROR for finding in findings)
+
+
+def want(
+    document: Document,
+    id: ArmId,
+    fields: Mapping[str, Json],
+    needs: tuple[ArmId, ...] = (),
+    origins: Mapping[str, Origin] | None = None,
+) -> Desired:
+    """The resource that a document itself stands for. `origins` are places that a path alone does not tell."""
+    return Desired(
+        id=id,
+        ref=document.ref,
+        fields=fields,
+        needs=needs,
+        lifecycle=document.lifecycle,
+        origin=document.origin,
+        origins={**place_fields(document, fields), **(origins or {})},
+        labels=document.labels,
+    )
+
+
+def want_below(
+    document: Document, id: ArmId, place: tuple[str, int], fields: Mapping[str, Json], needs: tuple[ArmId, ...] = ()
+) -> Desired:
+    """A resource that a document declares inside itself, at `place`; it needs the one that it is below."""
+    segment, _ = place
+    assert id.parent is not None
+    return Desired(
+        id=id,
+        ref=Ref(kind=document.ref.kind, name=f"{document.ref.name}/{segment}/{id.name}"),
+        fields=fields,
+        needs=(id.parent, *needs),
+        lifecycle=child_lifecycle(document.lifecycle, f"{segment}[{id.name}]"),
+        origin=document.place(place),
+        origins=place_fields(document, fields, place),
+        labels=document.labels,
+    )
 
 
 def place_fields(document: Document, fields: Iterable[str], below: tuple[str | int, ...] = ()) -> Mapping[str, Origin]:
@@ -82,8 +148,8 @@ def home_of(document: Document, setting: Setting) -> ArmId:
     return ArmId(subscription=setting.subscription, group=setting.name_of(home))
 
 
-def check_home(document: Document, setting: Setting, pattern: str, word: str) -> Iterator[Finding]:
-    """A name that Azure takes, and a resource group to live in."""
+def check_name(document: Document, setting: Setting, pattern: str, word: str) -> Iterator[Finding]:
+    """A name that Azure's network provider takes."""
     if not re.fullmatch(pattern, setting.name_of(document.ref)):
         yield Finding(
             code="name",
@@ -91,6 +157,10 @@ def check_home(document: Document, setting: Setting, pattern: str, word: str) ->
             hint="use up to 80 letters, digits, - _ . and begin with a letter or digit, end with one or _",
             origin=document.name_origin,
         )
+
+
+def check_home(document: Document, setting: Setting) -> Iterator[Finding]:
+    """A resource group to live in."""
     if not getattr(document.spec, "resource_group", None) and not setting.group:
         yield Finding(
             code="resource_group_missing",

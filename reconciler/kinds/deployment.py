@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field as Described
 
 from reconciler.kinds.base import Binding, Field, Patience, ResourceType, Shape, once
+from reconciler.kinds.common import Unknowns
 from reconciler.kinds.scalars import TagName, TagValue
-from reconciler.kinds.spec import Flag, Free, Spec, Text, Whole
+from reconciler.kinds.spec import Flag, Spec, Text, Whole
 from reconciler.kinds.values import folded, whole_number
 from reconciler.model.plan import FieldChange
 from reconciler.model.wire import Json
@@ -194,7 +195,4 @@ class DeploymentSpec(Spec):
         Text | None, Described(description="Deployment that takes what this one cannot.")
     ] = None
     tags: Annotated[dict[TagName, TagValue | None] | None, Described(description="Tags of the deployment.")] = None
-    additional_properties: Annotated[
-        dict[str, Free] | None,
-        Described(description="Properties this tool does not know yet, passed through as they are."),
-    ] = None
+    additional_properties: Unknowns = None

@@ -269,6 +269,7 @@ TYPE = ResourceType(
         ("properties", "subnet", "id"),
         *(("properties", rows, "*", "properties", "privateLinkServiceId") for rows in _LISTS.values()),
     ),
+    brings=(("properties", "networkInterfaces", "*", "id"),),
     held=_hold,
     after_all=True,
     patience=Patience(create=1800.0, update=1800.0, delete=900.0, usual_create=32, usual_update=10),

@@ -28,19 +28,27 @@ from reconciler.kinds.base import (
     item_names,
     once,
 )
-from reconciler.kinds.common import check_home, home_of, owned_tags, place_fields, resolve_location
+from reconciler.kinds.common import (
+    HomeGroup,
+    HomeRegion,
+    OwnTags,
+    Unknowns,
+    check_home,
+    check_name,
+    home_of,
+    is_broken,
+    owned_tags,
+    resolve_location,
+    want,
+)
 from reconciler.kinds.rules import ADDRESSES, GROUPS, PORTS, RULES, find_shadowed, read_rule
 from reconciler.kinds.scalars import (
     SECURITY_GROUP_TYPE,
     ApplicationGroupId,
-    GroupName,
     PortRange,
-    Region,
     RulePrefix,
-    TagName,
-    TagValue,
 )
-from reconciler.kinds.spec import Flag, Free, Spec, Text, Whole
+from reconciler.kinds.spec import Flag, Spec, Text, Whole
 from reconciler.kinds.values import location
 from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import ArmId
@@ -88,6 +96,7 @@ TYPE = ResourceType(
     ),
     taggable=True,
     on_demand=True,
+    users=(("properties", "subnets", "*", "id"), ("properties", "networkInterfaces", "*", "id")),
     patience=Patience(create=900.0, update=900.0, delete=900.0, usual_create=3, usual_update=3),
 )
 
@@ -154,12 +163,8 @@ class SecurityRuleSpec(Spec):
 class NetworkSecurityGroupSpec(Spec):
     """A network security group with its rules."""
 
-    resource_group: Annotated[
-        GroupName | None, Described(description="Name of the resource group; the fleet's when left out.")
-    ] = None
-    location: Annotated[
-        Region | None, Described(description="Region; the fleet's when left out. Cannot be changed.")
-    ] = None
+    resource_group: HomeGroup = None
+    location: HomeRegion = None
     rules: Annotated[
         Literal["exclusive", "shared"] | None,
         Described(
@@ -176,14 +181,8 @@ class NetworkSecurityGroupSpec(Spec):
     flush_connection: Annotated[
         Flag | None, Described(description="Whether a change cuts connections that it no longer allows.")
     ] = None
-    tags: Annotated[
-        dict[TagName, TagValue | None] | None,
-        Described(description="Tags; only the ones named here are managed, null removes one."),
-    ] = None
-    additional_properties: Annotated[
-        dict[str, Free] | None,
-        Described(description="Properties this tool does not know yet, passed through as they are."),
-    ] = None
+    tags: OwnTags = None
+    additional_properties: Unknowns = None
 
 
 def expand(document: Document, setting: Setting) -> Expansion:
@@ -191,8 +190,13 @@ def expand(document: Document, setting: Setting) -> Expansion:
     spec = document.spec
     assert isinstance(spec, NetworkSecurityGroupSpec)
     region, missing = resolve_location(document, setting)
-    findings = (*missing, *check_home(document, setting, _NAME, TYPE.word), *_check(document, spec, setting))
-    if any(finding.severity is Severity.ERROR for finding in findings):
+    findings = (
+        *missing,
+        *check_name(document, setting, _NAME, TYPE.word),
+        *check_home(document, setting),
+        *_check(document, spec, setting),
+    )
+    if is_broken(findings):
         return Expansion(findings=findings)
     group = home_of(document, setting)
     written: JsonObject = spec.written()
@@ -201,16 +205,8 @@ def expand(document: Document, setting: Setting) -> Expansion:
     fields = declare(TYPE, written)
     if spec.rules != "shared":
         fields["securityRules"] = item_names(_RULES, written["securityRules"])
-    desired = Desired(
-        id=group.resource(TYPE.arm_type, setting.name_of(document.ref)),
-        ref=document.ref,
-        fields=fields,
-        needs=(group,),
-        lifecycle=document.lifecycle,
-        origin=document.origin,
-        origins={**place_fields(document, fields), **_place_rules(document, spec, fields)},
-        labels=document.labels,
-    )
+    id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
+    desired = want(document, id, fields, (group,), _place_rules(document, spec, fields))
     return Expansion(desired=(desired,), findings=findings)
 
 

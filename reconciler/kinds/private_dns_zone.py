@@ -26,12 +26,22 @@ from reconciler.kinds.base import (
     describe,
     fixed,
 )
-from reconciler.kinds.common import child_lifecycle, home_of, near, owned_tags, place_fields
-from reconciler.kinds.scalars import PRIVATE_ZONE_TYPE, GroupName, NetworkRef, TagName, TagValue
+from reconciler.kinds.common import (
+    HomeGroup,
+    OwnTags,
+    check_home,
+    home_of,
+    is_broken,
+    near,
+    owned_tags,
+    want,
+    want_below,
+)
+from reconciler.kinds.scalars import PRIVATE_ZONE_TYPE, NetworkRef
 from reconciler.kinds.spec import Flag, Spec, Text
 from reconciler.kinds.values import location, reference, reference_to_wire
 from reconciler.model.finding import Finding, Severity
-from reconciler.model.ids import ArmId, Ref
+from reconciler.model.ids import ArmId
 from reconciler.model.resource import Desired, Live
 from reconciler.model.wire import Json, JsonObject
 
@@ -145,9 +155,7 @@ class LinkSpec(Spec):
 class PrivateDnsZoneSpec(Spec):
     """A private DNS zone, called like its document, with the networks that resolve it."""
 
-    resource_group: Annotated[
-        GroupName | None, Described(description="Name of the resource group; the fleet's when left out.")
-    ] = None
+    resource_group: HomeGroup = None
     virtual_network_links: Annotated[
         list[LinkSpec] | None,
         Described(
@@ -156,10 +164,7 @@ class PrivateDnsZoneSpec(Spec):
             examples=["[{name: vnet-ai, virtualNetwork: vnet-ai}]"],
         ),
     ] = None
-    tags: Annotated[
-        dict[TagName, TagValue | None] | None,
-        Described(description="Tags; only the ones named here are managed, null removes one."),
-    ] = None
+    tags: OwnTags = None
 
 
 def expand(document: Document, setting: Setting) -> Expansion:
@@ -168,24 +173,15 @@ def expand(document: Document, setting: Setting) -> Expansion:
     assert isinstance(spec, PrivateDnsZoneSpec)
     findings = (
         *_check_name(document, setting),
-        *_check_group(document, spec, setting),
+        *check_home(document, setting),
         *_check_links(document, spec, setting),
     )
-    if any(finding.severity is Severity.ERROR for finding in findings):
+    if is_broken(findings):
         return Expansion(findings=findings)
     group = home_of(document, setting)
     id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
     fields = declare(TYPE, {"location": GLOBAL, "tags": owned_tags(document, setting)})
-    zone = Desired(
-        id=id,
-        ref=document.ref,
-        fields=fields,
-        needs=(group,),
-        lifecycle=document.lifecycle,
-        origin=document.origin,
-        origins=place_fields(document, fields),
-        labels=document.labels,
-    )
+    zone = want(document, id, fields, (group,))
     return Expansion(desired=(zone, *_links(document, spec, setting, id)), findings=findings)
 
 
@@ -194,17 +190,8 @@ def _links(document: Document, spec: PrivateDnsZoneSpec, setting: Setting, zone:
         network = _network(each, setting)
         assert network is not None
         fields = declare(LINK, {**each.written(), "location": GLOBAL, "virtualNetwork": str(network)})
-        place = ("virtualNetworkLinks", at)
-        yield Desired(
-            id=zone.child("virtualNetworkLinks", each.name),
-            ref=Ref(kind=document.ref.kind, name=f"{document.ref.name}/virtualNetworkLinks/{each.name}"),
-            fields=fields,
-            needs=(zone, network),
-            lifecycle=child_lifecycle(document.lifecycle, f"virtualNetworkLinks[{each.name}]"),
-            origin=document.place(place),
-            origins=place_fields(document, fields, place),
-            labels=document.labels,
-        )
+        id = zone.child("virtualNetworkLinks", each.name)
+        yield want_below(document, id, ("virtualNetworkLinks", at), fields, (network,))
 
 
 def _network(link: LinkSpec, setting: Setting) -> ArmId | None:
@@ -241,16 +228,6 @@ def _slips(one: str, other: str) -> int:
         for j, right in enumerate(other, start=1):
             above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (left != right))
     return row[-1]
-
-
-def _check_group(document: Document, spec: PrivateDnsZoneSpec, setting: Setting) -> Iterator[Finding]:
-    if not spec.resource_group and not setting.group:
-        yield Finding(
-            code="resource_group_missing",
-            message=f"{document.ref} has no resource group and its Fleet has no default",
-            hint="add spec.resourceGroup here or in the Fleet",
-            origin=document.origin,
-        )
 
 
 def _check_links(document: Document, spec: PrivateDnsZoneSpec, setting: Setting) -> Iterator[Finding]:

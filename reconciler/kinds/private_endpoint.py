@@ -14,30 +14,32 @@ from pydantic import Field as Described
 from reconciler.kinds import dns_zone_group
 from reconciler.kinds.base import Document, Expansion, Kind, Setting, declare, describe
 from reconciler.kinds.common import (
+    HomeGroup,
+    OwnTags,
+    Unknowns,
     check_home,
+    check_name,
     child_lifecycle,
     home_of,
+    is_broken,
     near,
     owned_tags,
-    place_fields,
     resolve_location,
+    want,
 )
 from reconciler.kinds.endpoint import AUTOMATIC, LINK_SERVICE, MANUAL, TYPE, fold_group
 from reconciler.kinds.endpoint_relations import relate
 from reconciler.kinds.scalars import (
     ACCOUNT_TYPE,
-    GroupName,
     PrivateAddress,
     Region,
     SubnetId,
-    TagName,
-    TagValue,
     TargetId,
     ZoneRef,
 )
-from reconciler.kinds.spec import Free, Spec, Text
+from reconciler.kinds.spec import Spec, Text
 from reconciler.kinds.subnet_rules import find_subnet
-from reconciler.model.finding import Finding, Origin, Severity
+from reconciler.model.finding import Finding, Origin
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.resource import Desired, Live, ManagePolicy
 from reconciler.model.wire import JsonObject
@@ -65,9 +67,7 @@ class IpConfigurationSpec(Spec):
 class PrivateEndpointSpec(Spec):
     """A private endpoint with its DNS zone group."""
 
-    resource_group: Annotated[
-        GroupName | None, Described(description="Name of the resource group; the fleet's when left out.")
-    ] = None
+    resource_group: HomeGroup = None
     location: Annotated[
         Region | None,
         Described(description="Region of its network, which need not be the target's; the fleet's when left out."),
@@ -139,14 +139,8 @@ class PrivateEndpointSpec(Spec):
             "leave.",
         ),
     ] = None
-    tags: Annotated[
-        dict[TagName, TagValue | None] | None,
-        Described(description="Tags; only the ones named here are managed, null removes one."),
-    ] = None
-    additional_properties: Annotated[
-        dict[str, Free] | None,
-        Described(description="Properties this tool does not know yet, passed through as they are."),
-    ] = None
+    tags: OwnTags = None
+    additional_properties: Unknowns = None
 
 
 def expand(document: Document, setting: Setting) -> Expansion:
@@ -157,14 +151,15 @@ def expand(document: Document, setting: Setting) -> Expansion:
     subnet, target = find_subnet(spec.subnet, setting), _target_of(spec, setting)
     findings = (
         *missing,
-        *check_home(document, setting, _NAME, TYPE.word),
+        *check_name(document, setting, _NAME, TYPE.word),
+        *check_home(document, setting),
         *_check_subnet(document, spec, setting),
         *_check_target(document, spec, setting),
         *_check_approval(document, spec),
         *_check_addresses(document, spec),
         *_check_zones(document, spec, setting),
     )
-    if any(finding.severity is Severity.ERROR for finding in findings) or subnet is None or target is None:
+    if is_broken(findings) or subnet is None or target is None:
         return Expansion(findings=findings)
     group = home_of(document, setting)
     written: JsonObject = spec.written()
@@ -174,17 +169,10 @@ def expand(document: Document, setting: Setting) -> Expansion:
     if spec.ip_configurations:
         written["ipConfigurations"] = [_complete(each, spec, target) for each in spec.ip_configurations]
     fields = declare(TYPE, written)
-    endpoint = Desired(
-        id=group.resource(TYPE.arm_type, setting.name_of(document.ref)),
-        ref=document.ref,
-        fields=fields,
-        needs=(group, subnet, target),
-        lifecycle=document.lifecycle,
-        origin=document.origin,
-        origins={**place_fields(document, fields), **_places(document, spec)},
-        labels=document.labels,
-        leaves=frozenset({dns_zone_group.TYPE.arm_type.lower()}) if _mode(spec) == "leave" else frozenset(),
-    )
+    id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
+    endpoint = want(document, id, fields, (group, subnet, target), _places(document, spec))
+    if _mode(spec) == "leave":
+        endpoint = replace(endpoint, leaves=frozenset({dns_zone_group.TYPE.arm_type.lower()}))
     return Expansion(desired=(endpoint, *_zone_group(document, spec, setting, endpoint.id)), findings=findings)
 
 

@@ -20,12 +20,12 @@ from reconciler.kinds.base import (
     once,
 )
 from reconciler.kinds.checks import check_group_name
-from reconciler.kinds.common import owned_tags, place_fields, resolve_location
+from reconciler.kinds.common import owned_tags, resolve_location, want
 from reconciler.kinds.scalars import Region, TagName, TagValue
 from reconciler.kinds.spec import Spec
 from reconciler.kinds.values import location
 from reconciler.model.ids import GROUP_TYPE, ArmId
-from reconciler.model.resource import Desired, Live
+from reconciler.model.resource import Live
 from reconciler.model.wire import JsonObject
 
 TYPE = ResourceType(
@@ -70,16 +70,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
     id = ArmId(subscription=setting.subscription, group=setting.name_of(document.ref))
     region, findings = resolve_location(document, setting)
     fields = declare(TYPE, {**document.spec.written(), "location": region, "tags": owned_tags(document, setting)})
-    desired = Desired(
-        id=id,
-        ref=document.ref,
-        fields=fields,
-        lifecycle=document.lifecycle,
-        origin=document.origin,
-        origins=place_fields(document, fields),
-        labels=document.labels,
-    )
-    return Expansion(desired=(desired,), findings=(*findings, *check_group_name(document, setting)))
+    return Expansion(desired=(want(document, id, fields),), findings=(*findings, *check_group_name(document, setting)))
 
 
 def describe_group(live: Live, _below: tuple[Live, ...]) -> JsonObject:

@@ -13,10 +13,11 @@ from pydantic import Field as Described
 
 from reconciler.kinds.addresses import prefixes
 from reconciler.kinds.base import Binding, Field, Patience, ResourceType
+from reconciler.kinds.common import Unknowns
 from reconciler.kinds.scalars import SUBNET_TYPE, NatGatewayId, NetworkPrefix, RouteTableId, SecurityGroupRef
-from reconciler.kinds.spec import Free, Spec, Text
+from reconciler.kinds.spec import Spec, Text
 from reconciler.kinds.values import reference, reference_to_wire
-from reconciler.model.wire import Json, JsonObject
+from reconciler.model.wire import Json, JsonObject, read_path
 
 # The longest prefix that still holds what the service needs; Azure refuses a smaller subnet, or the service does. Those
 # of API Management, container groups and application gateways are no more than what every subnet needs.
@@ -138,6 +139,23 @@ def _unpolices(before: Json, after: Json) -> bool:
     return before in guarded and after not in guarded
 
 
+USERS = (("properties", "privateEndpoints", "*", "id"), ("properties", "ipConfigurations", "*", "id"))
+_LINKS = ("serviceAssociationLinks", "resourceNavigationLinks")
+
+
+def find_lingering(wire: JsonObject) -> tuple[str, ...]:
+    """Services that still have their hand on the subnet; the link of one stays for a while after its resource went."""
+    found = []
+    for name in _LINKS:
+        rows = read_path(wire, ("properties", name))
+        for row in rows if isinstance(rows, list) else []:
+            inner = row.get("properties") if isinstance(row, dict) else None
+            said = inner if isinstance(inner, dict) else {}
+            if isinstance(row, dict) and said.get("allowDelete") is not True:
+                found.append(f"{said.get('linkedResourceType') or row.get('name') or name} by {name}")
+    return tuple(dict.fromkeys(found))
+
+
 TYPE = ResourceType(
     arm_type=SUBNET_TYPE,
     word="subnet",
@@ -225,6 +243,8 @@ TYPE = ResourceType(
         )
     ),
     embedded=("properties", "subnets"),
+    users=USERS,
+    lingers=find_lingering,
     links=tuple(("properties", name, "id") for name in ("networkSecurityGroup", "routeTable", "natGateway")),
     patience=Patience(create=900.0, update=900.0, delete=900.0, usual_create=4, usual_update=4),
 )
@@ -296,7 +316,4 @@ class SubnetSpec(Spec):
         Literal["Disabled", "Enabled"] | None,
         Described(description="Whether security groups act on private link services; Azure begins Enabled."),
     ] = None
-    additional_properties: Annotated[
-        dict[str, Free] | None,
-        Described(description="Properties this tool does not know yet, passed through as they are."),
-    ] = None
+    additional_properties: Unknowns = None

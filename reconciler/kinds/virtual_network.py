@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 from typing import Annotated
 
@@ -26,21 +27,27 @@ from reconciler.kinds.base import (
     once,
 )
 from reconciler.kinds.common import (
+    HomeGroup,
+    HomeRegion,
+    OwnTags,
+    Unknowns,
     check_home,
-    child_lifecycle,
+    check_name,
     home_of,
+    is_broken,
     near,
     owned_tags,
-    place_fields,
     resolve_location,
+    want,
+    want_below,
 )
-from reconciler.kinds.scalars import DnsServer, GroupName, NetworkPrefix, Region, TagName, TagValue
-from reconciler.kinds.spec import Free, Spec
+from reconciler.kinds.scalars import DnsServer, NetworkPrefix
+from reconciler.kinds.spec import Spec
 from reconciler.kinds.subnet import DelegationSpec, ServiceEndpointSpec, SubnetSpec, fold_service
 from reconciler.kinds.subnet_relations import relate
 from reconciler.kinds.values import location
 from reconciler.model.finding import Finding, Origin, Severity
-from reconciler.model.ids import ArmId, Ref
+from reconciler.model.ids import ArmId
 from reconciler.model.resource import Desired, Live
 from reconciler.model.wire import Json, JsonObject
 
@@ -80,6 +87,7 @@ TYPE = ResourceType(
     ),
     taggable=True,
     on_demand=True,
+    users=tuple(("properties", "subnets", "*", *path) for path in subnet.USERS),
     patience=Patience(create=900.0, update=900.0, delete=900.0, usual_create=5, usual_update=5),
 )
 
@@ -106,12 +114,8 @@ class DhcpOptionsSpec(Spec):
 class VirtualNetworkSpec(Spec):
     """A virtual network with its subnets."""
 
-    resource_group: Annotated[
-        GroupName | None, Described(description="Name of the resource group; the fleet's when left out.")
-    ] = None
-    location: Annotated[
-        Region | None, Described(description="Region; the fleet's when left out. Cannot be changed.")
-    ] = None
+    resource_group: HomeGroup = None
+    location: HomeRegion = None
     address_space: Annotated[AddressSpaceSpec, Described(description="The addresses of the network.")]
     dhcp_options: Annotated[DhcpOptionsSpec | None, Described(description="DNS servers of the network.")] = None
     subnets: Annotated[
@@ -120,14 +124,8 @@ class VirtualNetworkSpec(Spec):
             max_length=3000, description="Subnets; others that exist are left alone unless Fleet spec.prune.subnets."
         ),
     ] = None
-    tags: Annotated[
-        dict[TagName, TagValue | None] | None,
-        Described(description="Tags; only the ones named here are managed, null removes one."),
-    ] = None
-    additional_properties: Annotated[
-        dict[str, Free] | None,
-        Described(description="Properties this tool does not know yet, passed through as they are."),
-    ] = None
+    tags: OwnTags = None
+    additional_properties: Unknowns = None
 
 
 def expand(document: Document, setting: Setting) -> Expansion:
@@ -137,26 +135,18 @@ def expand(document: Document, setting: Setting) -> Expansion:
     region, missing = resolve_location(document, setting)
     findings = (
         *missing,
-        *check_home(document, setting, _NAME, TYPE.word),
+        *check_name(document, setting, _NAME, TYPE.word),
+        *check_home(document, setting),
         *_check_space(document, spec),
         *_check_subnets(document, spec),
         *_check_references(document, spec, setting),
     )
-    if any(finding.severity is Severity.ERROR for finding in findings):
+    if is_broken(findings):
         return Expansion(findings=findings)
     group = home_of(document, setting)
     id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
     fields = declare(TYPE, {**spec.written(), "location": region, "tags": owned_tags(document, setting)})
-    network = Desired(
-        id=id,
-        ref=document.ref,
-        fields=fields,
-        needs=(group,),
-        lifecycle=document.lifecycle,
-        origin=document.origin,
-        origins=place_fields(document, fields),
-        labels=document.labels,
-    )
+    network = want(document, id, fields, (group,))
     return Expansion(desired=(network, *_subnets(document, spec, setting, id)), findings=findings)
 
 
@@ -172,20 +162,12 @@ def _subnets(document: Document, spec: VirtualNetworkSpec, setting: Setting, net
             written["networkSecurityGroup"] = str(_group_of(each, setting))
         fields = declare(subnet.TYPE, written)
         used = (fields.get(name) for name in ("networkSecurityGroup", "routeTable", "natGateway"))
-        place = ("subnets", at)
-        origins = dict(place_fields(document, fields, place))
+        needs = tuple(ArmId.parse(id) for id in used if isinstance(id, str))
+        wanted = want_below(document, network.child("subnets", each.name), ("subnets", at), fields, needs)
         if prefix is not None:
-            origins["addressPrefixes"] = document.place((*place, "addressPrefix"))
-        yield Desired(
-            id=network.child("subnets", each.name),
-            ref=Ref(kind=document.ref.kind, name=f"{document.ref.name}/subnets/{each.name}"),
-            fields=fields,
-            needs=(network, *(ArmId.parse(id) for id in used if isinstance(id, str))),
-            lifecycle=child_lifecycle(document.lifecycle, f"subnets[{each.name}]"),
-            origin=document.place(place),
-            origins=origins,
-            labels=document.labels,
-        )
+            written_as = document.place(("subnets", at, "addressPrefix"))
+            wanted = replace(wanted, origins={**wanted.origins, "addressPrefixes": written_as})
+        yield wanted
 
 
 def _service(delegation: str | DelegationSpec) -> str:

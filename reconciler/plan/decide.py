@@ -419,7 +419,9 @@ def _decide_surplus(fleet: Fleet, live: Live) -> Draft | None:
         return draft
     if live.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
         return draft.resting(DecisionState.IN_PROGRESS, f"Azure is still working on it ({live.provisioning_state})")
-    return act(draft, Action.DELETE, "no document declares it")
+    lingering = ", ".join(type_.lingers(live.wire))
+    waits = f"; goes as soon as it is let go by {lingering}" if lingering else ""
+    return act(draft, Action.DELETE, f"no document declares it{waits}")
 
 
 def _may_be_surplus(type_: ResourceType, live: Live) -> bool:

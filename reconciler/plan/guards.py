@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reconciler.kinds.base import read_links
+from reconciler.kinds.base import read_ids, read_links, tell_users
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, DecisionState
 from reconciler.model.resource import Blind, Cap, Fleet, Snapshot
@@ -187,6 +187,7 @@ def _held(draft: Draft, drafts: Drafts, children: Sequence[Draft]) -> Draft | No
         or _held_by_children(draft, children)
         or _held_by_purpose(draft, drafts)
         or _held_by_users(draft, drafts)
+        or _held_by_strangers(draft, drafts)
     )
 
 
@@ -211,7 +212,10 @@ def _held_by_lane(draft: Draft, drafts: Drafts) -> Draft | None:
     """What a write locks besides its own resource may be locked already, by a run that ended or by somebody else."""
     for path in (each for each in (draft.type.lane, *draft.type.locks) if each):
         lens = draft.type.lens(path)
-        held = (lens.read(draft.live.wire) if draft.live else None, draft.desired and draft.desired.fields.get(path))
+        held = (
+            lens.read(draft.live.wire) if draft.live else None,
+            draft.desired.fields.get(path) if draft.desired else None,
+        )
         for each in held:
             busy = drafts.get(top) if (top := _top_of(each)) else None
             if busy is not None and busy.decision.state is DecisionState.IN_PROGRESS and busy.live is not None:
@@ -264,6 +268,21 @@ def _held_by_users(draft: Draft, drafts: Drafts) -> Draft | None:
         if draft.id.key in read_links(user.type, user.live.wire):
             return draft.blocked("in_use", f"{user.decision.ref} still uses it", user.decision.permit)
     return None
+
+
+def _held_by_strangers(draft: Draft, drafts: Drafts) -> Draft | None:
+    """Azure tells who uses it: whoever is no business of this plan keeps it, and nothing need be sent to hear so."""
+    users = draft.type.users if draft.action in (Action.DELETE, Action.REPLACE) and draft.live else ()
+    ids = [*read_ids(draft.live.wire, users)] if draft.live and users else []
+    if not ids:
+        return None
+    acting = [each for each in drafts.values() if each.acts and each.live]
+    moving = {each.id.key for each in acting}
+    moving |= {id.lower() for each in acting if each.live for id in read_ids(each.live.wire, each.type.brings)}
+    strangers = [id for id in ids if not any(f"{id}/".lower().startswith(f"{each}/") for each in moving)]
+    if not strangers:
+        return None
+    return draft.blocked("in_use", f"{tell_users(strangers)} still uses it", "delete or move what uses it")
 
 
 def check_caps(drafts: Drafts, fleet: Fleet) -> str:

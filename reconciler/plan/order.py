@@ -24,7 +24,13 @@ def order(drafts: Drafts, fleet: str) -> tuple[Step, ...]:
     steps = {id: tuple(_steps(draft, fleet)) for id, draft in drafts.items() if draft.acts}
     below = {id: [drafts[each] for each in ids] for id, ids in group_below(steps).items()}
     users = _users(drafts)
-    return _sort([step for id, draft in drafts.items() if id in steps for step in _edge(draft, steps, below, users)])
+    makers = {id: _maker(drafts[id], each) for id, each in steps.items()}
+    return _sort(
+        [step for id, draft in drafts.items() if id in steps for step in _edge(draft, steps, (below, users, makers))]
+    )
+
+
+_Around = tuple[Mapping[ArmId, list[Draft]], Mapping[str, tuple[ArmId, ...]], Mapping[ArmId, str]]
 
 
 def put_after(steps: Iterable[Step], after: Mapping[str, tuple[str, ...]]) -> tuple[Step, ...]:
@@ -198,18 +204,14 @@ def _ownership(draft: Draft) -> Mapping[str, Json]:
     return project(draft.type, draft.live.wire, (f"tags.{OWNER_TAG}",))
 
 
-def _edge(
-    draft: Draft,
-    steps: Mapping[ArmId, tuple[Step, ...]],
-    below: Mapping[ArmId, list[Draft]],
-    users: Mapping[str, tuple[ArmId, ...]],
-) -> Iterator[Step]:
+def _edge(draft: Draft, steps: Mapping[ArmId, tuple[Step, ...]], around: _Around) -> Iterator[Step]:
     """The draft's steps, the first with what it must wait for in other drafts: makers of what it needs, removers of
     what lies in it, those that still use what goes."""
+    below, users, makers = around
     first, *rest = steps[draft.id]
     after: list[str] = []
     if draft.action is not Action.DELETE:
-        after += [each.name for need in _needs(draft, below) for each in _makers(steps.get(need, ()))]
+        after += [makers[need] for need in _needs(draft, below) if makers.get(need)]
     if first.verb is Verb.DELETE:
         after += [steps[child.id][0].name for child in below.get(draft.id, ()) if child.action is Action.DELETE]
         after += [steps[user][-1].name for user in users.get(draft.id.key, ())]
@@ -240,10 +242,18 @@ def _uses(user: Draft, draft: Draft) -> bool:
     return any(isinstance(value, str) and value.lower() == name.lower() for value in values)
 
 
-def _makers(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """The steps after which a resource stands; what merely opens it need not have happened."""
-    standing = [step for step in steps if step.phase is not Phase.LOOSEN or step.verb is Verb.PUT]
-    return tuple(standing[-1:])
+def _maker(draft: Draft, steps: tuple[Step, ...]) -> str:
+    """The step after which a resource stands, for those who need it; "" where it stands already. What merely opens or
+    closes it is nothing that they would wait for."""
+    exposing = {change.path for change in draft.decision.changes if change.opens or change.closes}
+    updates = draft.action in (Action.UPDATE, Action.ADOPT)
+    standing = [
+        step.name
+        for step in steps
+        if not (updates and step.fields.keys() <= exposing)
+        and (step.phase is not Phase.LOOSEN or step.verb is Verb.PUT)
+    ]
+    return standing[-1] if standing else ""
 
 
 def _sort(steps: list[Step]) -> tuple[Step, ...]:

@@ -14,11 +14,14 @@ from reconciler.model.finding import Fault, Finding
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Decision, Plan, Step
+from reconciler.model.reach import Way
+from reconciler.model.resource import Actor
 from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
+from reconciler.report.openings import closes, opens
 from reconciler.report.summary import merge_outcomes, summarise
 from reconciler.report.words import MASK, is_sensitive
 
-FORMAT_VERSION: Final = "1.0"
+FORMAT_VERSION: Final = "1.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +140,8 @@ def _read_fleet(entry: JsonObject) -> SavedFleet:
 
 
 def _steering(decision: JsonObject) -> bytes:
-    told: JsonObject = {key: decision.get(key) for key in ("state", "action", "reason", "changes")}
+    told: JsonObject = {key: decision.get(key) for key in ("state", "action", "changes")}
+    told["reason"] = str(decision.get("reason")).removesuffix(str(decision.get("who", "")))  # Azure tells it late
     return canonical_bytes(told)
 
 
@@ -177,6 +181,8 @@ def _plan(plan: Plan) -> JsonObject:
         "summary": {
             "actions": {action.value: number for action, number in summary.actions.items()},
             "states": {state.value: number for state, number in summary.states.items()},
+            "opening": sum(opens(decision) for decision in plan.decisions),
+            "closing": sum(closes(decision) for decision in plan.decisions),
             "requests_to_apply": summary.requests,
             "requests_spent": summary.requests_spent,
             "usual_seconds": round(summary.seconds),
@@ -201,6 +207,10 @@ def _run(reports: tuple[CycleReport, ...]) -> JsonObject:
     }
 
 
+def _author(author: Actor | None) -> JsonObject | None:
+    return {"name": author.name, "at": author.at, "operation": author.operation} if author else None
+
+
 def _decision(decision: Decision) -> JsonObject:
     origin = decision.origin
     return {
@@ -209,6 +219,8 @@ def _decision(decision: Decision) -> JsonObject:
         "state": decision.state.value,
         "action": decision.action.value if decision.action else None,
         "reason": decision.reason,
+        "author": _author(decision.author),
+        "who": decision.who,
         "permit": decision.permit,
         "code": decision.code,
         "risk": decision.risk.value,
@@ -224,6 +236,8 @@ def _decision(decision: Decision) -> JsonObject:
             }
             for change in decision.changes
         ],
+        "opens": [tell_way(way) for way in decision.opened],
+        "closes": [tell_way(way) for way in decision.closed],
         "needs": [str(id) for id in decision.needs],
         "warnings": list(decision.warnings),
         "requests": decision.requests,
@@ -231,6 +245,17 @@ def _decision(decision: Decision) -> JsonObject:
         "location": decision.location,
         "owned": decision.owned,
         "origin": {"file": origin.file, "line": origin.line, "column": origin.column} if origin else None,
+    }
+
+
+def tell_way(way: Way) -> JsonObject:
+    return {
+        "source": way.source,
+        "subnet": str(way.subnet) if way.subnet else None,
+        "target": str(way.target),
+        "path": way.path,
+        "via": str(way.via) if way.via else None,
+        "ports": way.ports,
     }
 
 

@@ -15,7 +15,8 @@ from reconciler.model.plan import Decision, Plan
 from reconciler.model.resource import Desired, Fleet
 from reconciler.model.wire import Json, JsonObject
 from reconciler.report.document import FORMAT_VERSION, Envelope, render_json, tell_finding
-from reconciler.report.words import shorten, tell_dangers
+from reconciler.report.openings import tell_dangers
+from reconciler.report.words import shorten
 
 
 class EdgeKind(StrEnum):

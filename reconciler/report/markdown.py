@@ -13,6 +13,16 @@ from reconciler.model.finding import Finding
 from reconciler.model.ids import Ref
 from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Decision, DecisionState, Plan
+from reconciler.report.openings import (
+    Passage,
+    join_ways,
+    list_some,
+    tell_dangers,
+    tell_exposure,
+    tell_how,
+    tell_unreached,
+)
+from reconciler.report.rules import fold_rules
 from reconciler.report.summary import cost_line, headline, merge_outcomes, result_line, summarise
 from reconciler.report.words import (
     RESULT_WORDS,
@@ -26,7 +36,6 @@ from reconciler.report.words import (
     symbol_of,
     tell_action,
     tell_converged,
-    tell_dangers,
     tell_field,
     tell_mark,
     tell_step,
@@ -36,6 +45,7 @@ from reconciler.report.words import (
 LONGEST: Final = 60_000  # a comment may hold 65,536 characters; somebody adds a heading to ours
 _REASON: Final = 200
 _PLACES: Final = 8
+_SOURCES: Final = 12
 _MARKUP: Final = "&<>@`"
 _QUIET = (DecisionState.IN_SYNC, DecisionState.IGNORED)
 
@@ -90,12 +100,14 @@ def _because(outcome: Outcome) -> str:
 
 def _plan(plan: Plan) -> Iterator[str]:
     summary = summarise(plan)
-    yield f"### Fleet {code(plan.fleet)}\n\n**{headline(summary)}**\n\n{cost_line(summary)}"
+    exposure = "".join(f"{code(sentence)}\n\n" for sentence in tell_exposure([plan]) if sentence)
+    yield f"### Fleet {code(plan.fleet)}\n\n**{headline(summary)}**\n\n{exposure}{cost_line(summary)}"
     if plan.stopped:
         yield f"> **Stopped by a safety limit, nothing will be written:** {code(plan.stopped)}"
     dangers = [_danger(decision, sentence) for decision in plan.decisions for sentence in tell_dangers(decision)]
     if dangers:
         yield "**Read this first**\n\n" + "\n".join(dangers)
+    yield from _reach(plan)
     if plan.blind:
         blind = [_blind(*each) for each in group_blind(plan).items()]
         yield "**Could not be read; nothing is assumed about it**\n\n" + "\n".join(blind)
@@ -107,6 +119,23 @@ def _plan(plan: Plan) -> Iterator[str]:
         yield from _details(told)
     elif plan.converged:
         yield f"Nothing to do: {tell_converged(plan)}."
+
+
+def _reach(plan: Plan) -> Iterator[str]:
+    """Whom the changes let in and whom they stop, those who are let in first."""
+    acting = [decision for decision in plan.decisions if decision.acts]
+    rows = [_way("**opens**", passage, each) for each in acting for passage in join_ways(each.opened)]
+    rows += [_way("closes", passage, each) for each in acting for passage in join_ways(each.closed)]
+    if rows:
+        yield "**Who gets through to which account**"
+        yield "\n".join(("| | account | who | how | by |", "|---|---|---|---|---|", *rows))
+
+
+def _way(word: str, passage: Passage, decision: Decision) -> str:
+    who = _cell(list_some(passage.sources, _SOURCES))
+    how = _cell(tell_how(passage.ports, passage.path))
+    by = f"{tell_action(decision.action)} {_cell(shorten(decision.id))}"
+    return f"| {word} | {_cell(shorten(passage.target))} | {who} | {how} | {by} |"
 
 
 def _blind(fault: tuple[str, str], scopes: list[str]) -> str:
@@ -135,7 +164,7 @@ def _details(decisions: list[Decision]) -> Iterator[str]:
             groups.setdefault(document_of(decision.ref), []).append(decision)
     for ref, members in groups.items():
         lines = [line for member in members for line in _fields(member)]
-        number = sum(len(member.changes) for member in members)
+        number = sum(len(fold_rules(member.changes)) for member in members)
         # Up to the blank line this is HTML, where a code span means nothing: what could be a tag is escaped.
         name = "".join(f"&#{ord(each)};" if each in _MARKUP else each for each in plain(str(ref)))
         title = f"<summary><code>{name}</code> — {count(number, 'field')}</summary>"
@@ -144,8 +173,12 @@ def _details(decisions: list[Decision]) -> Iterator[str]:
 
 def _fields(decision: Decision) -> Iterator[str]:
     yield f"{symbol_of(decision)} {word_of(decision)} {name_within(decision.ref)}"
-    width = max(len(plain(change.path)) for change in decision.changes)
-    for change in decision.changes:
+    unreached = tell_unreached(decision)
+    if unreached:
+        yield f"    opens {unreached}"
+    changes = fold_rules(decision.changes)
+    width = max(len(plain(change.path)) for change in changes)
+    for change in changes:
         mark = tell_mark(decision, change)
         words = [*tell_field(decision, change), *([mark] if mark else [])]
         yield f"    {plain(change.path).ljust(width)}  {'  '.join(words)}"

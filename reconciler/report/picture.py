@@ -14,8 +14,9 @@ from typing import Final
 
 from reconciler.model.ids import ArmId
 from reconciler.report.graph import Edge, EdgeKind, Graph, Node
+from reconciler.report.openings import name_dangers, tell_dangers
 from reconciler.report.paint import Ink, ink_of
-from reconciler.report.words import plain, tell_dangers, word_of
+from reconciler.report.words import plain, word_of
 
 _LONGEST_LINE: Final = 40
 _MERMAID_EDGES: Final = 500  # what Mermaid draws unless whoever shows it allows more
@@ -255,7 +256,7 @@ def _label(node: Node) -> tuple[str, ...]:
     lines = [node.name.rpartition("/")[2], node.word]
     if node.decision is not None:
         lines[1] = f"{node.word}: {word_of(node.decision)}"
-        lines += [f"! {sentence.partition(':')[0]}" for sentence in tell_dangers(node.decision)[:1]]
+        lines += [f"! {name}" for name in name_dangers(node.decision)[:1]]
     return tuple(_clip(line) for line in lines)
 
 

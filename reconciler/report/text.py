@@ -14,7 +14,9 @@ from reconciler.model.finding import Finding, Severity
 from reconciler.model.ids import Ref
 from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Risk
+from reconciler.report.openings import join_ways, opens_wide, tell_dangers, tell_exposure, tell_passage, tell_unreached
 from reconciler.report.paint import Ink, Style, ink_of, ink_of_action
+from reconciler.report.rules import fold_rules, is_rule
 from reconciler.report.summary import cost_line, headline, merge_outcomes, result_line, summarise
 from reconciler.report.words import (
     RESULT_ADVICE,
@@ -30,7 +32,6 @@ from reconciler.report.words import (
     symbol_of,
     tell_action,
     tell_converged,
-    tell_dangers,
     tell_field,
     tell_mark,
     tell_part,
@@ -40,6 +41,7 @@ from reconciler.report.words import (
 _QUIET = (DecisionState.IN_SYNC, DecisionState.IGNORED)
 _NAME = 26  # the column of names; a longer one pushes its reason to the next line
 _SHOWN_DANGERS = 12  # more dangers than this are only counted: a new fleet opens a door at every account
+_SHOWN_WAYS = 6  # of more than these, ways and who comes, the rest is only counted
 _ENDED = 18  # room for how a step ended
 _GLUE = "\u00a0"  # a space that a line is not broken at
 _SHOWN_BLIND = 8  # more places hidden by one fault than this are only counted
@@ -114,7 +116,7 @@ def _dangers(plan: Plan, style: Style) -> str:
     told = [(decision, sentence) for decision in plan.decisions for sentence in tell_dangers(decision)]
     if not told:
         return ""
-    told.sort(key=lambda each: each[0].risk is not Risk.DESTROYS)
+    told.sort(key=lambda each: (each[0].risk is not Risk.DESTROYS, not opens_wide(each[0])))
     shown = told if style.verbose else told[:_SHOWN_DANGERS]
     lines = [style.paint("Read this first", Ink.BOLD)]
     for decision, sentence in shown:
@@ -164,12 +166,30 @@ def _decision(decision: Decision, style: Style) -> Iterator[str]:
         yield from (
             style.paint(line, Ink.FAINT) for line in _wrap(plain(decision.permit), "      to permit: ", " " * 8, style)
         )
+    if decision.acts:
+        yield from _reach(decision, style)
     yield from _changes(decision, style)
 
 
+def _reach(decision: Decision, style: Style) -> Iterator[str]:
+    """Whom it lets in and whom it stops."""
+    unreached = tell_unreached(decision)
+    if unreached:
+        yield from (style.paint(line, Ink.WARN) for line in _wrap(unreached, "      opens   ", " " * 14, style))
+    most = 0 if style.verbose else _SHOWN_WAYS
+    for word, ways, ink in (("opens ", decision.opened, Ink.WARN), ("closes", decision.closed, Ink.NONE)):
+        passages = join_ways(ways)
+        shown = passages[:most] if most else passages
+        told = [tell_passage(each, most) for each in shown]
+        more = len(passages) - len(shown)
+        for text in [*told, *([f"... and {more} more; -v shows all"] if more else [])]:
+            yield from (style.paint(line, ink) for line in _wrap(text, f"      {word}  ", " " * 14, style))
+
+
 def _changes(decision: Decision, style: Style) -> Iterator[str]:
-    told = [change for change in decision.changes if not _goes_without_saying(decision, change)]
-    compact = [change for change in decision.changes if change not in told and change.after is not None]
+    changes = fold_rules(decision.changes)
+    told = [change for change in changes if not _goes_without_saying(decision, change)]
+    compact = [change for change in changes if change not in told and change.after is not None]
     if compact:
         # A field and its value stay on one line.
         fields = [f"{plain(change.path)} {' '.join(tell_field(decision, change))}" for change in compact]
@@ -182,7 +202,7 @@ def _changes(decision: Decision, style: Style) -> Iterator[str]:
 
 def _goes_without_saying(decision: Decision, change: FieldChange) -> bool:
     """The fields of something new are told in one paragraph, but what exposes it stands alone."""
-    return decision.action is Action.CREATE and not change.opens
+    return decision.action is Action.CREATE and not change.opens and not is_rule(change.path)
 
 
 def _change(decision: Decision, change: FieldChange, column: int, style: Style) -> Iterator[str]:
@@ -194,7 +214,11 @@ def _change(decision: Decision, change: FieldChange, column: int, style: Style) 
     if len(one_line) <= style.width:
         yield style.paint(one_line, ink)
         return
-    yield style.paint(f"      {path}", ink).rstrip()
+    yield style.paint(f"      {path.rstrip()}", ink)
+    together = f"        {'  '.join(words)}"
+    if len(together) <= style.width:
+        yield style.paint(together, ink)
+        return
     for word in words:
         yield from (style.paint(line, ink) for line in _wrap(word, "        ", "          ", style))
 
@@ -231,6 +255,8 @@ def _finding(finding: Finding, style: Style) -> Iterator[str]:
 def _closing(plan: Plan, style: Style) -> str:
     summary = summarise(plan)
     lines = [style.paint(line, Ink.BOLD) for line in _wrap(headline(summary), "", "  ", style)]
+    for sentence, ink in zip(tell_exposure([plan]), (Ink.WARN, Ink.NONE), strict=True):
+        lines += [style.paint(line, ink) for line in _wrap(f"{sentence}.", "", "  ", style) if sentence]
     lines += _wrap(cost_line(summary), "", "  ", style)
     if plan.stopped:
         stopped = f"Stopped by a safety limit, nothing will be written: {plain(plan.stopped)}"

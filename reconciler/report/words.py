@@ -12,7 +12,7 @@ from typing import Final
 from reconciler.kinds.catalog import KINDS, type_of
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.outcome import Result
-from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Risk, Step
+from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Step
 from reconciler.model.wire import Json, canonical_bytes
 
 MASK: Final = "(sensitive)"
@@ -61,13 +61,6 @@ RESULT_ADVICE: Final[Mapping[Result, str]] = {
     Result.NOT_CONVERGING: "see whether an Azure Policy or another tool changes it back, and whether Azure offers it"
     " for this kind and region; else leave the field out or name it in lifecycle.ignore",
     Result.STALE: "run it again; it plans from what is there now",
-}
-
-_DANGERS: Final[Mapping[Risk, str]] = {
-    Risk.OPENS: "becomes more reachable",
-    Risk.CUTS: "loses capacity that may be in use",
-    Risk.SPENDS: "starts to cost money by the hour",
-    Risk.DESTROYS: "is destroyed",
 }
 
 _KIND_OF_TYPE: Final = {kind.types[0].arm_type.lower(): kind.name for kind in KINDS}
@@ -186,19 +179,6 @@ def is_sensitive(id: ArmId, path: str) -> bool:
     """Whether the value at `path` must never be shown."""
     type_ = type_of(id.type)
     return type_ is not None and type_.lens(path).field.sensitive
-
-
-def tell_dangers(decision: Decision) -> tuple[str, ...]:
-    """What a person should read before agreeing to `decision`; nothing for most."""
-    if not decision.acts:
-        return ()
-    sentences = []
-    danger = _DANGERS.get(decision.risk)
-    if danger is not None:
-        opened = [plain(change.path) for change in decision.changes if change.opens]
-        by = f": {', '.join(opened)}" if decision.risk is Risk.OPENS and opened else ""
-        sentences.append(f"{danger}{by}")
-    return (*sentences, *(plain(warning) for warning in decision.warnings))
 
 
 def group_blind(plan: Plan) -> dict[tuple[str, str], list[str]]:

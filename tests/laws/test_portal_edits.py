@@ -152,6 +152,7 @@ def _subnet(name: str, /, **values: object) -> Document:
     return _on(name, f"VirtualNetwork/vnet/subnets/{name}", body=_properties(**values))
 
 
+_APP = "VirtualNetwork/vnet/subnets/app"
 _VNET = _on("vnet", "VirtualNetwork/vnet")
 _FRONT = _on("front", "Account/aoai-front", told_at_once=True)
 _BACK = _on("back", "Account/aoai-back", told_at_once=True)
@@ -494,3 +495,100 @@ async def test_a_deleted_account_is_told_and_not_made_again_over_its_own_remains
     await azure.forget()
     await azure.converge(fleet)
     assert await azure.writes() == []
+
+
+async def test_a_subnet_that_a_write_to_the_whole_network_changed_names_whoever_wrote_it(azure: Stage) -> None:
+    fleet, known = azure.load(DOCUMENTS), places(azure)
+    subnets = copy.deepcopy(azure.resource(known["vnet"])["properties"]["subnets"])
+    for each in subnets:
+        each["properties"].pop("serviceEndpoints", None)
+    await azure.mutate("PATCH", known["vnet"], _properties(subnets=subnets), ALICE)
+    await asyncio.sleep(LAG)
+    plan = await azure.dry_run(fleet)
+    assert drifts(plan) == {_APP: {"serviceEndpoints": ([], ["Microsoft.CognitiveServices"])}}
+    assert f"last changed in Azure by {ALICE}" in decided(plan, _APP).reason
+    assert await repair(azure, fleet) == [known["app"].key]
+
+
+async def test_a_connection_that_is_not_ours_to_approve_stays_rejected_and_says_by_whom(azure: Stage) -> None:
+    *others, back = DOCUMENTS
+    fleet = azure.load([*others, {**back, "lifecycle": {"policy": "observe"}}])
+    known = places(azure)
+    await azure.mutate("PATCH", known["connection"], _properties(**{_STATE: {"status": "Rejected"}}), ALICE)
+    await asyncio.sleep(LAG)
+    decision = decided(await azure.dry_run(fleet), "PrivateEndpoint/pe-back")
+    assert (decision.state, decision.code) == (DecisionState.BLOCKED, "rejected")
+    assert f"last changed in Azure by {ALICE}" in decision.reason
+    await azure.converge(fleet)
+    assert await azure.writes() == []
+
+
+async def test_a_changed_document_accuses_nobody(azure: Stage) -> None:
+    """Our own writes are in the log as well, and a network does not say when it was changed."""
+    wanted = copy.deepcopy(DOCUMENTS)
+    nsg, front = wanted[2], wanted[6]
+    nsg["spec"]["tags"] = front["spec"]["tags"] = {"team": "other"}
+    plan = await azure.dry_run(azure.load(wanted))
+    reason = decided(plan, "NetworkSecurityGroup/nsg").reason
+    assert "the last change in Azure's activity log was ours at 2025-10-28T" in reason
+    assert reason.endswith(f"the document changed since, or the {NOT_YET} who changed it")
+    assert decided(plan, "Account/aoai-front").reason.endswith("; the last change in Azure was ours")
+
+
+async def test_nobody_is_asked_where_nothing_is_to_be_explained(azure: Stage) -> None:
+    fleet, known = azure.load(DOCUMENTS), places(azure)
+    assert told(await azure.dry_run(fleet)) == []
+    # An account says itself who it was.
+    await azure.mutate("PATCH", known["front"], {"tags": {"team": "alice"}}, ALICE)
+    await azure.dry_run(fleet)
+    assert await asked(azure) == 0
+
+
+async def test_one_question_explains_a_whole_run(azure: Stage) -> None:
+    fleet, known = azure.load(DOCUMENTS), places(azure)
+    for name in ("nsg", "vnet", "zone", "group"):
+        await azure.mutate("PATCH", known[name], {"tags": {"team": "alice"}}, ALICE)
+    await azure.mutate("PATCH", known["endpoint"], {"tags": {OWNER_TAG: None}}, ALICE)
+    await azure.mutate("DELETE", known["link"], actor=ALICE)
+    await asyncio.sleep(LAG)
+    reports = await azure.converge(fleet)
+    assert len(reports) > 1
+    assert await asked(azure) == 1
+    assert all(ALICE in each.reason for each in reports[0].plan.decisions if each.state is not DecisionState.IN_SYNC)
+    left = decided(reports[-1].plan, "PrivateEndpoint/pe-back")
+    assert left.state is DecisionState.BLOCKED
+    assert ALICE in left.reason
+    assert sum(report.requests for report in reports) == len(await azure.requests())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "status", "status": 403}, {"kind": "status", "status": 500}, {"kind": "cut_before"}, {"kind": "hang"}],
+    ids=["forbidden", "in trouble", "cut off", "silent"],
+)
+async def test_a_log_that_cannot_be_read_keeps_nobody_from_anything(azure: Stage, fault: Document) -> None:
+    fleet, known = azure.load(DOCUMENTS), places(azure)
+    await azure.mutate("PATCH", known["nsg"], {"tags": {"team": "alice"}}, ALICE)
+    await azure.mutate("DELETE", known["link"], actor=ALICE)
+    await azure.fault(**fault, count=-1, match={"method": "GET", "path": "eventtypes"})
+    plan = await azure.dry_run(fleet)
+    reason = decided(plan, "NetworkSecurityGroup/nsg").reason
+    assert "Azure's activity log could not be read, so who changed it is not known" in reason
+    assert plan.complete
+    assert {*await repair(azure, fleet)} == {known["nsg"].key, known["link"].key}
+
+
+async def test_a_plan_that_was_saved_before_the_log_told_still_holds(azure: Stage) -> None:
+    fleet, known = azure.load(DOCUMENTS), places(azure)
+    await azure.mutate("PATCH", known["nsg"], {"tags": {"team": "alice"}}, ALICE)
+    await azure.mutate("DELETE", known["link"], actor=ALICE)
+    early = await azure.dry_run(fleet)
+    await asyncio.sleep(LAG)
+    late = await azure.dry_run(fleet)
+    assert [each.reason for each in early.decisions] != [each.reason for each in late.decisions]
+    assert early.digest == late.digest
+
+
+async def asked(azure: Stage) -> int:
+    """How often the activity log was."""
+    return sum("eventtypes" in each["path"].lower() for each in await azure.requests())

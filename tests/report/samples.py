@@ -17,6 +17,7 @@ from reconciler.model.plan import (
     Step,
     Verb,
 )
+from reconciler.model.reach import Way
 
 GROUP = ArmId(subscription="11111111-1111-1111-1111-111111111111", group="rg-ai")
 ACCOUNT = GROUP.resource("Microsoft.CognitiveServices/accounts", "aoai-swc")
@@ -25,6 +26,9 @@ OTHER = ACCOUNT.child("deployments", "mini")
 OLD = GROUP.resource("Microsoft.CognitiveServices/accounts", "aoai-old")
 STRANGER = GROUP.resource("Microsoft.CognitiveServices/accounts", "aoai-weu")
 BUSY = GROUP.resource("Microsoft.CognitiveServices/accounts", "aoai-busy")
+
+LET_IN = Way(source="203.0.113.0/24", target=ACCOUNT, path="public endpoint", ports="443")
+STOPPED = Way(source="198.51.100.0/24", target=ACCOUNT, path="public endpoint", ports="443")
 
 QUIET = Decision(
     id=GROUP, ref=Ref(kind="ResourceGroup", name="rg-ai"), state=DecisionState.IN_SYNC, reason="as declared"
@@ -53,6 +57,8 @@ UPDATE = Decision(
     location="swedencentral",
     origin=Origin(file="prod.yaml", line=12, column=1),
     owned=True,
+    opened=(LET_IN,),
+    closed=(STOPPED,),
 )
 
 CREATE = Decision(

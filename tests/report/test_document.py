@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from reconciler.model.outcome import Result
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Decision, Plan
+from reconciler.model.resource import Actor
 from reconciler.report.document import (
     Envelope,
     Selection,
@@ -36,7 +37,7 @@ def test_a_plan_document_has_a_version_sorted_keys_and_the_digest() -> None:
     text = render_plans([MIXED], ENVELOPE)
     document = json.loads(text)
     assert text == json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
-    assert document["format_version"] == "1.0"
+    assert document["format_version"] == "1.1"
     assert document["kind"] == "plan"
     assert document["exit_code"] == 2
     fleet = document["fleets"][0]
@@ -68,6 +69,20 @@ def test_a_saved_plan_reads_back_and_holds_for_the_same_plan() -> None:
 def test_request_counts_do_not_make_a_saved_plan_stale() -> None:
     saved = read_plan(render_plans([MIXED], ENVELOPE))
     assert tell_stale(saved, [replace(MIXED, requests_spent=99)]) == ""
+
+
+def test_learning_who_did_it_does_not_make_a_saved_plan_stale() -> None:
+    def told(who: str) -> Decision:
+        return replace(UPDATE, reason=UPDATE.reason + who, who=who, author=Actor(name="alice"))
+
+    early, late = told("; nobody knows"), told("; alice did it")
+    others = tuple(each for each in MIXED.decisions if each is not UPDATE)
+    saved = read_plan(render_plans([replace(MIXED, decisions=(*others, early))], ENVELOPE))
+    assert tell_stale(saved, [replace(MIXED, decisions=(*others, late))]) == ""
+    fewer = tuple(each for each in others if each is not DELETE)
+    moved = tell_stale(saved, [replace(MIXED, decisions=(*fewer, late))])
+    assert "aoai-old" in moved
+    assert "aoai-swc" not in moved
 
 
 def test_a_stale_plan_says_what_moved() -> None:
@@ -116,7 +131,7 @@ def test_what_is_no_plan_is_refused_with_a_reason(text: str, why: str) -> None:
 
 
 def test_a_later_minor_version_still_reads() -> None:
-    text = render_plans([MIXED], ENVELOPE).replace('"format_version": "1.0"', '"format_version": "1.7"')
+    text = render_plans([MIXED], ENVELOPE).replace('"format_version": "1.1"', '"format_version": "1.7"')
     assert read_plan(text).fleets["prod"].digest == MIXED.digest
 
 

@@ -19,11 +19,22 @@ EXPECTED = """\
 
 **Plan: 0 to add, 1 to change, 0 to destroy, 0 to purge**
 
+`1 change opens something: Account/aoai-swc`
+
+`1 change closes something: Account/aoai-swc`
+
 0 requests spent on reading; about 5 more to apply, in about 31 s.
 
 **Read this first**
 
-- :warning: update `Account/aoai-swc`: `becomes more reachable: networkAcls.ipRules`
+- :warning: update `Account/aoai-swc`: `opens Account/aoai-swc to 203.0.113.0/24 on port 443 by public endpoint`
+
+**Who gets through to which account**
+
+| | account | who | how | by |
+|---|---|---|---|---|
+| **opens** | `Account/aoai-swc` | `203.0.113.0/24` | `on port 443 by public endpoint` | update `Account/aoai-swc` |
+| closes | `Account/aoai-swc` | `198.51.100.0/24` | `on port 443 by public endpoint` | update `Account/aoai-swc` |
 
 | | action | resource | why |
 |---|---|---|---|

@@ -200,7 +200,7 @@ def test_a_choice_narrows_the_picture_and_what_it_says_about_azure() -> None:
 def test_states_and_dangers_are_words_and_colours() -> None:
     graph = make_graph([], [MIXED], live=True)
     for picture in both(graph):
-        assert picture.texts[picture.named("aoai-swc")] == "aoai-swc\naccount: update\n! becomes more reachable"
+        assert picture.texts[picture.named("aoai-swc")] == "aoai-swc\naccount: update\n! opens an account"
         for text, classes in (
             ("aoai-swc", ["change", "danger"]),
             ("aoai-old", ["remove", "danger"]),
@@ -211,7 +211,9 @@ def test_states_and_dangers_are_words_and_colours() -> None:
         ):
             assert picture.classes[picture.named(text)] == classes
     told = {each["ref"]: each for each in json.loads(render_graph(graph, Envelope(exit_code=0)))["nodes"]}
-    assert told["Account/aoai-swc"]["dangers"] == ["becomes more reachable: networkAcls.ipRules"]
+    assert told["Account/aoai-swc"]["dangers"] == [
+        "opens Account/aoai-swc to 203.0.113.0/24 on port 443 by public endpoint"
+    ]
     assert (told["Account/aoai-old"]["action"], told["Account/aoai-old"]["declared"]) == ("delete", False)
     assert told["Account/aoai-weu"]["state"] == "blocked"
 
@@ -229,7 +231,7 @@ def test_live_states_join_what_is_declared() -> None:
     azure.edit(account_id(), "properties.publicNetworkAccess", "Disabled")
     graph = make_graph([fleet], [make_plan(fleet, azure.snapshot())], live=True)
     for picture in both(graph):
-        assert picture.texts[picture.named("one")] == "one\naccount: update\n! becomes more reachable"
+        assert picture.texts[picture.named("one")] == "one\naccount: update\n! opens an account"
         assert picture.texts[picture.named("d")] == "d\ndeployment: in sync"
         assert picture.texts[picture.named("rg-ai")] == "rg-ai\nresource group: in sync"
         assert picture.frames("one") == ["Fleet prod", "rg-ai", "swedencentral"]

@@ -39,13 +39,16 @@ Read this first
   ! delete Account/aoai-old: is destroyed
   ! delete Account/aoai-old: deleting an account takes its fine-tuned models
     with it
-  ! update Account/aoai-swc: becomes more reachable: networkAcls.ipRules
+  ! update Account/aoai-swc: opens Account/aoai-swc to 203.0.113.0/24 on port
+    443 by public endpoint
 
 Account/aoai-old  westeurope
   - delete   aoai-old                  no document declares it
 
 Account/aoai-swc  swedencentral  prod.yaml:12:1
   ~ update   aoai-swc                  differs from its document
+      opens   Account/aoai-swc to 203.0.113.0/24 on port 443 by public endpoint
+      closes  Account/aoai-swc to 198.51.100.0/24 on port 443 by public endpoint
       disableLocalAuth     false -> true  (closes)
       networkAcls.ipRules  +203.0.113.0/24  -198.51.100.0/24  (opens)
       tags.team            a -> (none)
@@ -68,6 +71,8 @@ prod.yaml:22:9: warning: gpt-4o 0613 is retired soon
 
 Plan: 1 to add, 1 to change, 1 to destroy, 0 to purge; 1 blocked; 1 in progress;
   2 in sync
+1 change opens something: Account/aoai-swc.
+1 change closes something: Account/aoai-swc.
 8 requests spent on reading; about 13 more to apply, in about 36 s.
 """
 

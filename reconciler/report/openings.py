@@ -1,0 +1,177 @@
+"""Report: whom a change lets in and whom it stops, and what to read before agreeing to it. Pure; knows nothing of how
+reach is found, only how it is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler.kinds.scalars import SECURITY_GROUP_TYPE, SUBNET_TYPE
+from reconciler.model.ids import ArmId
+from reconciler.model.plan import Action, Decision, FieldChange, Plan, Risk
+from reconciler.model.reach import Way
+from reconciler.report.words import count, join_words, plain, shorten
+
+_WIDE: Final = ("everybody", "any address", "any address behind it", "Internet")
+_TRUSTED: Final = "trusted services"
+_GUARDS: Final = (SECURITY_GROUP_TYPE.lower(), SUBNET_TYPE.lower())  # they stand before more than accounts
+_SHOWN_SOURCES: Final = 3
+_SHOWN_FIELDS: Final = 4
+_SHOWN_NAMES: Final = 3
+
+_DANGERS: Final[Mapping[Risk, str]] = {
+    Risk.CUTS: "loses capacity that may be in use",
+    Risk.SPENDS: "starts to cost money by the hour",
+    Risk.DESTROYS: "is destroyed",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """Ways that differ in nothing but who comes."""
+
+    target: ArmId
+    path: str
+    ports: str
+    sources: tuple[str, ...]
+
+
+def join_ways(ways: Iterable[Way]) -> tuple[Passage, ...]:
+    """The ways with those together that differ only in their source; what is open to all comes first."""
+    sources: dict[tuple[ArmId, str, str], list[str]] = {}
+    for way in sorted(ways, key=lambda each: each.key):
+        known = sources.setdefault((way.target, way.path, way.ports), [])
+        if way.source not in known:
+            known.append(way.source)
+    passages = [
+        Passage(target=target, path=path, ports=ports, sources=tuple(sorted(known, key=_widest)))
+        for (target, path, ports), known in sources.items()
+    ]
+    return tuple(sorted(passages, key=lambda each: not is_wide(each.sources[0])))
+
+
+def is_wide(source: str) -> bool:
+    """Whether that is everybody, or as good as."""
+    return source in _WIDE
+
+
+def _widest(source: str) -> bool:
+    return not is_wide(source)
+
+
+def tell_passage(passage: Passage, most: int = 0) -> str:
+    """`Account/aoai-a to 203.0.113.0/24 on port 443 by public endpoint`; of more than `most` sources the first ones."""
+    who = list_some((plain(each) for each in passage.sources), most)
+    return f"{shorten(passage.target)} to {who} {tell_how(passage.ports, passage.path)}"
+
+
+def tell_how(ports: str, path: str) -> str:
+    """`on port 443 by private endpoint pe-swc`."""
+    # Trusted services are a path of their own, and its name says only again who they are.
+    by = "" if path == _TRUSTED else f" by {plain(path)}"
+    return f"on {tell_ports(ports)}{by}"
+
+
+def tell_ports(ports: str) -> str:
+    """`port 443`, `ports 80, 443`, `any port`."""
+    if ports == "any":
+        return "any port"
+    return f"port {plain(ports)}" if ports.isdigit() else f"ports {plain(ports)}"
+
+
+def list_some(words: Iterable[str], most: int) -> str:
+    """`a and b`, or `a, b and 7 more`; all of them if `most` is 0."""
+    listed = [*words]
+    if most and len(listed) > most:
+        listed = [*listed[:most], f"{len(listed) - most} more"]
+    return join_words(listed)
+
+
+def opens(decision: Decision) -> bool:
+    """Whether doing it lets more through, to an account or to anything else."""
+    return decision.acts and bool(decision.opened or any(change.opens for change in decision.changes))
+
+
+def opens_wide(decision: Decision) -> bool:
+    """Whether everybody, or as good as, is among those it lets in."""
+    return any(is_wide(way.source) for way in decision.opened)
+
+
+def closes(decision: Decision) -> bool:
+    """Whether doing it lets less through. What a new resource never allowed is not closed by it."""
+    flagged = decision.action is not Action.CREATE and any(change.closes for change in decision.changes)
+    return decision.acts and bool(decision.closed or flagged)
+
+
+def tell_unreached(decision: Decision) -> str:
+    """What to think of a change that opens by its fields and gives nobody a new way to an account; "" for any other."""
+    if not opens(decision) or decision.opened:
+        return ""
+    if decision.id.type.lower() in _GUARDS:
+        return "no account by itself, but perhaps whatever else is behind it"
+    return "no account to anybody new that can be told here; see what is marked (opens)"
+
+
+def tell_exposure(plans: Iterable[Plan]) -> tuple[str, str]:
+    """How many changes open something and how many close something, with their names; "" for none."""
+    decisions = [decision for plan in plans for decision in plan.decisions]
+    opening, closing = ([each for each in decisions if does(each)] for does in (opens, closes))
+    return _tell_names(opening, "opens", "open"), _tell_names(closing, "closes", "close")
+
+
+def _tell_names(decisions: list[Decision], singular: str, plural: str) -> str:
+    if not decisions:
+        return ""
+    # Who gives somebody a way to an account is named first.
+    decisions.sort(key=lambda each: not each.opened)
+    names = list_some((shorten(each.id) for each in decisions), _SHOWN_NAMES)
+    return f"{count(len(decisions), 'change')} {singular if len(decisions) == 1 else plural} something: {names}"
+
+
+def tell_dangers(decision: Decision) -> tuple[str, ...]:
+    """What a person should read before agreeing to `decision`; nothing for most."""
+    return tuple(sentence for _, sentence in _dangers(decision))
+
+
+def name_dangers(decision: Decision) -> tuple[str, ...]:
+    """The same in as few words as fit on a picture."""
+    return tuple(name for name, _ in _dangers(decision))
+
+
+def _dangers(decision: Decision) -> Iterable[tuple[str, str]]:
+    if not decision.acts:
+        return
+    danger = _DANGERS.get(decision.risk)
+    if danger:
+        yield danger, danger
+    if decision.opened and not _is_born_closed(decision):
+        yield "opens an account", _tell_opened(join_ways(decision.opened))
+    elif any(change.opens for change in decision.changes) or decision.risk is Risk.OPENS:
+        name = "lets more through" if decision.id.type.lower() in _GUARDS else "becomes more reachable"
+        fields = _name_fields(change for change in decision.changes if change.opens)
+        yield name, f"{name}: {fields}" if fields else name
+    yield from ((plain(warning).partition(":")[0], plain(warning)) for warning in decision.warnings)
+
+
+def _is_born_closed(decision: Decision) -> bool:
+    """A new account that only Azure's own services can reach, as they can nearly every one: told, but no danger."""
+    return decision.action is Action.CREATE and all(way.path == _TRUSTED for way in decision.opened)
+
+
+def _tell_opened(passages: tuple[Passage, ...]) -> str:
+    more = f"; and {len(passages) - 1} more" if len(passages) > 1 else ""
+    return f"opens {tell_passage(passages[0], _SHOWN_SOURCES)}{more}"
+
+
+def _name_fields(changes: Iterable[FieldChange]) -> str:
+    """The fields, one word for everything that belongs to one item of a list."""
+    paths = dict.fromkeys(name_entry(change.path) for change in changes)
+    return list_some((plain(path) for path in paths), _SHOWN_FIELDS) if paths else ""
+
+
+def name_entry(path: str) -> str:
+    """`securityRules[allow-app]` of one of its attributes; any other path as it is."""
+    head, bracket, attribute = path.rpartition("].")
+    return f"{head}]" if bracket and "[" in head and attribute else path
