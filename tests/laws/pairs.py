@@ -135,16 +135,7 @@ def draw_endpoint(chance: Random, sketch: Document, name: str) -> Document:
 def mend(sketch: Document) -> Document:
     """Take out what the edits have left that Azure would refuse."""
     for rules in sketch["groups"].values():
-        taken: set[tuple[str, int]] = set()
-        for name, rule in [*rules.items()]:
-            place = (rule["direction"], rule["priority"])
-            if place in taken:
-                free = [each for each in PRIORITIES if (rule["direction"], each) not in taken]
-                if not free:
-                    del rules[name]
-                    continue
-                rule["priority"] = free[0]
-            taken.add((rule["direction"], rule["priority"]))
+        _spread(rules)
     for subnet in sketch["subnets"].values():
         if subnet["group"] not in sketch["groups"]:
             subnet["group"] = None
@@ -154,13 +145,25 @@ def mend(sketch: Document) -> Document:
         elif sketch["accounts"][endpoint["account"]]["judged"].get(name) == "Rejected":
             # Azure approves an automatic connection before anybody can reject it.
             endpoint["manual"] = True
-    used = {endpoint["subnet"] for endpoint in sketch["endpoints"].values()}
-    for name, subnet in sketch["subnets"].items():
-        if name in used:
-            subnet["prefix"] = PREFIXES[name]
+    for endpoint in sketch["endpoints"].values():
+        # A subnet that somebody is in stays where it is.
+        sketch["subnets"][endpoint["subnet"]]["prefix"] = PREFIXES[endpoint["subnet"]]
     for account in sketch["accounts"].values():
         account["subnets"] = [each for each in account["subnets"] if each in sketch["subnets"]]
     return sketch
+
+
+def _spread(rules: Document) -> None:
+    """In each direction every priority once; a rule for which none is left goes."""
+    taken: set[tuple[str, int]] = set()
+    for name, rule in [*rules.items()]:
+        free = [each for each in PRIORITIES if (rule["direction"], each) not in taken]
+        if not free:
+            del rules[name]
+            continue
+        if rule["priority"] not in free:
+            rule["priority"] = free[0]
+        taken.add((rule["direction"], rule["priority"]))
 
 
 # -- edits

@@ -1,7 +1,7 @@
 """Law: after every single write no one gets through who does not get through before the change or after it.
 
-Who gets through is judged by a reading of its own (`tests/support/reaching.py`) of what the simulated Azure stores, after
-every change of anything. Most pairs run without sockets, so that there can be thousands; some run over the real ones.
+Who gets through is judged by a reading of its own (`tests/support/reaching.py`) of what the simulated Azure stores,
+after every change of anything. Most pairs run without sockets, so that there can be thousands; some run over real ones.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def test_nor_when_writes_overtake_each_other_or_fail_or_the_process_dies(block: 
 
 async def over_sockets(seed: int, ca_dir: Path) -> Found:
     async with stage(ca_dir=ca_dir) as azure:
-        return await follow(azure, seed)  # type: ignore[arg-type]  # a Stage loads more than documents
+        return await follow(azure, seed)
 
 
 @pytest.mark.parametrize("seed", range(2000, 2004))

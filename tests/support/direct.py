@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import selectors
-import tempfile
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,7 +228,7 @@ class DirectStage:
 
     def __init__(self, folder: Path, settings: Settings | None = None) -> None:
         self.sim = Simulator(Simulated(EPOCH), settings=settings or Settings(throttle=False))
-        self.sim.identity.accept = _accept  # type: ignore[method-assign]  # who asks is no question here
+        self.sim.identity.accept = _accept  # type: ignore[method-assign, assignment]  # who asks is no question
         self.clock = LoopClock(self.sim.clock.now())
         self._folder = folder
 
@@ -251,7 +250,7 @@ class DirectStage:
         task: asyncio.Task[tuple[CycleReport, ...]]
         cloud: Cloud = DirectCloud(DirectGateway(self.sim.door), self.clock, chance)  # type: ignore[arg-type]  # its shape
         if trouble is not None:
-            cloud = TroubledCloud(cloud, self.clock, trouble, lambda: task.cancel() and None)
+            cloud = TroubledCloud(cloud, self.clock, trouble, lambda: _end(task))
         world = World(cloud=cloud, clock=self.clock, chance=chance, watcher=Unwatched())
         request = CycleRequest(budget=Budget(seconds=seconds))
         task = asyncio.ensure_future(converge(world, fleet, request))
@@ -260,14 +259,10 @@ class DirectStage:
         except asyncio.CancelledError:
             return ()
 
-    def settle(self) -> None:
-        """Let everything happen that is due by now."""
-        self.sim.cloud.settle()
+
+def _end(task: asyncio.Task[tuple[CycleReport, ...]]) -> None:
+    task.cancel()
 
 
 def _accept(_header: str | None, _base: str) -> Principal:
     return Principal(CLIENT, OBJECT, TENANT)
-
-
-def new_folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="direct-")
