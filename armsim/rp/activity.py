@@ -10,6 +10,7 @@ from armsim.store import ArmId
 from armsim.wire import Body, encode
 
 FILTER: Final = re.compile(r"(\w+)\s+(eq|ge|le)\s+'([^']*)'", re.IGNORECASE)
+OBJECT_CLAIM: Final = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 VERBS: Final = {"PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
 
 
@@ -23,6 +24,7 @@ def record(cloud: Cloud, call: Call, kind: str) -> None:
                 "kind": kind,
                 "verb": VERBS[call.method],
                 "caller": call.principal.client,
+                "object": call.principal.object,
                 "person": call.principal.kind == "User",
                 "tenant": call.principal.tenant,
                 "guid": cloud.chance.guid(),
@@ -32,14 +34,15 @@ def record(cloud: Cloud, call: Call, kind: str) -> None:
 
 
 def _event(short: Body) -> Body:
-    path, kind, caller, guid = short["path"], short["kind"], short["caller"], short["guid"]
+    path, kind, guid = short["path"], short["kind"], short["guid"]
+    caller, claims = _caller(short)
     at = ArmId.parse(path)
     operation = kind if kind.endswith(f"/{short['verb']}") else f"{kind}/{short['verb']}"
     return {
         "authorization": {"action": operation, "scope": path},
         "caller": caller,
         "channels": "Operation",
-        "claims": {"name": caller} if short["person"] else {"appid": caller},
+        "claims": claims,
         "correlationId": guid,
         "eventDataId": guid,
         "eventName": _word("EndRequest"),
@@ -59,6 +62,13 @@ def _event(short: Body) -> Body:
         "subscriptionId": at.subscription,
         "tenantId": short["tenant"],
     }
+
+
+def _caller(short: Body) -> tuple[str, Body]:
+    """A person by name, an application by the id of its object; its client id is among the claims only."""
+    if short["person"]:
+        return short["caller"], {"name": short["caller"]}
+    return short["object"], {"appid": short["caller"], OBJECT_CLAIM: short["object"]}
 
 
 def _word(value: str) -> Body:

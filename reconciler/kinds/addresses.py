@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
 
+from reconciler.kinds.values import Folded
 from reconciler.model.wire import Json
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -120,7 +121,7 @@ def fold_prefix(text: str) -> str:
         return str(network.network_address) if network.num_addresses == 1 else str(network)
     folded = word.lower()
     service, dot, region = folded.rpartition(".")
-    return _TAGS.get(folded) or (_TAGS.get(service, service) + dot + region)
+    return _TAGS.get(folded) or Folded(word, _TAGS.get(service, service) + dot + region)
 
 
 @lru_cache(maxsize=4096)
@@ -151,7 +152,9 @@ def port_ends(text: str) -> tuple[int, int] | None:
 def prefixes(value: Json) -> Json:
     """A list that is a set of prefixes; one alone may stand without the list."""
     listed = [value] if isinstance(value, str) else value
-    return [*sorted({fold_prefix(str(each)) for each in listed})] if isinstance(listed, list) else value
+    if not isinstance(listed, list):
+        return value
+    return [*sorted({each if isinstance(each, Folded) else fold_prefix(str(each)) for each in listed})]
 
 
 def ports(value: Json) -> Json:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Literal
 
 from reconciler.kinds.spec import Spec
+from reconciler.kinds.values import as_said
 from reconciler.model.finding import Finding, Origin
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.plan import DecisionState, Effect, FieldChange
@@ -263,6 +264,7 @@ class Lens:
 
     def write(self, wire: JsonObject, value: Json) -> JsonObject:
         """`wire` with `value` here; None takes the key away (what Azure does with an explicit null is not known)."""
+        value = as_said(value)
         current = read_path(wire, self.field.wire)
         new: Maybe
         if self.field.shape is Shape.MAP:
@@ -550,7 +552,7 @@ def describe(type_: ResourceType, wire: JsonObject, keep: frozenset[str] = froze
         raw = read_path(wire, each.wire)
         value = each.default
         if raw is not ABSENT and raw is not None:
-            value = each.normal(raw) if each.shape is Shape.WHOLE else raw
+            value = as_said(each.normal(raw)) if each.shape is Shape.WHOLE else raw
         elif each.path not in keep:
             continue
         if each.path not in keep and (value == each.default or value in ({}, [])):

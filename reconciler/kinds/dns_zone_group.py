@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from reconciler.kinds.base import Binding, Field, Patience, ResourceType
 from reconciler.kinds.scalars import PRIVATE_ENDPOINT_TYPE
+from reconciler.kinds.values import Folded
 from reconciler.model.wire import Json, JsonObject, read_path
 
 _ZONE_ID = ("properties", "privateDnsZoneId")
@@ -49,20 +50,20 @@ def _zones(value: Json) -> Json:
 
 def _zone(item: Json) -> str:
     found = read_path(item, _ZONE_ID) if isinstance(item, dict) else item
-    return found.lower() if isinstance(found, str) else ""
+    return Folded(found) if isinstance(found, str) else ""
 
 
 def _write_zones(current: Json, value: Json) -> Json:
     """The configurations of the wanted zones: those that are there keep their names. A new one takes a name that no
     other zone has had, for Azure lets no configuration change its zone."""
     there = [each for each in current if isinstance(each, dict)] if isinstance(current, list) else []
-    wanted = [str(each) for each in value] if isinstance(value, list) else []
+    wanted = {Folded(str(each)): str(each) for each in value} if isinstance(value, list) else {}
     taken = {str(each.get("name", "")).lower() for each in there}
     kept = {_zone(each): each for each in there if _zone(each) in wanted}
     made: list[Json] = []
-    for id in wanted:
-        if id not in kept:
-            name = _free_name(id.rpartition("/")[2].replace(".", "-"), taken)
+    for key, id in wanted.items():
+        if key not in kept:
+            name = _free_name(key.rpartition("/")[2].replace(".", "-"), taken)
             taken.add(name)
             config: JsonObject = {"name": name, "properties": {"privateDnsZoneId": id}}
             made.append(config)

@@ -49,7 +49,7 @@ from reconciler.kinds.scalars import (
     RulePrefix,
 )
 from reconciler.kinds.spec import Flag, Spec, Text, Whole
-from reconciler.kinds.values import location
+from reconciler.kinds.values import as_said, location
 from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import ArmId
 from reconciler.model.resource import Desired, Live
@@ -443,12 +443,13 @@ def describe_group(live: Live, _below: tuple[Live, ...]) -> JsonObject:
     spec |= {"resourceGroup": live.id.group, "rules": "exclusive"}
     listed = read_path(live.wire, _RULES.wire)
     rules = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    spec["securityRules"] = [{"name": each.get("name"), **_say(read_rule(each))} for each in rules]
+    spec["securityRules"] = [{"name": each.get("name"), **_say(each)} for each in rules]
     return spec
 
 
-def _say(rule: JsonObject) -> JsonObject:
+def _say(item: JsonObject) -> JsonObject:
     """A rule as people write it: a set of one by its singular, what is empty not at all."""
+    rule = {name: as_said(value) for name, value in read_rule(item).items()}
     said: JsonObject = {}
     for name in ("description", "direction", "access", "priority", "protocol", *ADDRESSES, *GROUPS, *PORTS):
         value = rule.get(name)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.kinds.addresses import ANY, ports, prefixes, within_ports, within_prefixes
 from reconciler.kinds.base import Items
-from reconciler.kinds.values import whole_number
+from reconciler.kinds.values import Folded, whole_number
 from reconciler.model.wire import Json, JsonObject
 
 PROTOCOLS = (ANY, "Tcp", "Udp", "Icmp", "Esp", "Ah")
@@ -51,7 +51,7 @@ def _both(rule: JsonObject, many: str, one: str) -> list[Json]:
 def _ids(value: Json) -> Json:
     listed = value if isinstance(value, list) else []
     ids = (each.get("id") if isinstance(each, dict) else each for each in listed)
-    return [*sorted({str(each).lower() for each in ids})]
+    return [*sorted({Folded(each) for each in ids if isinstance(each, str)})]
 
 
 def write_rule(item: JsonObject, attribute: str, value: Json) -> JsonObject:

@@ -16,7 +16,7 @@ from reconciler.kinds.base import Binding, Field, Patience, ResourceType
 from reconciler.kinds.common import Unknowns
 from reconciler.kinds.scalars import SUBNET_TYPE, NatGatewayId, NetworkPrefix, RouteTableId, SecurityGroupRef
 from reconciler.kinds.spec import Spec, Text
-from reconciler.kinds.values import reference, reference_to_wire
+from reconciler.kinds.values import Folded, reference, reference_to_wire
 from reconciler.model.wire import Json, JsonObject, read_path
 
 # The longest prefix that still holds what the service needs; Azure refuses a smaller subnet, or the service does. Those
@@ -61,7 +61,7 @@ _POLICIES = {each.lower(): each for each in ("Disabled", "Enabled", "NetworkSecu
 
 def fold_service(name: str) -> str:
     """One spelling for a service or a delegation, which Azure tells apart without regard to case."""
-    return _SPELLINGS.get(name.lower(), name.lower())
+    return _SPELLINGS.get(name.lower()) or Folded(name)
 
 
 def _address_space(value: Json) -> Json:
@@ -101,7 +101,7 @@ def _names(value: Json, path: tuple[str, ...]) -> Json:
 def _name(item: Json, path: tuple[str, ...]) -> str:
     for key in path:
         item = item.get(key) if isinstance(item, dict) else item
-    return fold_service(str(item))
+    return fold_service(item if isinstance(item, str) else str(item))
 
 
 def _write_services(current: Json, value: Json) -> Json:
@@ -121,7 +121,7 @@ def _overlay(current: Json, value: Json, path: tuple[str, ...], make: Callable[[
     """The items that `value` names: those that are there as they are, the others made."""
     there = {_name(each, path): each for each in current} if isinstance(current, list) else {}
     wanted = value if isinstance(value, list) else []
-    return [there.get(str(name), make(str(name))) for name in wanted]
+    return [there.get(fold_service(str(name)), make(str(name))) for name in wanted]
 
 
 def _policy(value: Json) -> Json:

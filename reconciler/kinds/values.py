@@ -1,4 +1,8 @@
-"""Normal forms of values that kinds share. Each is total and idempotent, and serves either side of a comparison."""
+"""Normal forms of values that kinds share. Each is total and idempotent, and serves either side of a comparison.
+
+Where Azure does not tell letters of either case apart, the normal form is a `Folded`: compared without regard to case,
+written as it was said.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,34 @@ from reconciler.model.ids import fold_location
 from reconciler.model.wire import Json, JsonObject
 
 
+class Folded(str):
+    """A word in lower case, or in the spelling that is known for it, which remembers how it was said."""
+
+    __slots__ = ("said",)
+    said: str
+
+    def __new__(cls, said: str, folded: str = "") -> Folded:
+        """`said` as it is compared: in lower case unless `folded` says otherwise."""
+        word = super().__new__(cls, folded or said.lower())
+        word.said = said.said if isinstance(said, Folded) else str(said)
+        return word
+
+
+def as_said(value: Json) -> Json:
+    """The value with every word as it was said."""
+    if isinstance(value, Folded):
+        return value.said
+    if isinstance(value, list):
+        return [as_said(each) for each in value]
+    return {key: as_said(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
 def location(value: Json) -> Json:
     return fold_location(value) if isinstance(value, str) else value
 
 
 def folded(value: Json) -> Json:
-    return value.lower() if isinstance(value, str) else value
+    return Folded(value) if isinstance(value, str) else value
 
 
 def strings(value: Json) -> Json:
@@ -48,7 +74,7 @@ def subnet_rules(value: Json) -> Json:
     rules: dict[str, Json] = {}
     for item in value:
         rule: JsonObject = item if isinstance(item, dict) else {"id": item}
-        id = str(rule.get("id", "")).lower()
+        id = Folded(_text(rule.get("id")))
         rules[id] = {"id": id, "ignoreMissingVnetServiceEndpoint": bool(rule.get("ignoreMissingVnetServiceEndpoint"))}
     return [rules[id] for id in sorted(rules)]
 
@@ -61,7 +87,7 @@ def identity_type(value: Json) -> Json:
 def id_keys(value: Json) -> Json:
     """User-assigned identities: Azure keeps a map whose values are its own, people may write a list."""
     if isinstance(value, (dict, list)):
-        return [*sorted({str(id).lower() for id in value})]
+        return [*sorted({Folded(_text(id)) for id in value})]
     return value
 
 
@@ -72,11 +98,15 @@ def id_keys_to_wire(value: Json) -> Json:
 def reference(value: Json) -> Json:
     """An id, folded, which Azure wraps into an object."""
     id = value.get("id") if isinstance(value, dict) else value
-    return id.lower() if isinstance(id, str) else None
+    return Folded(id) if isinstance(id, str) else None
 
 
 def reference_to_wire(value: Json) -> Json:
     return {"id": value}
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else str(value or "")
 
 
 def whole_number(value: Json) -> Json:

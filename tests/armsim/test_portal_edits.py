@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
+from armsim.settings import OBJECT
 from tests.armsim.asking import ACCOUNTS, GROUP, SUB, Asker
 from tests.armsim.networking import (
     APP,
@@ -104,7 +105,8 @@ async def test_requests_are_logged_with_the_application_that_sent_them(slow: Ask
     await slow.put(NSG, {"location": "nowhere"})
     await slow.advance(121)
     found = await events(slow, resourceGroupName="rg", resourceUri=NSG)
-    assert [each["caller"] for each in found] == [slow.sim.client_id]
+    assert [each["caller"] for each in found] == [OBJECT]
+    assert found[0]["claims"]["appid"] == slow.sim.client_id  # type: ignore[index]
     assert found[0]["operationName"]["value"] == "Microsoft.Network/networkSecurityGroups/write"  # type: ignore[index]
     assert (await slow.get(f"{LOG}?api-version=2015-04-01")).status == 400
 

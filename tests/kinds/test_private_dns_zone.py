@@ -104,7 +104,7 @@ def test_a_link_is_written_with_its_place_and_without_its_states(tmp_path: Path)
     body = compose(private_dns_zone.LINK, fields[ID.child("virtualNetworkLinks", "vnet-ai")].fields, None)
     assert body == {
         "location": "global",
-        "properties": {"registrationEnabled": True, "virtualNetwork": {"id": OTHER.lower()}},
+        "properties": {"registrationEnabled": True, "virtualNetwork": {"id": OTHER}},
     }
 
 

@@ -89,8 +89,8 @@ def test_an_endpoint_leads_to_anything_anywhere(tmp_path: Path, target: str, gro
     desired = wanted(tmp_path, written(f"privateLinkServiceId: {target}{groups}"))[ID]
     body: Any = compose(endpoint.TYPE, desired.fields, None)
     (row,) = body["properties"]["privateLinkServiceConnections"]
-    assert row["properties"]["privateLinkServiceId"] == target.lower()
-    assert row["name"] == target.rpartition("/")[2].lower()
+    assert row["properties"]["privateLinkServiceId"] == target
+    assert row["name"] == target.rpartition("/")[2]
     assert row["properties"].get("groupIds", []) == (["vault"] if groups else [])
 
 
@@ -383,7 +383,7 @@ def test_a_zone_that_clients_need_and_nobody_names_is_a_warning(tmp_path: Path) 
 def test_what_is_live_is_described_so_that_it_would_be_silence(tmp_path: Path) -> None:
     live = Live(id=ID, wire=live_endpoint())
     spec: Any = private_endpoint.describe_endpoint(live, ())
-    assert spec["subnet"] == SUBNET.key
+    assert spec["subnet"] == str(SUBNET).upper()
     assert spec["approval"] == "automatic"
     assert "ipConfigurations" not in spec
     text = json.dumps({key: value for key, value in spec.items() if key != "subnet"}, indent=None)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.kinds import values
+from reconciler.kinds import account, dns_zone_group, rules, subnet, values
+from reconciler.kinds.addresses import prefixes
+from reconciler.kinds.base import ResourceType, compose, declare
 from reconciler.kinds.catalog import TYPES
-from reconciler.model.wire import Json
+from reconciler.model.wire import Json, JsonObject
 from tests.model.test_wire import JSONS
 
 NORMALS = [
@@ -21,6 +25,9 @@ NORMALS = [
     values.id_keys,
     values.whole_number,
 ]
+NSG = "/subscriptions/S/resourceGroups/G/providers/Microsoft.Network/networkSecurityGroups/Guard"
+ZONE = "/subscriptions/S/resourceGroups/G/providers/Microsoft.Network/privateDnsZones/Privatelink.X"
+EMPTY: JsonObject = {"sourceAddressPrefixes": []}
 VNET = "/subscriptions/S/resourceGroups/G/providers/Microsoft.Network/virtualNetworks/V/subnets/X"
 
 
@@ -74,6 +81,60 @@ def test_identities_are_compared_without_order_spacing_or_what_azure_keeps_with_
     assert values.id_keys({"/A": {"clientId": "c"}}) == values.id_keys(["/a"]) == ["/a"]
     assert values.id_keys_to_wire(["/a"]) == {"/a": {}}
     assert values.id_keys_to_wire(None) is None
+
+
+@given(st.text())
+def test_a_folded_word_is_compared_in_lower_case_and_written_as_it_was_said(word: str) -> None:
+    folded = values.Folded(word)
+    assert folded == word.lower() == values.Folded(word.lower())
+    assert hash(folded) == hash(word.lower())
+    assert values.as_said(folded) == values.as_said(values.Folded(folded)) == word
+    assert type(values.as_said(folded)) is str
+    assert json.dumps(folded) == json.dumps(word.lower())
+
+
+@given(JSONS)
+def test_what_nobody_folded_is_said_as_it_is(value: Json) -> None:
+    assert values.as_said(value) == value
+
+
+@pytest.mark.parametrize(
+    ("type_", "path", "value", "wire"),
+    [
+        (subnet.TYPE, "networkSecurityGroup", NSG, {"networkSecurityGroup": {"id": NSG}}),
+        (subnet.TYPE, "serviceEndpoints", ["Contoso.Things"], {"serviceEndpoints": [{"service": "Contoso.Things"}]}),
+        (
+            account.TYPE,
+            "networkAcls.virtualNetworkRules",
+            [VNET],
+            {"networkAcls": {"virtualNetworkRules": [{"id": VNET, "ignoreMissingVnetServiceEndpoint": False}]}},
+        ),
+        (account.TYPE, "customSubDomainName", "Aoai-One", {"customSubDomainName": "Aoai-One"}),
+        (
+            dns_zone_group.TYPE,
+            "privateDnsZones",
+            [ZONE],
+            {"privateDnsZoneConfigs": [{"name": "privatelink-x", "properties": {"privateDnsZoneId": ZONE}}]},
+        ),
+    ],
+)
+def test_a_write_keeps_the_spelling_of_whoever_said_it_last(
+    type_: ResourceType, path: str, value: Json, wire: JsonObject
+) -> None:
+    spec: JsonObject = {}
+    for key in reversed(path.split(".")):
+        spec = {key: spec or value}
+    fields = declare(type_, spec)
+    assert compose(type_, fields, None)["properties"] == wire
+    shouted: Json = json.loads(json.dumps({"properties": wire}).replace("Aoai", "AOAI").replace("/S/", "/s/"))
+    assert isinstance(shouted, dict)
+    assert compose(type_, fields, shouted) == shouted
+
+
+def test_a_service_tag_that_is_not_known_here_is_written_as_it_was_said() -> None:
+    rule = rules.write_rule({"name": "r"}, "sourceAddressPrefixes", values.as_said(prefixes(["ContosoTag.WestEurope"])))
+    assert rule == {"name": "r", "properties": {"sourceAddressPrefix": "ContosoTag.WestEurope", **EMPTY}}
+    assert prefixes(["contosotag.westeurope"]) == prefixes(["ContosoTag.WestEurope"])
 
 
 def test_a_number_is_whole_however_azure_writes_it() -> None:

@@ -242,7 +242,7 @@ def test_a_network_that_is_imported_says_what_is_there(tmp_path: Path) -> None:
             {
                 "name": "app",
                 "addressPrefix": "10.1.1.0/24",
-                "networkSecurityGroup": NSG.key,
+                "networkSecurityGroup": str(NSG),
                 "serviceEndpoints": ["Microsoft.CognitiveServices"],
                 "delegations": ["Microsoft.App/environments"],
             }

@@ -76,7 +76,8 @@ async def test_a_network_is_finished_by_the_next_process_wherever_the_last_one_e
     allowed, wanted = await sent(azure), shape(azure)
     assert len(allowed) >= writes, allowed
 
-    for number in range(len(allowed)):
+    # A write that Azure was not ready for is sent again, and how often is chance.
+    for number in range(len(set(allowed))):
         began["now"] = azure.sim.clock.now()
         await azure.sim.control("PUT", "/_sim/state", began)
         await azure.forget()

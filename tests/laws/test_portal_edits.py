@@ -592,3 +592,14 @@ async def test_a_plan_that_was_saved_before_the_log_told_still_holds(azure: Stag
 async def asked(azure: Stage) -> int:
     """How often the activity log was."""
     return sum("eventtypes" in each["path"].lower() for each in await azure.requests())
+
+
+async def test_whoever_deletes_the_whole_group_is_named_for_everything_in_it(azure: Stage) -> None:
+    fleet, known = azure.load(DOCUMENTS), places(azure)
+    await azure.mutate("DELETE", known["group"], actor=ALICE)
+    assert "/resourcegroups/rg-law/" not in "".join(azure.resources())
+    await asyncio.sleep(LAG)
+    plan = await azure.dry_run(fleet)
+    assert len(plan.decisions) > 9
+    for each in plan.decisions:
+        assert f"deleted by {ALICE} at 2025-10-28T" in each.reason, (str(each.ref), each.reason)
