@@ -23,7 +23,8 @@ SOURCES = ("*", "VirtualNetwork", "Internet", "10.1.1.0/24", "10.1.1.0/25", "10.
 DESTINATIONS = ("*", "VirtualNetwork", "10.1.3.0/24", "10.1.3.9", "10.1.2.0/24", "Internet", "10.1.1.0/24")
 PORTS = ("443", "80", "22", "*", "80-443")
 PROBED_PORTS = (443, 80, 22)
-POLICIES = ("Disabled", "Enabled", "NetworkSecurityGroupEnabled", "RouteTableEnabled")
+# Mostly those under which a group guards endpoints.
+POLICIES = ("Disabled", "RouteTableEnabled", "Enabled", "Enabled", "NetworkSecurityGroupEnabled")
 PRIORITIES = (100, 110, 120, 130, 4000)
 GROUPS = ("nsg-a", "nsg-b")
 ACCOUNTS = ("aoai-a", "aoai-b")
@@ -250,6 +251,18 @@ def _swap_associations(_chance: Random, sketch: Document) -> None:
     one["group"], other["group"] = other["group"], one["group"]
 
 
+def _hand_over(chance: Random, sketch: Document) -> None:
+    """A subnet goes to the other group, which says what the old one said; the old one says something else."""
+    held = [each for each in sketch["subnets"].values() if each["group"]]
+    if held:
+        subnet = chance.choice(held)
+        old = subnet["group"]
+        new = next(each for each in GROUPS if each != old)
+        subnet["group"] = new
+        sketch["groups"][new] = copy.deepcopy(sketch["groups"][old])
+        sketch["groups"][old] = draw_rules(chance)
+
+
 def _move_subnet(chance: Random, sketch: Document) -> None:
     name = chance.choice([*ELSEWHERE])
     if name in sketch["subnets"]:
@@ -308,6 +321,8 @@ EDITS: tuple[Edit, ...] = (
     _edit_subnet,
     _edit_subnet,
     _swap_associations,
+    _hand_over,
+    _hand_over,
     _move_subnet,
     _toggle_subnet,
     _edit_account,
