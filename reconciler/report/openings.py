@@ -14,8 +14,8 @@ from reconciler.model.plan import Action, Decision, FieldChange, Plan, Risk
 from reconciler.model.reach import Way
 from reconciler.report.words import count, join_words, plain, shorten
 
+TRUSTED: Final = "trusted services"
 _WIDE: Final = ("everybody", "any address", "any address behind it", "Internet")
-_TRUSTED: Final = "trusted services"
 _GUARDS: Final = (SECURITY_GROUP_TYPE.lower(), SUBNET_TYPE.lower())  # they stand before more than accounts
 _SHOWN_SOURCES: Final = 3
 _SHOWN_FIELDS: Final = 4
@@ -70,7 +70,7 @@ def tell_passage(passage: Passage, most: int = 0) -> str:
 def tell_how(ports: str, path: str) -> str:
     """`on port 443 by private endpoint pe-swc`."""
     # Trusted services are a path of their own, and its name says only again who they are.
-    by = "" if path == _TRUSTED else f" by {plain(path)}"
+    by = "" if path == TRUSTED else f" by {plain(path)}"
     return f"on {tell_ports(ports)}{by}"
 
 
@@ -147,7 +147,8 @@ def _dangers(decision: Decision) -> Iterable[tuple[str, str]]:
     if danger:
         yield danger, danger
     if decision.opened and not _is_born_closed(decision):
-        yield "opens an account", _tell_opened(join_ways(decision.opened))
+        itself = all(way.target == decision.id for way in decision.opened)
+        yield "becomes more reachable" if itself else "opens an account", _tell_opened(decision.opened)
     elif any(change.opens for change in decision.changes) or decision.risk is Risk.OPENS:
         name = "lets more through" if decision.id.type.lower() in _GUARDS else "becomes more reachable"
         fields = _name_fields(change for change in decision.changes if change.opens)
@@ -157,10 +158,11 @@ def _dangers(decision: Decision) -> Iterable[tuple[str, str]]:
 
 def _is_born_closed(decision: Decision) -> bool:
     """A new account that only Azure's own services can reach, as they can nearly every one: told, but no danger."""
-    return decision.action is Action.CREATE and all(way.path == _TRUSTED for way in decision.opened)
+    return decision.action is Action.CREATE and all(way.path == TRUSTED for way in decision.opened)
 
 
-def _tell_opened(passages: tuple[Passage, ...]) -> str:
+def _tell_opened(ways: tuple[Way, ...]) -> str:
+    passages = join_ways(way for way in ways if way.path != TRUSTED) or join_ways(ways)
     more = f"; and {len(passages) - 1} more" if len(passages) > 1 else ""
     return f"opens {tell_passage(passages[0], _SHOWN_SOURCES)}{more}"
 
