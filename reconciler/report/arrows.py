@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from reconciler.model.ids import ArmId
 from reconciler.model.reach import Way
-from reconciler.report.openings import TRUSTED, is_wide, tell_ports
+from reconciler.report.openings import TRUSTED, is_wide, sum_up, tell_ports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -56,8 +56,8 @@ def draw_arrows(ways: Iterable[Way]) -> tuple[Arrow, ...]:
     for subnet, known in sorted(subnets.items()):
         arrows += _arrows(subnet, {(way.target, way.path, way.ports) for way in known})
     for members in sorted(alike.values()):
-        ordered = tuple(sorted(members, key=lambda name: (not is_wide(name), name)))
-        arrows += _arrows(Caller(names=ordered), {(way.target, way.path, way.ports) for way in names[members[0]]})
+        known = names[members[0]]
+        arrows += _arrows(Caller(names=sum_up(sorted(members))), {(way.target, way.path, way.ports) for way in known})
     return tuple(arrows)
 
 

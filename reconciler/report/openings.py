@@ -4,8 +4,9 @@ reach is found, only how it is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses, summarize_address_range
 from typing import Final
 
 from reconciler.kinds.scalars import SECURITY_GROUP_TYPE, SUBNET_TYPE
@@ -17,6 +18,9 @@ from reconciler.report.words import count, join_words, plain, shorten
 TRUSTED: Final = "trusted services"
 _WIDE: Final = ("everybody", "any address", "any address behind it", "Internet")
 _GUARDS: Final = (SECURITY_GROUP_TYPE.lower(), SUBNET_TYPE.lower())  # they stand before more than accounts
+_NEARLY: Final = "any IPv4 address"
+_MOST: Final = 2**31  # addresses; of more than these it is shorter to say who is left out
+_SHOWN_LEFT_OUT: Final = 8
 _SHOWN_SOURCES: Final = 3
 _SHOWN_FIELDS: Final = 4
 _SHOWN_NAMES: Final = 3
@@ -46,7 +50,7 @@ def join_ways(ways: Iterable[Way]) -> tuple[Passage, ...]:
         if way.source not in known:
             known.append(way.source)
     passages = [
-        Passage(target=target, path=path, ports=ports, sources=tuple(sorted(known, key=_widest)))
+        Passage(target=target, path=path, ports=ports, sources=sum_up(known))
         for (target, path, ports), known in sources.items()
     ]
     return tuple(sorted(passages, key=lambda each: not is_wide(each.sources[0])))
@@ -54,11 +58,42 @@ def join_ways(ways: Iterable[Way]) -> tuple[Passage, ...]:
 
 def is_wide(source: str) -> bool:
     """Whether that is everybody, or as good as."""
-    return source in _WIDE
+    return source in _WIDE or source.startswith(_NEARLY)
 
 
-def _widest(source: str) -> bool:
-    return not is_wide(source)
+def sum_up(sources: Iterable[str]) -> tuple[str, ...]:
+    """The sources, the widest first. Where they are most of all addresses it is told who is not among them, be it that
+    they stay out or have the way already: nobody sees that a few dozen networks leave out next to nothing."""
+    listed = [*sources]
+    networks = {source: network for source in listed if (network := _read_network(source))}
+    whole = [*collapse_addresses(networks.values())]
+    if sum(network.num_addresses for network in whole) > _MOST:
+        rest = [str(network).removesuffix("/32") for network in _left_out(whole)]
+        but = ", ".join(rest) if len(rest) <= _SHOWN_LEFT_OUT else f"{len(rest)} ranges"
+        listed = [
+            *(source for source in listed if source not in networks),
+            _NEARLY + (f" (not counting {but})" if rest else ""),
+        ]
+    return tuple(sorted(listed, key=lambda source: not is_wide(source)))
+
+
+def _read_network(source: str) -> IPv4Network | None:
+    try:
+        return IPv4Network(source)
+    except ValueError:
+        return None
+
+
+def _left_out(networks: Iterable[IPv4Network]) -> Iterator[IPv4Network]:
+    """What of all addresses is in none of `networks`, which are sorted and do not overlap."""
+    following = 0
+    for network in networks:
+        first = int(network.network_address)
+        if first > following:
+            yield from summarize_address_range(IPv4Address(following), IPv4Address(first - 1))
+        following = first + network.num_addresses
+    if following < 2**32:
+        yield from summarize_address_range(IPv4Address(following), IPv4Address(2**32 - 1))
 
 
 def tell_passage(passage: Passage, most: int = 0) -> str:
