@@ -12,9 +12,10 @@ from pathlib import Path
 Row = dict[str, object]
 
 GROUP, LOCATION = "rg-bench-networks", "swedencentral"
-SECURITY_GROUPS, RULES, MOST_RULES = 40, 10, 200
+SECURITY_GROUPS, RULES, MOST_RULES = 40, 3, 200
 NETWORKS, SUBNETS, MOST_SUBNETS = 10, 5, 100
 ZONES = 5
+NETWORK_TYPES = ("networkSecurityGroups", "virtualNetworks", "privateDnsZones")
 OBJECTS = SECURITY_GROUPS + NETWORKS + MOST_SUBNETS + (NETWORKS - 1) * SUBNETS + ZONES
 _TAGS = {"reconciler-fleet": "bench-networks"}
 
@@ -66,7 +67,7 @@ def seed_networks(subscription: str) -> list[Row]:
             }
             for inner, prefix, group in subnets
         ]
-        properties = {"addressSpace": {"addressPrefixes": [space]}, "subnets": inside}
+        properties: Row = {"addressSpace": {"addressPrefixes": [space]}, "subnets": inside}
         found.append(_resource(f"{network}/virtualNetworks/{name}", properties))
     return [*found, *(_resource(f"{network}/privateDnsZones/{name}", {}, "global") for name in _zones())]
 
