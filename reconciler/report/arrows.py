@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from reconciler.model.ids import ArmId
 from reconciler.model.reach import Way
 from reconciler.report.openings import TRUSTED, is_wide, sum_up, tell_ports
+
+_PRIVATE: Final = "private endpoint "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -24,10 +27,6 @@ class Caller:
     def key(self) -> str:
         return "\n".join(self.names)
 
-    @property
-    def wide(self) -> bool:
-        return any(is_wide(name) for name in self.names)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrow:
@@ -39,7 +38,12 @@ class Arrow:
 
     @property
     def wide(self) -> bool:
-        return isinstance(self.source, Caller) and self.source.wide
+        """Whether the world is let in. Any address behind a private endpoint is still one of those that get there."""
+        return (
+            isinstance(self.source, Caller)
+            and any(is_wide(name) for name in self.source.names)
+            and any(not path.startswith(_PRIVATE) for _, path in self.ways)
+        )
 
 
 def draw_arrows(ways: Iterable[Way]) -> tuple[Arrow, ...]:

@@ -125,8 +125,10 @@ def list_some(words: Iterable[str], most: int) -> str:
 
 
 def opens(decision: Decision) -> bool:
-    """Whether doing it lets more through, to an account or to anything else."""
-    return decision.acts and bool(decision.opened or any(change.opens for change in decision.changes))
+    """Whether doing it lets more through, to an account or to anything else. That Azure's own services reach a new
+    account, as they do nearly every one, does not count."""
+    reached = decision.opened and not _is_born_closed(decision)
+    return decision.acts and bool(reached or any(change.opens for change in decision.changes))
 
 
 def opens_wide(decision: Decision) -> bool:

@@ -166,7 +166,7 @@ def render_dot(graph: Graph) -> str:
         f'  {_name("n", edge.source.key)} -> {_name("n", edge.target.key)} [class="{edge.kind.value}"];'
         for edge in drawing.edges
     ]
-    lines += [f"  {_caller_name(caller)} [{_dot_caller(caller)}];" for caller in drawing.callers]
+    lines += [f"  {_caller_name(caller)} [{_dot_caller(caller, drawing)}];" for caller in drawing.callers]
     lines += [
         f"  {_source_name(arrow)} -> {_name('n', arrow.target.key)} [{_dot_arrow(arrow)}];" for arrow in drawing.arrows
     ]
@@ -305,7 +305,7 @@ def _classified(drawing: _Drawing) -> Iterator[tuple[str, tuple[str, ...]]]:
 
     yield from walk(drawing.frames)
     yield from ((_name("n", node.id.key), _classes(node)) for node in drawing.nodes)
-    yield from ((_caller_name(caller), _caller_classes(caller)) for caller in drawing.callers)
+    yield from ((_caller_name(caller), _caller_classes(caller, drawing)) for caller in drawing.callers)
 
 
 def _caller_name(caller: Caller) -> str:
@@ -316,8 +316,9 @@ def _source_name(arrow: Arrow) -> str:
     return _caller_name(arrow.source) if isinstance(arrow.source, Caller) else _name("n", arrow.source.key)
 
 
-def _caller_classes(caller: Caller) -> tuple[str, ...]:
-    return ("caller", "danger") if caller.wide else ("caller",)
+def _caller_classes(caller: Caller, drawing: _Drawing) -> tuple[str, ...]:
+    wide = any(arrow.wide for arrow in drawing.arrows if arrow.source == caller)
+    return ("caller", "danger") if wide else ("caller",)
 
 
 def _caller_label(caller: Caller) -> tuple[str, ...]:
@@ -414,8 +415,8 @@ def _dot_node(node: Node) -> str:
     )
 
 
-def _dot_caller(caller: Caller) -> str:
-    classes = _caller_classes(caller)
+def _dot_caller(caller: Caller, drawing: _Drawing) -> str:
+    classes = _caller_classes(caller, drawing)
     color = _COLORS[classes[-1]]
     width = ", penwidth=2.5" if color.bold else ""
     return (

@@ -179,6 +179,7 @@ def test_a_hostile_source_steers_no_terminal_and_leaves_no_code() -> None:
 def test_a_new_account_that_only_azure_itself_reaches_is_told_and_is_no_danger() -> None:
     closed = replace(CREATE, id=ACCOUNT, opened=(way("trusted Azure services", "trusted services"),))
     assert tell_dangers(closed) == ()
+    assert tell_exposure([plan_of(closed)]) == ("", "")
     assert "opens   Account/aoai-swc to trusted Azure services on port 443\n" in render_plan(plan_of(closed), WIDE)
     assert tell_dangers(replace(closed, action=Action.UPDATE)) == (
         "opens Account/aoai-swc to trusted Azure services on port 443",

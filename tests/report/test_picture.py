@@ -323,9 +323,11 @@ def test_who_reaches_an_account_has_an_arrow_that_says_how() -> None:
 
 
 def test_what_is_open_to_everybody_is_red() -> None:
-    graph = _two_accounts(_way("everybody"), _way("203.0.113.0/24", target="two"))
+    behind = _way("any address", target="two", path="private endpoint pe")
+    graph = _two_accounts(_way("everybody"), _way("203.0.113.0/24", target="two"), behind)
     for picture in both(graph):
         assert picture.classes[picture.named("everybody")] == ["caller", "danger"]
+        assert picture.classes[picture.named("any address")] == ["caller"]
         assert picture.red == {(picture.named("everybody"), picture.named("one"))}
 
 
