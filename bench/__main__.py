@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bench.fleet import Fleet, make_fleet, write_json, write_yaml
 from bench.measure import Pass, run_pass, start_up
+from bench.networks import NETWORK_TYPES, OBJECTS, ZONES, seed_networks, write_networks
 from bench.table import HANDFUL, Aim, Run, Section, describe, render, rows_of
 from bench.table import Row as Figure
 from tests.support.simulated import Azure, azure
@@ -80,6 +81,7 @@ class Bench:
                 "full converge",
                 rows_of(converged, created, {"refused 409, 429": Aim(0), "peak memory, MiB": memory}, paced=True),
             ),
+            self._networks(),
             self._start_up(),
         )
 
@@ -95,6 +97,31 @@ class Bench:
             yield Azure(running.ready, self.pace)
         finally:
             running.control("POST", "clock", {"pace": 1.0})
+
+    def _networks(self) -> Section:
+        """Networks in which nothing is to do, beside a fleet of nothing but a group: what they cost alone."""
+        desired, bare = self.folder / "networks", self.folder / "bare"
+        write_networks(desired)
+        bare.mkdir()
+        (bare / "fleet.yaml").write_text((desired / "fleet.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+        with self.simulation("networked") as running:
+            running.seed(resources=seed_networks(running.subscription))
+            looks = [
+                self.measure(running, ("reconciler", "once", "--dry-run", str(place)), _NOTHING, "networks")
+                # Once unmeasured: networks are another package of the SDK, whose bytecode is not there yet.
+                for place in (desired, desired, bare)
+            ]
+        _, full, empty = looks
+        aims = {
+            "requests": Aim(empty.requests + ZONES + len(NETWORK_TYPES)),
+            "of them writes": Aim(0),
+            "peak memory, MiB": Aim(150, inclusive=False),
+        }
+        alone = full.spent.processor - empty.spent.processor
+        more = Figure("of it for networks", alone, 0, Aim(2, inclusive=False))
+        rows = rows_of(full, empty, aims)
+        at = next(at for at, row in enumerate(rows) if row.name == "processor seconds") + 1
+        return Section(f"{OBJECTS} network objects", (*rows[:at], more, *rows[at:]), "a group alone")
 
     def _start_up(self) -> Section:
         tell("start-up")

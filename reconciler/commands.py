@@ -29,10 +29,11 @@ from reconciler.model.finding import Severity
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Plan
 from reconciler.model.ports import Watcher
+from reconciler.model.reach import Way
 from reconciler.model.resource import CloudTarget, Estate, Fleet, Scope
 from reconciler.model.wire import Json, JsonObject
 from reconciler.parser import Exit, Options
-from reconciler.plan import NothingSelectedError, select
+from reconciler.plan import NothingSelectedError, declared_ways, select
 from reconciler.report.document import (
     FORMAT_VERSION,
     Envelope,
@@ -358,16 +359,20 @@ def graph(call: Call) -> Exit:
         return Exit.ERROR
     chosen = _choose(estate, selection)
     plans: tuple[Plan, ...] = ()
+    ways: tuple[Way, ...] = ()
     if options.live:
-        request = CycleRequest(chosen=chosen)
+        request = CycleRequest(chosen=chosen, ways=options.reach)
         reports = _complete(call, plan_fleets(estate.fleets, _wire(call, Quiet()), request))
         plans = tuple(report.plan for report in reports)
+        ways = tuple(way for report in reports for way in report.ways)
+    elif options.reach:
+        ways = _declared_ways(estate.fleets)
     for plan in plans:
         terminal.complain("".join(plain(f"{scope} could not be read: {fault}") + "\n" for scope, fault in plan.blind))
         if plan.stopped:
             terminal.tell(plain(f"Fleet {plan.fleet}: stopped by a safety limit: {plan.stopped}") + "\n")
     code = Exit.OK if all(plan.complete for plan in plans) else Exit.ERROR
-    drawn = make_graph(estate.fleets, plans, chosen, live=options.live)
+    drawn = make_graph(estate.fleets, plans, chosen, live=options.live, ways=ways)
     if as_data:
         text = render_graph(drawn, Envelope(exit_code=code, findings=estate.findings, selection=selection))
     else:
@@ -377,6 +382,12 @@ def graph(call: Call) -> Exit:
     else:
         terminal.say(text)
     return code
+
+
+def _declared_ways(fleets: tuple[Fleet, ...]) -> tuple[Way, ...]:
+    """Who reaches what once all is as declared; the private endpoint to an account may be another fleet's."""
+    everything = {id: desired for fleet in fleets for id, desired in fleet.desired.items()}
+    return declared_ways(replace(fleets[0], desired=everything)) if fleets else ()
 
 
 def _draw(call: Call, drawn: Graph, program: str) -> str:

@@ -14,7 +14,7 @@ from reconciler.model.outcome import CycleReport, Result
 from reconciler.model.plan import DecisionState, Plan
 from reconciler.model.ports import World
 from reconciler.model.resource import Activity, Fleet, ManagePolicy, Scope, Snapshot
-from reconciler.plan import find_unexplained, make_plan
+from reconciler.plan import find_unexplained, live_ways, make_plan, tell_authors
 
 Consent = Callable[[Plan], Awaitable[str]]
 _FRUITLESS = 3  # cycles that may do nothing before a run gives up: a plan can be overtaken by somebody else's change
@@ -46,12 +46,14 @@ class CycleRequest:
     """What one cycle is asked for. Without `budget` nothing is written. `chosen` limits who may be acted upon.
 
     `consent` is asked about each plan that would write and answers "" or why not. Cycles of one run share `hearing`.
+    `ways`: the report shall say who reaches which account before anything is done.
     """
 
     chosen: frozenset[ArmId] | None = None
     budget: Budget | None = None
     consent: Consent | None = None
     hearing: Hearing = field(default_factory=Hearing)
+    ways: bool = False
 
 
 def scope_of(fleet: Fleet) -> Scope:
@@ -90,6 +92,7 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
         began=began,
         ended=world.clock.now(),
         requests=snapshot.requests + sum(outcome.requests for outcome in outcomes),
+        ways=live_ways(fleet, snapshot) if request.ways else (),
     )
 
 
@@ -101,7 +104,9 @@ async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snap
     if activity is None:
         return snapshot, plan
     snapshot = replace(snapshot, activity=activity, requests=snapshot.requests + activity.requests)
-    return snapshot, make_plan(fleet, snapshot, request.chosen)
+    # What is to be done does not hang on it, so only the reasons are told anew.
+    told = tell_authors(plan.decisions, snapshot)
+    return snapshot, replace(plan, decisions=told, requests_spent=snapshot.requests)
 
 
 async def converge(world: World, fleet: Fleet, request: CycleRequest) -> tuple[CycleReport, ...]:

@@ -60,6 +60,7 @@ class Options:
     env_file: str = ""
     format: str = ""
     live: bool = False
+    reach: bool = True
 
 
 _DESCRIPTION = """\
@@ -141,9 +142,10 @@ lifecycle.adopt to true.
 """
 
 _GRAPH = """\
-Draws the desired state: resources by fleet, resource group and region, and
-what needs what. Needs no Azure; --live looks at it and shows how each resource
-stands and what would be done to it.
+Draws the desired state: resources by fleet, resource group and region, what
+needs what, and who reaches which account. Needs no Azure; --live looks at it
+and shows how each resource stands, what would be done to it, and who reaches
+which account now.
 
   reconciler graph > fleet.mmd                  Mermaid, as GitHub shows it
   reconciler graph --format svg --out fleet.svg needs Graphviz
@@ -329,6 +331,7 @@ def _add_graph(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} ({FORMATS[0]})",
     )
     parser.add_argument("--live", action="store_true", help="look at Azure and show how each resource stands")
+    parser.add_argument("--no-reach", action="store_false", dest="reach", help="leave out who reaches which account")
     parser.add_argument("--out", default="", metavar="FILE", help="write here, not to stdout")
     _add_choice(parser)
 

@@ -48,12 +48,13 @@ class _Trace:
 
     def last(self, ours: str) -> Actor | None:
         """A write above may have left this resource as it was: it counts only where nothing else explains a change."""
-        if self.own is None:
-            return self.above.actor if self.above else None
-        newer = self.above is not None and self.above.at > self.own.at
-        if newer and self.above and self.own.actor.name.lower() == ours != self.above.actor.name.lower():
-            return self.above.actor
-        return self.own.actor
+        own, above = self.own, self.above
+        if own is None or above is None:
+            event = own or above
+            return event.actor if event else None
+        by_us, by_us_above = (each.actor.name.lower() == ours for each in (own, above))
+        explains = above.at > own.at and by_us and not by_us_above
+        return above.actor if explains else own.actor
 
 
 @dataclass(slots=True)

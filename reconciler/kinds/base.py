@@ -297,6 +297,12 @@ class Lens:
         return raw if self.item else item_names(self.field, raw)
 
     def _item(self, listed: list[Json]) -> JsonObject | None:
+        if len(self.field.keys) == 1:
+            # The usual case, and a list may be long: whoever spells it as we do is found without further ado.
+            key = self.field.keys[0]
+            for each in listed:
+                if isinstance(each, dict) and each.get(key) == self.item:
+                    return each
         return next((each for each in listed if isinstance(each, dict) and self._names(each)), None)
 
     def _keep_items(self, current: Maybe, value: Json) -> Json:

@@ -20,11 +20,12 @@ def compare(
     """Every owned field whose live value differs, by path. Fields that match a pattern in `ignore` are left out."""
     patterns = tuple(ignore)
     changes = []
+    items: dict[tuple[str, str], JsonObject] = {}
     for path in sorted(fields):
         if is_ignored(path, patterns):
             continue
         lens = type_.lens(path)
-        before, after = lens.read(wire), fields[path]
+        before, after = _read(lens, wire, items), fields[path]
         plain = lens.field.shape is Shape.WHOLE or lens.field.items is not None
         if before == after or (plain and is_nothing(before) and is_nothing(after)):
             continue
@@ -42,6 +43,16 @@ def compare(
             )
         )
     return tuple(changes)
+
+
+def _read(lens: Lens, wire: JsonObject, items: dict[tuple[str, str], JsonObject]) -> Json:
+    """The live value; an item is told once, whatever the number of its attributes."""
+    if lens.field.items is None or not lens.item:
+        return lens.read(wire)
+    name = lens.field.path, lens.item
+    if name not in items:
+        items[name] = lens.read_item(wire) or {}
+    return items[name].get(lens.attribute)
 
 
 def tell_exposure(lens: Lens, wire: JsonObject, fields: Mapping[str, Json]) -> tuple[bool, bool]:

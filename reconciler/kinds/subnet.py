@@ -20,7 +20,8 @@ from reconciler.kinds.values import Folded, reference, reference_to_wire
 from reconciler.model.wire import Json, JsonObject, read_path
 
 # The longest prefix that still holds what the service needs; Azure refuses a smaller subnet, or the service does. Those
-# of API Management, container groups and application gateways are no more than what every subnet needs.
+# of API Management, container groups and application gateways are no more than what every subnet needs; those of NetApp
+# volumes and of server farms are from memory, the others are documented.
 DELEGATIONS = {
     "Microsoft.ApiManagement/service": 29,
     "Microsoft.App/environments": 27,

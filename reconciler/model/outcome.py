@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from reconciler.model.finding import Fault
 from reconciler.model.plan import Plan, Step
+from reconciler.model.reach import Way
 
 
 class Result(StrEnum):
@@ -36,7 +37,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleReport:
-    """One cycle over one fleet, start to end. `refused` says why nothing was written although something was to do."""
+    """One cycle over one fleet, start to end. `refused` says why nothing was written although something was to do.
+
+    `ways` are those that were there when the cycle looked, where somebody asked for them.
+    """
 
     plan: Plan
     outcomes: tuple[Outcome, ...] = ()
@@ -44,3 +48,4 @@ class CycleReport:
     began: float
     ended: float
     requests: int = 0
+    ways: tuple[Way, ...] = ()

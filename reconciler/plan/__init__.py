@@ -1,8 +1,16 @@
 """The room that decides: fleet and snapshot in, plan out. Pure: the same arguments give the same bytes."""
 
-from reconciler.plan.authors import find_unexplained
+from reconciler.plan.authors import find_unexplained, tell_authors
 from reconciler.plan.planner import make_plan
 from reconciler.plan.reach import declared_ways, live_ways
 from reconciler.plan.selection import NothingSelectedError, select
 
-__all__ = ["NothingSelectedError", "declared_ways", "find_unexplained", "live_ways", "make_plan", "select"]
+__all__ = [
+    "NothingSelectedError",
+    "declared_ways",
+    "find_unexplained",
+    "live_ways",
+    "make_plan",
+    "select",
+    "tell_authors",
+]

@@ -13,7 +13,6 @@ from enum import Enum, auto
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, Decision, DecisionState
 from reconciler.model.resource import Activity, Actor, Snapshot
-from reconciler.plan.draft import Drafts
 
 _STANDING = (DecisionState.ACT, DecisionState.BLOCKED, DecisionState.DRIFTED)
 # What blocks without a changed field, and was somebody's doing.
@@ -32,19 +31,20 @@ def find_unexplained(decisions: Iterable[Decision], snapshot: Snapshot) -> froze
     return frozenset(id for id, question in asked if question and _witness(id, snapshot) is None)
 
 
-def tell_authors(drafts: Drafts, snapshot: Snapshot) -> Drafts:
-    """The drafts with their authors at the end of their reasons."""
-    told = dict(drafts)
-    for id, draft in drafts.items():
-        question = _question(draft.decision, snapshot)
-        if question is None:
-            continue
-        author = _witness(id, snapshot) or _logged(id, snapshot.activity)
-        words = _tell_change(id, author, snapshot) if question is _Question.CHANGED else _tell_loss(author, snapshot)
-        who = f"; {words}" if words else ""
-        decision = replace(draft.decision, reason=draft.decision.reason + who, author=author, who=who)
-        told[id] = replace(draft, decision=decision)
-    return told
+def tell_authors(decisions: Iterable[Decision], snapshot: Snapshot) -> tuple[Decision, ...]:
+    """The decisions with their authors at the end of their reasons, in place of what was told there before."""
+    return tuple(_tell_author(each, snapshot) for each in decisions)
+
+
+def _tell_author(decision: Decision, snapshot: Snapshot) -> Decision:
+    question = _question(decision, snapshot)
+    if question is None:
+        return decision
+    id = decision.id
+    author = _witness(id, snapshot) or _logged(id, snapshot.activity)
+    words = _tell_change(id, author, snapshot) if question is _Question.CHANGED else _tell_loss(author, snapshot)
+    who = f"; {words}" if words else ""
+    return replace(decision, reason=decision.reason.removesuffix(decision.who) + who, author=author, who=who)
 
 
 def _question(decision: Decision, snapshot: Snapshot) -> _Question | None:

@@ -21,11 +21,10 @@ def make_plan(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | None 
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
     drafts, steps = keep_closed(drafts, fleet, snapshot)
-    drafts = tell_authors(drafts, snapshot)
     stopped = check_caps(drafts, fleet)
     return Plan(
         fleet=fleet.name,
-        decisions=tuple(drafts[id].decision for id in sorted(drafts)),
+        decisions=tell_authors((drafts[id].decision for id in sorted(drafts)), snapshot),
         steps=() if stopped else steps,
         findings=fleet.findings,
         blind=tuple((f"{blind.type} in {blind.scope}", blind.fault) for blind in snapshot.blind),

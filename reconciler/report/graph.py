@@ -5,30 +5,33 @@ Knows resources and edges, and nothing of how they are drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from reconciler.kinds.catalog import type_of
 from reconciler.model.ids import GROUP_TYPE, ArmId
 from reconciler.model.plan import Decision, Plan
+from reconciler.model.reach import Way
 from reconciler.model.resource import Desired, Fleet
 from reconciler.model.wire import Json, JsonObject
 from reconciler.report.document import FORMAT_VERSION, Envelope, render_json, tell_finding
-from reconciler.report.openings import tell_dangers
+from reconciler.report.openings import TRUSTED, tell_dangers
 from reconciler.report.words import shorten
 
 
 class EdgeKind(StrEnum):
-    """What an edge says about its two ends: `needs`, the target must exist before the source."""
+    """What an edge says about its two ends: `needs`, the target must exist before the source; `reaches`, who the source
+    is gets through to the target, an account."""
 
     NEEDS = "needs"
+    REACHES = "reaches"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One resource. `fleet` is empty for what is needed but belongs to no fleet of this desired state; `decision` says
-    how it stands in Azure, where that was looked at."""
+    how it stands in Azure, where that was looked at. `trusts`: Azure's trusted services reach it."""
 
     id: ArmId
     name: str  # what people call it: Account/aoai-swc/deployments/gpt-4o
@@ -37,6 +40,7 @@ class Node:
     location: str = ""
     declared: bool = False
     decision: Decision | None = None
+    trusts: bool = False
 
     @property
     def is_group(self) -> bool:
@@ -52,11 +56,13 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """Nodes and edges in the order of their ids. `live`: Azure was looked at."""
+    """Nodes and edges in the order of their ids. `live`: Azure was looked at. `ways` lead to accounts among the nodes,
+    and have their subnet only where that is one too."""
 
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
     live: bool = False
+    ways: tuple[Way, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,10 +74,15 @@ class _Parts:
 
 
 def make_graph(
-    fleets: Iterable[Fleet], plans: Iterable[Plan] = (), chosen: frozenset[ArmId] | None = None, *, live: bool = False
+    fleets: Iterable[Fleet],
+    plans: Iterable[Plan] = (),
+    chosen: frozenset[ArmId] | None = None,
+    *,
+    live: bool = False,
+    ways: Iterable[Way] = (),
 ) -> Graph:
     """What `fleets` declare, narrowed to `chosen`, with the decisions of `plans` about it and about what is live but no
-    longer declared. What is needed and not among it is a node too, without a fleet."""
+    longer declared. What is needed and not among it is a node too, without a fleet. `ways` are who reaches what."""
     parts = _Parts()
     for fleet in fleets:
         for id, desired in fleet.desired.items():
@@ -83,7 +94,21 @@ def make_graph(
     for id in [need for needs in parts.needs.values() for need in needs]:
         parts.nodes.setdefault(id, Node(id=id, name=shorten(id), word=_word(id)))
     edges = {Edge(source=id, target=need, kind=EdgeKind.NEEDS) for id, needs in parts.needs.items() for need in needs}
-    return Graph(nodes=tuple(parts.nodes[id] for id in sorted(parts.nodes)), edges=tuple(sorted(edges)), live=live)
+    kept = tuple(_keep_ways(ways, parts.nodes))
+    trusting = {way.target for way in kept if way.path == TRUSTED}
+    return Graph(
+        nodes=tuple(replace(parts.nodes[id], trusts=id in trusting) for id in sorted(parts.nodes)),
+        edges=tuple(sorted(edges)),
+        live=live,
+        ways=kept,
+    )
+
+
+def _keep_ways(ways: Iterable[Way], nodes: Mapping[ArmId, Node]) -> Iterator[Way]:
+    """The ways to what is in the picture, each once."""
+    kept = {way for way in ways if way.target in nodes}
+    for way in sorted(kept, key=lambda way: (way.key, way.subnet.key if way.subnet else "")):
+        yield way if way.subnet in nodes else replace(way, subnet=None)
 
 
 def _declared(desired: Desired, fleet: Fleet) -> Node:
@@ -137,7 +162,8 @@ def render_graph(graph: Graph, envelope: Envelope) -> str:
             "kind": "graph",
             "live": graph.live,
             "nodes": [_tell_node(node) for node in graph.nodes],
-            "edges": [_tell_edge(edge) for edge in graph.edges],
+            "callers": [*sorted({way.source for way in graph.ways if way.subnet is None})],
+            "edges": [*(_tell_edge(edge) for edge in graph.edges), *(_tell_way(way) for way in graph.ways)],
             "findings": [tell_finding(finding) for finding in envelope.findings],
             "selection": {"targets": list(envelope.selection.targets), "selector": envelope.selection.selector},
             "exit_code": envelope.exit_code,
@@ -170,3 +196,14 @@ def _tell_node(node: Node) -> JsonObject:
 
 def _tell_edge(edge: Edge) -> JsonObject:
     return {"source": str(edge.source), "target": str(edge.target), "kind": edge.kind.value}
+
+
+def _tell_way(way: Way) -> JsonObject:
+    return {
+        "source": str(way.subnet) if way.subnet else way.source,
+        "target": str(way.target),
+        "kind": EdgeKind.REACHES.value,
+        "path": way.path,
+        "via": str(way.via) if way.via else None,
+        "ports": way.ports,
+    }

@@ -4,8 +4,9 @@ reach is found, only how it is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses, summarize_address_range
 from typing import Final
 
 from reconciler.kinds.scalars import SECURITY_GROUP_TYPE, SUBNET_TYPE
@@ -14,9 +15,12 @@ from reconciler.model.plan import Action, Decision, FieldChange, Plan, Risk
 from reconciler.model.reach import Way
 from reconciler.report.words import count, join_words, plain, shorten
 
+TRUSTED: Final = "trusted services"
 _WIDE: Final = ("everybody", "any address", "any address behind it", "Internet")
-_TRUSTED: Final = "trusted services"
 _GUARDS: Final = (SECURITY_GROUP_TYPE.lower(), SUBNET_TYPE.lower())  # they stand before more than accounts
+_NEARLY: Final = "any IPv4 address"
+_MOST: Final = 2**31  # addresses; of more than these it is shorter to say who is left out
+_SHOWN_LEFT_OUT: Final = 8
 _SHOWN_SOURCES: Final = 3
 _SHOWN_FIELDS: Final = 4
 _SHOWN_NAMES: Final = 3
@@ -46,7 +50,7 @@ def join_ways(ways: Iterable[Way]) -> tuple[Passage, ...]:
         if way.source not in known:
             known.append(way.source)
     passages = [
-        Passage(target=target, path=path, ports=ports, sources=tuple(sorted(known, key=_widest)))
+        Passage(target=target, path=path, ports=ports, sources=sum_up(known))
         for (target, path, ports), known in sources.items()
     ]
     return tuple(sorted(passages, key=lambda each: not is_wide(each.sources[0])))
@@ -54,11 +58,42 @@ def join_ways(ways: Iterable[Way]) -> tuple[Passage, ...]:
 
 def is_wide(source: str) -> bool:
     """Whether that is everybody, or as good as."""
-    return source in _WIDE
+    return source in _WIDE or source.startswith(_NEARLY)
 
 
-def _widest(source: str) -> bool:
-    return not is_wide(source)
+def sum_up(sources: Iterable[str]) -> tuple[str, ...]:
+    """The sources, the widest first. Where they are most of all addresses it is told who is not among them, be it that
+    they stay out or have the way already: nobody sees that a few dozen networks leave out next to nothing."""
+    listed = [*sources]
+    networks = {source: network for source in listed if (network := _read_network(source))}
+    whole = [*collapse_addresses(networks.values())]
+    if sum(network.num_addresses for network in whole) > _MOST:
+        rest = [str(network).removesuffix("/32") for network in _left_out(whole)]
+        but = ", ".join(rest) if len(rest) <= _SHOWN_LEFT_OUT else f"{len(rest)} ranges"
+        listed = [
+            *(source for source in listed if source not in networks),
+            _NEARLY + (f" (not counting {but})" if rest else ""),
+        ]
+    return tuple(sorted(listed, key=lambda source: not is_wide(source)))
+
+
+def _read_network(source: str) -> IPv4Network | None:
+    try:
+        return IPv4Network(source)
+    except ValueError:
+        return None
+
+
+def _left_out(networks: Iterable[IPv4Network]) -> Iterator[IPv4Network]:
+    """What of all addresses is in none of `networks`, which are sorted and do not overlap."""
+    following = 0
+    for network in networks:
+        first = int(network.network_address)
+        if first > following:
+            yield from summarize_address_range(IPv4Address(following), IPv4Address(first - 1))
+        following = first + network.num_addresses
+    if following < 2**32:
+        yield from summarize_address_range(IPv4Address(following), IPv4Address(2**32 - 1))
 
 
 def tell_passage(passage: Passage, most: int = 0) -> str:
@@ -70,7 +105,7 @@ def tell_passage(passage: Passage, most: int = 0) -> str:
 def tell_how(ports: str, path: str) -> str:
     """`on port 443 by private endpoint pe-swc`."""
     # Trusted services are a path of their own, and its name says only again who they are.
-    by = "" if path == _TRUSTED else f" by {plain(path)}"
+    by = "" if path == TRUSTED else f" by {plain(path)}"
     return f"on {tell_ports(ports)}{by}"
 
 
@@ -90,8 +125,10 @@ def list_some(words: Iterable[str], most: int) -> str:
 
 
 def opens(decision: Decision) -> bool:
-    """Whether doing it lets more through, to an account or to anything else."""
-    return decision.acts and bool(decision.opened or any(change.opens for change in decision.changes))
+    """Whether doing it lets more through, to an account or to anything else. That Azure's own services reach a new
+    account, as they do nearly every one, does not count."""
+    reached = decision.opened and not _is_born_closed(decision)
+    return decision.acts and bool(reached or any(change.opens for change in decision.changes))
 
 
 def opens_wide(decision: Decision) -> bool:
@@ -147,7 +184,8 @@ def _dangers(decision: Decision) -> Iterable[tuple[str, str]]:
     if danger:
         yield danger, danger
     if decision.opened and not _is_born_closed(decision):
-        yield "opens an account", _tell_opened(join_ways(decision.opened))
+        itself = all(way.target == decision.id for way in decision.opened)
+        yield "becomes more reachable" if itself else "opens an account", _tell_opened(decision.opened)
     elif any(change.opens for change in decision.changes) or decision.risk is Risk.OPENS:
         name = "lets more through" if decision.id.type.lower() in _GUARDS else "becomes more reachable"
         fields = _name_fields(change for change in decision.changes if change.opens)
@@ -157,10 +195,11 @@ def _dangers(decision: Decision) -> Iterable[tuple[str, str]]:
 
 def _is_born_closed(decision: Decision) -> bool:
     """A new account that only Azure's own services can reach, as they can nearly every one: told, but no danger."""
-    return decision.action is Action.CREATE and all(way.path == _TRUSTED for way in decision.opened)
+    return decision.action is Action.CREATE and all(way.path == TRUSTED for way in decision.opened)
 
 
-def _tell_opened(passages: tuple[Passage, ...]) -> str:
+def _tell_opened(ways: tuple[Way, ...]) -> str:
+    passages = join_ways(way for way in ways if way.path != TRUSTED) or join_ways(ways)
     more = f"; and {len(passages) - 1} more" if len(passages) > 1 else ""
     return f"opens {tell_passage(passages[0], _SHOWN_SOURCES)}{more}"
 

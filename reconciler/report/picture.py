@@ -2,7 +2,8 @@
 
 Fleets, resource groups and regions are frames, everything else is a node whose shape tells its type and whose colour
 tells how it stands. What lies in a resource group needs it, so that is told by the frame; an edge that follows from
-others is not drawn. Whatever is not ours is escaped: no name ends its label, and none becomes markup.
+others is not drawn. Whoever reaches an account has a thick arrow to it. Whatever is not ours is escaped: no name ends
+its label, and none becomes markup.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler.model.ids import ArmId
+from reconciler.report.arrows import Arrow, Caller, draw_arrows
 from reconciler.report.graph import Edge, EdgeKind, Graph, Node
 from reconciler.report.openings import name_dangers, tell_dangers
 from reconciler.report.paint import Ink, ink_of
@@ -45,7 +47,11 @@ _SHAPES: Final[Mapping[str, Shape]] = {
 _SHAPE: Final = Shape(dot="box", mermaid=("[", "]"))
 _ROUNDED: Final = "("  # what DOT draws as a style
 
-_MERMAID_ARROWS: Final[Mapping[EdgeKind, str]] = {EdgeKind.NEEDS: "-->"}
+_MERMAID_ARROWS: Final[Mapping[EdgeKind, str]] = {EdgeKind.NEEDS: "-->", EdgeKind.REACHES: "==>"}
+_CALLER: Final = Shape(dot="box", mermaid=("([", "])"))
+_SHOWN_CALLERS: Final = 5
+_SHOWN_WAYS: Final = 2  # on one arrow
+_REACH_LINES: Final = ("#2b6cb0", "#c53030")  # an arrow from somebody, and one from everybody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +74,7 @@ _COLORS: Final[Mapping[str, Color]] = {
     "hold": Color(fill="#e9d8fd", line="#6b46c1"),
     "wait": Color(fill="#bee3f8", line="#2b6cb0"),
     "outside": Color(fill="#f7fafc", line="#a0aec0", dashed=True),
+    "caller": Color(fill="#ebf8ff", line="#2b6cb0"),
     "danger": Color(fill="#feb2b2", line="#9b2c2c", bold=True),
 }
 
@@ -104,6 +111,11 @@ class _Drawing:
     frames: tuple[_Frame, ...]
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    arrows: tuple[Arrow, ...]
+
+    @property
+    def callers(self) -> tuple[Caller, ...]:
+        return tuple(sorted({each.source for each in self.arrows if isinstance(each.source, Caller)}))
 
 
 def render_mermaid(graph: Graph) -> str:
@@ -120,6 +132,7 @@ def render_mermaid(graph: Graph) -> str:
         f"  {_name('n', edge.source.key)} {_MERMAID_ARROWS[edge.kind]} {_name('n', edge.target.key)}"
         for edge in drawing.edges
     ]
+    lines += _mermaid_reach(drawing)
     for each, color in _COLORS.items():
         if each in marked:
             lines += [f"  classDef {each} {_mermaid_style(color)}", f"  class {','.join(marked[each])} {each}"]
@@ -128,7 +141,8 @@ def render_mermaid(graph: Graph) -> str:
 
 def tell_too_large(mermaid: str) -> str:
     """Why most viewers would refuse this Mermaid text, or ""."""
-    edges = sum(mermaid.count(f" {arrow} ") for arrow in _MERMAID_ARROWS.values())
+    # A label follows an arrow without a blank; neither sign stands for itself in a text.
+    edges = sum(mermaid.count(f" {arrow} ") + mermaid.count(f" {arrow}|") for arrow in _MERMAID_ARROWS.values())
     if edges <= _MERMAID_EDGES and len(mermaid) <= _MERMAID_TEXT:
         return ""
     return (
@@ -152,6 +166,10 @@ def render_dot(graph: Graph) -> str:
         f'  {_name("n", edge.source.key)} -> {_name("n", edge.target.key)} [class="{edge.kind.value}"];'
         for edge in drawing.edges
     ]
+    lines += [f"  {_caller_name(caller)} [{_dot_caller(caller, drawing)}];" for caller in drawing.callers]
+    lines += [
+        f"  {_source_name(arrow)} -> {_name('n', arrow.target.key)} [{_dot_arrow(arrow)}];" for arrow in drawing.arrows
+    ]
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -161,10 +179,12 @@ def render_dot(graph: Graph) -> str:
 def _draw(graph: Graph) -> _Drawing:
     nodes = tuple(node for node in graph.nodes if not node.is_group)
     drawn = {node.id for node in nodes}
+    ways = (way for way in graph.ways if way.target in drawn)
     return _Drawing(
         frames=tuple(_frame_fleets(graph)),
         nodes=nodes,
         edges=tuple(_shorten_ways([edge for edge in graph.edges if edge.target in drawn and edge.source in drawn])),
+        arrows=draw_arrows(ways),
     )
 
 
@@ -252,11 +272,13 @@ def _classes(node: Node) -> tuple[str, ...]:
 
 
 def _label(node: Node) -> tuple[str, ...]:
-    """What stands in a node: its name, what it is, how it stands, the first thing to know before agreeing to it."""
+    """What stands in a node: its name, what it is, how it stands, what to know first, who needs no arrow."""
     lines = [node.name.rpartition("/")[2], node.word]
     if node.decision is not None:
         lines[1] = f"{node.word}: {word_of(node.decision)}"
         lines += [f"! {name}" for name in name_dangers(node.decision)[:1]]
+    if node.trusts:
+        lines.append("reached by trusted Azure services")
     return tuple(_clip(line) for line in lines)
 
 
@@ -283,6 +305,33 @@ def _classified(drawing: _Drawing) -> Iterator[tuple[str, tuple[str, ...]]]:
 
     yield from walk(drawing.frames)
     yield from ((_name("n", node.id.key), _classes(node)) for node in drawing.nodes)
+    yield from ((_caller_name(caller), _caller_classes(caller, drawing)) for caller in drawing.callers)
+
+
+def _caller_name(caller: Caller) -> str:
+    return _name("c", caller.key)
+
+
+def _source_name(arrow: Arrow) -> str:
+    return _caller_name(arrow.source) if isinstance(arrow.source, Caller) else _name("n", arrow.source.key)
+
+
+def _caller_classes(caller: Caller, drawing: _Drawing) -> tuple[str, ...]:
+    wide = any(arrow.wide for arrow in drawing.arrows if arrow.source == caller)
+    return ("caller", "danger") if wide else ("caller",)
+
+
+def _caller_label(caller: Caller) -> tuple[str, ...]:
+    more = len(caller.names) - _SHOWN_CALLERS
+    lines = caller.names if more <= 0 else (*caller.names[:_SHOWN_CALLERS], f"and {more} more")
+    return tuple(_clip(line) for line in lines)
+
+
+def _arrow_label(arrow: Arrow) -> tuple[str, ...]:
+    """How they get through: the ports and the path of each way."""
+    more = len(arrow.ways) - _SHOWN_WAYS
+    lines = [line for way in arrow.ways[:_SHOWN_WAYS] for line in way]
+    return tuple(_clip(line) for line in (*lines, *([f"and {more} more"] if more > 0 else [])))
 
 
 def _shape(node: Node) -> Shape:
@@ -300,6 +349,20 @@ def _mermaid_frame(frame: _Frame, indent: str) -> Iterator[str]:
     for each in frame.frames:
         yield from _mermaid_frame(each, f"{indent}  ")
     yield f"{indent}end"
+
+
+def _mermaid_reach(drawing: _Drawing) -> Iterator[str]:
+    """Callers and their arrows; an arrow is coloured by its number, the last of all."""
+    opened, closed = _CALLER.mermaid
+    for caller in drawing.callers:
+        yield f"  {_caller_name(caller)}{opened}{_mermaid_text(_caller_label(caller))}{closed}"
+    for arrow in drawing.arrows:
+        label, sign = _mermaid_text(_arrow_label(arrow)), _MERMAID_ARROWS[EdgeKind.REACHES]
+        yield f"  {_source_name(arrow)} {sign}|{label}| {_name('n', arrow.target.key)}"
+    for wide, line in zip((False, True), _REACH_LINES, strict=True):
+        numbers = [len(drawing.edges) + at for at, arrow in enumerate(drawing.arrows) if arrow.wide is wide]
+        if numbers:
+            yield f"  linkStyle {','.join(str(number) for number in numbers)} stroke:{line}"
 
 
 def _mermaid_text(lines: tuple[str, ...]) -> str:
@@ -349,6 +412,27 @@ def _dot_node(node: Node) -> str:
         f"label={_dot_text(_label(node))}, tooltip={_dot_text((_tooltip(node),))}, "
         f'shape={shape.dot}, class="{" ".join(classes)}", '
         f'style="{styles}", fillcolor="{color.fill}", color="{color.line}"{width}'
+    )
+
+
+def _dot_caller(caller: Caller, drawing: _Drawing) -> str:
+    classes = _caller_classes(caller, drawing)
+    color = _COLORS[classes[-1]]
+    width = ", penwidth=2.5" if color.bold else ""
+    return (
+        f"label={_dot_text(_caller_label(caller))}, tooltip={_dot_text((plain(', '.join(caller.names)),))}, "
+        f'shape={_CALLER.dot}, class="{" ".join(classes)}", '
+        f'style="filled,rounded", fillcolor="{color.fill}", color="{color.line}"{width}'
+    )
+
+
+def _dot_arrow(arrow: Arrow) -> str:
+    line = _REACH_LINES[arrow.wide]
+    label = _dot_text(_arrow_label(arrow))
+    tooltip = _dot_text((plain("; ".join(", ".join(way) for way in arrow.ways)),))
+    return (
+        f'class="{EdgeKind.REACHES.value}", label={label}, labeltooltip={tooltip}, tooltip={tooltip}, '
+        f'fontname="Helvetica", fontsize=9, fontcolor="{line}", color="{line}", penwidth=2'
     )
 
 

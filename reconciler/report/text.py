@@ -208,13 +208,13 @@ def _goes_without_saying(decision: Decision, change: FieldChange) -> bool:
 def _change(decision: Decision, change: FieldChange, column: int, style: Style) -> Iterator[str]:
     path = plain(change.path).ljust(column)
     mark = tell_mark(decision, change)
-    words = [*tell_field(decision, change), *([mark] if mark else [])]
+    words = tell_field(decision, change)
     ink = Ink.WARN if change.opens else Ink.NONE
-    one_line = f"      {path}  {'  '.join(words)}"
+    one_line = "  ".join([f"      {path}", *words, *([mark] if mark else [])])
     if len(one_line) <= style.width:
         yield style.paint(one_line, ink)
         return
-    yield style.paint(f"      {path.rstrip()}", ink)
+    yield style.paint("  ".join([f"      {path.rstrip()}", *([mark] if mark else [])]), ink)
     together = f"        {'  '.join(words)}"
     if len(together) <= style.width:
         yield style.paint(together, ink)

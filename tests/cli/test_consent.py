@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.consent import agree_to, tell_excess
+from reconciler.consent import agree_to, ask_about, tell_excess
 from reconciler.consultation import Consultation
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan
 from reconciler.report.progress import Quiet
@@ -88,6 +88,18 @@ async def test_beyond_the_first_plan_everything_is_agreed_to_when_nobody_is_aske
     consultation.planned(_plan(UPDATE))
     assert await consultation.consent(_plan(UPDATE)) == ""
     assert await consultation.consent(_plan(UPDATE, DELETE)) == ""
+
+
+def test_the_question_says_what_opens_and_counts_only_what_can_be_done() -> None:
+    stopped = replace(MIXED, fleet="test", stopped="too many deletes")
+    assert ask_about((MIXED, stopped, CONVERGED)) == (
+        "Make 3 changes to prod? 1 change opens something: Account/aoai-swc."
+    )
+    assert ask_about((_plan(DELETE),)) == "Make 1 change to prod?"
+
+
+def test_what_was_not_agreed_to_is_named_with_whom_it_lets_in() -> None:
+    assert "update Account/aoai-swc (opens Account/aoai-swc to 203.0.113.0/24 on port 443" in tell_excess([UPDATE])
 
 
 async def test_no_is_no_for_every_fleet() -> None:

@@ -160,6 +160,43 @@ def test_a_bad_desired_state_is_told_and_not_drawn(tmp_path: Path) -> None:
     assert document["findings"]
 
 
+OPEN = """\
+apiVersion: reconciler/v1
+kind: Account
+metadata: {name: NAME}
+spec:
+  customSubDomainName: NAME
+  disableLocalAuth: true
+  publicNetworkAccess: Enabled
+  networkAcls: {defaultAction: Deny, ipRules: [203.0.113.0/24]}
+"""
+
+
+def test_who_reaches_an_account_is_drawn_unless_it_is_not_wanted(tmp_path: Path) -> None:
+    home = write_fleet(tmp_path, "open", OPEN.replace("NAME", "aoai-open"), account("aoai-closed"))
+    picture = read_mermaid(reconcile_bare("graph", home, environment=NOWHERE).out)
+    assert picture.reached() == {("203.0.113.0/24", "aoai-open"): "port 443\npublic endpoint"}
+    without = read_mermaid(reconcile_bare("graph", "--no-reach", home, environment=NOWHERE).out)
+    assert without.reached() == {}
+    assert "203.0.113.0/24" not in without.texts.values()
+    document = reconcile_bare("graph", "-o", "json", "--no-reach", home, environment=NOWHERE).document
+    assert (document["callers"], {each["kind"] for each in document["edges"]}) == ([], {"needs"})
+    chosen = reconcile_bare("graph", "--target", "Account/aoai-closed", home, environment=NOWHERE)
+    assert read_mermaid(chosen.out).reached() == {}
+
+
+def test_live_shows_who_reaches_an_account_now_whatever_is_declared(live: Azure, tmp_path: Path) -> None:
+    home = write_fleet(tmp_path, "reached", OPEN.replace("NAME", "aoai-reached"))
+    assert read_mermaid(reconcile(live, "graph", "--live", home).out).reached() == {}
+    assert reconcile(live, "once", "--yes", home).code == 0
+    path = tmp_path / "reached" / "fleet.yaml"
+    path.write_text(path.read_text().replace("203.0.113.0/24", "198.51.100.7"))
+    now, then = (read_mermaid(reconcile(live, "graph", *words, home).out) for words in (("--live",), ()))
+    assert {caller for caller, _ in now.reached()} == {"203.0.113.0/24"}
+    assert {caller for caller, _ in then.reached()} == {"198.51.100.7"}
+    assert now.texts[now.named("aoai-reached")].split("\n")[1:3] == ["account: update", "! becomes more reachable"]
+
+
 def test_live_shows_how_everything_stands_and_writes_nothing(live: Azure, tmp_path: Path) -> None:
     home = write_fleet(tmp_path, "standing", account("aoai-standing"))
     live.forget_requests()

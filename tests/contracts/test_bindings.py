@@ -90,6 +90,11 @@ def test_the_check_of_a_subdomain_takes_our_keywords() -> None:
     signature.bind(subdomain_name="x", type="x", kind="x")
 
 
+def test_the_list_of_the_activity_log_takes_our_keyword() -> None:
+    client = client_class("monitor")(_Anonymous(), "00000000-0000-0000-0000-000000000001")
+    inspect.signature(client.activity_logs.list).bind(filter="x")
+
+
 def test_an_unknown_client_is_named() -> None:
     with pytest.raises(LookupError, match="nonsense"):
         client_class("nonsense")

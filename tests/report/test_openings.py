@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from ipaddress import IPv4Network
 
 import pytest
 
@@ -59,6 +60,27 @@ def test_what_is_open_to_all_comes_first() -> None:
         "Account/aoai-swc to 10.0.0.1 on port 443 by a way of its own",
     ]
     assert join_ways([way("0.0.0.0/2"), way("everybody")])[0].sources[0] == "everybody"
+
+
+def test_most_of_all_addresses_are_told_by_who_is_not_among_them() -> None:
+    everywhere, closed = [IPv4Network("0.0.0.0/0")], ["10.20.0.0/24", "10.20.8.0/24", "192.0.2.7"]
+    for each in closed:
+        hole = IPv4Network(each)
+        everywhere = [
+            part
+            for network in everywhere
+            for part in (network.address_exclude(hole) if hole.subnet_of(network) else [network])
+        ]
+    ways = [way(str(network)) for network in everywhere]
+    assert len(ways) > 50
+    assert told(*ways, way("ApiManagement")) == [
+        (
+            f"Account/aoai-swc to any IPv4 address (not counting {', '.join(closed)}) and ApiManagement on port 443 "
+            "by public endpoint"
+        )
+    ]
+    assert told(way("0.0.0.0/1"), way("128.0.0.0/1"))[0].startswith("Account/aoai-swc to any IPv4 address on port 443")
+    assert told(way("0.0.0.0/1")) == ["Account/aoai-swc to 0.0.0.0/1 on port 443 by public endpoint"]
 
 
 def test_trusted_services_are_said_once() -> None:
@@ -157,6 +179,7 @@ def test_a_hostile_source_steers_no_terminal_and_leaves_no_code() -> None:
 def test_a_new_account_that_only_azure_itself_reaches_is_told_and_is_no_danger() -> None:
     closed = replace(CREATE, id=ACCOUNT, opened=(way("trusted Azure services", "trusted services"),))
     assert tell_dangers(closed) == ()
+    assert tell_exposure([plan_of(closed)]) == ("", "")
     assert "opens   Account/aoai-swc to trusted Azure services on port 443\n" in render_plan(plan_of(closed), WIDE)
     assert tell_dangers(replace(closed, action=Action.UPDATE)) == (
         "opens Account/aoai-swc to trusted Azure services on port 443",

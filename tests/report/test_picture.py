@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.plan import Action, Decision, DecisionState, Plan
+from reconciler.model.reach import Way
 from reconciler.model.resource import Desired, Fleet
 from reconciler.plan import make_plan
 from reconciler.report.document import Envelope
@@ -41,6 +42,7 @@ from tests.support.builders import (
 GRAPHVIZ = shutil.which("dot")
 FILTER = {"name": "strict", "basePolicyName": "Microsoft.DefaultV2", "mode": "Blocking"}
 DEPLOYED = account_spec(raiPolicies=[FILTER], deployments=[deployment_spec(raiPolicyName="strict")])
+RED = "#c53030"
 VNET = group_id("rg-net").resource("Microsoft.Network/virtualNetworks", "vnet-ai")
 
 
@@ -51,6 +53,8 @@ class Picture:
     texts: dict[str, str] = field(default_factory=dict)
     around: dict[str, tuple[str, ...]] = field(default_factory=dict)  # name -> the frames it lies in, outermost first
     arrows: list[tuple[str, str]] = field(default_factory=list)
+    reaches: dict[tuple[str, str], str] = field(default_factory=dict)  # caller and account -> what the arrow says
+    red: set[tuple[str, str]] = field(default_factory=set)
     classes: dict[str, list[str]] = field(default_factory=dict)
 
     def named(self, text: str) -> str:
@@ -65,9 +69,16 @@ class Picture:
         firsts = {name: each.split("\n")[0] for name, each in self.texts.items()}
         return sorted((firsts[source], firsts[target]) for source, target in self.arrows)
 
+    def reached(self) -> dict[tuple[str, str], str]:
+        """Caller, whole, and first line of the account -> what the arrow says."""
+        return {
+            (self.texts[source], self.texts[target].split("\n")[0]): label
+            for (source, target), label in self.reaches.items()
+        }
+
 
 _MERMAID_NODE = re.compile(
-    r'(n[0-9a-f]{12})(?:\{\{|\[\[|\[/|\[\\|\(\[|\[\(|\[|\(|>)"([^"]*)"(?:\}\}|\]\]|/\]|\\\]|\]\)|\)\]|\]|\))'
+    r'([nc][0-9a-f]{12})(?:\{\{|\[\[|\[/|\[\\|\(\[|\[\(|\[|\(|>)"([^"]*)"(?:\}\}|\]\]|/\]|\\\]|\]\)|\)\]|\]|\))'
 )
 
 
@@ -86,7 +97,14 @@ def read_mermaid(text: str) -> Picture:
             picture.texts[node[1]], picture.around[node[1]] = _unescape(node[2]), tuple(open_frames)
         elif arrow := re.fullmatch(r"(n[0-9a-f]{12}) --> (n[0-9a-f]{12})", line):
             picture.arrows.append((arrow[1], arrow[2]))
-        elif marked := re.fullmatch(r"class ([0-9a-f,n]+) ([a-z]+)", line):
+        elif reach := re.fullmatch(r'([nc][0-9a-f]{12}) ==>\|"([^"]*)"\| (n[0-9a-f]{12})', line):
+            picture.reaches[reach[1], reach[3]] = _unescape(reach[2])
+        elif styled := re.fullmatch(r"linkStyle ([0-9,]+) stroke:(#[0-9a-f]{6})", line):
+            numbers = [int(each) - len(picture.arrows) for each in styled[1].split(",")]
+            assert min(numbers) >= 0
+            if styled[2] == RED:
+                picture.red |= {[*picture.reaches][number] for number in numbers}
+        elif marked := re.fullmatch(r"class ([0-9a-f,nc]+) ([a-z]+)", line):
             for name in marked[1].split(","):
                 picture.classes.setdefault(name, []).append(marked[2])
         else:
@@ -119,8 +137,13 @@ def read_dot(text: str) -> Picture:
             held = by_number[inside]["name"]
             picture.around[held] = (*picture.around.get(held, ()), each["name"].removeprefix("cluster_"))
     for each in document.get("edges", []):
-        assert each["class"] == "needs"
-        picture.arrows.append((by_number[each["tail"]]["name"], by_number[each["head"]]["name"]))
+        ends = (by_number[each["tail"]]["name"], by_number[each["head"]]["name"])
+        if each["class"] == "needs":
+            picture.arrows.append(ends)
+            continue
+        assert each["class"] == "reaches"
+        picture.reaches[ends] = _undot(each["label"])
+        picture.red |= {ends} if each["color"] == RED else set()
     return picture
 
 
@@ -200,7 +223,7 @@ def test_a_choice_narrows_the_picture_and_what_it_says_about_azure() -> None:
 def test_states_and_dangers_are_words_and_colours() -> None:
     graph = make_graph([], [MIXED], live=True)
     for picture in both(graph):
-        assert picture.texts[picture.named("aoai-swc")] == "aoai-swc\naccount: update\n! opens an account"
+        assert picture.texts[picture.named("aoai-swc")] == "aoai-swc\naccount: update\n! becomes more reachable"
         for text, classes in (
             ("aoai-swc", ["change", "danger"]),
             ("aoai-old", ["remove", "danger"]),
@@ -231,7 +254,7 @@ def test_live_states_join_what_is_declared() -> None:
     azure.edit(account_id(), "properties.publicNetworkAccess", "Disabled")
     graph = make_graph([fleet], [make_plan(fleet, azure.snapshot())], live=True)
     for picture in both(graph):
-        assert picture.texts[picture.named("one")] == "one\naccount: update\n! opens an account"
+        assert picture.texts[picture.named("one")] == "one\naccount: update\n! becomes more reachable"
         assert picture.texts[picture.named("d")] == "d\ndeployment: in sync"
         assert picture.texts[picture.named("rg-ai")] == "rg-ai\nresource group: in sync"
         assert picture.frames("one") == ["Fleet prod", "rg-ai", "swedencentral"]
@@ -278,6 +301,92 @@ def test_a_long_name_is_cut_in_the_label_and_whole_in_the_tooltip() -> None:
     assert f'/accounts/{name}"' in render_dot(graph)
 
 
+def _way(source: str, target: str = "one", path: str = "public endpoint", ports: str = "443") -> Way:
+    return Way(source=source, target=account_id(target), path=path, ports=ports)
+
+
+def _two_accounts(*ways: Way) -> Graph:
+    return make_graph([fleet_of(declare_group(), declare_account(), declare_account("two"))], ways=ways)
+
+
+def test_who_reaches_an_account_has_an_arrow_that_says_how() -> None:
+    private = _way("198.51.100.7", path="private endpoint pe", ports="any")
+    graph = _two_accounts(_way("203.0.113.0/24"), _way("198.51.100.7"), private)
+    for picture in both(graph):
+        assert picture.reached() == {
+            ("203.0.113.0/24", "one"): "port 443\npublic endpoint",
+            ("198.51.100.7", "one"): "any port\nprivate endpoint pe\nport 443\npublic endpoint",
+        }
+        assert picture.classes[picture.named("203.0.113.0/24")] == ["caller"]
+        assert picture.red == set()
+        assert picture.told() == []
+
+
+def test_what_is_open_to_everybody_is_red() -> None:
+    behind = _way("any address", target="two", path="private endpoint pe")
+    graph = _two_accounts(_way("everybody"), _way("203.0.113.0/24", target="two"), behind)
+    for picture in both(graph):
+        assert picture.classes[picture.named("everybody")] == ["caller", "danger"]
+        assert picture.classes[picture.named("any address")] == ["caller"]
+        assert picture.red == {(picture.named("everybody"), picture.named("one"))}
+
+
+def test_those_who_reach_the_same_in_the_same_ways_are_one_node() -> None:
+    sources = [f"10.0.{number}.0/24" for number in range(8)]
+    alike = [_way(source, target) for source in sources for target in ("one", "two")]
+    for picture in both(_two_accounts(*alike, _way("192.0.2.7"))):
+        crowd = "\n".join((*sources[:5], "and 3 more"))
+        assert set(picture.reached()) == {(crowd, "one"), (crowd, "two"), ("192.0.2.7", "one")}
+
+
+def test_an_arrow_begins_at_the_subnet_where_that_is_drawn() -> None:
+    app = VNET.child("subnets", "app")
+    inner = replace(_way("vnet-ai/app", path="private endpoint pe"), subnet=app)
+    needed = make_graph([fleet_of(declare_account(), (_network(needs=(app,)),))], ways=(inner,))
+    for picture in both(needed):
+        assert {ends[0].split("\n")[0] for ends in picture.reached()} == {"app"}
+        assert "caller" not in {each for classes in picture.classes.values() for each in classes}
+    for picture in both(_two_accounts(inner)):
+        assert picture.reached() == {("vnet-ai/app", "one"): "port 443\nprivate endpoint pe"}
+
+
+def test_trusted_services_are_said_in_the_account_and_have_no_arrow() -> None:
+    for picture in both(_two_accounts(_way("trusted Azure services", path="trusted services"))):
+        assert picture.texts[picture.named("one")] == "one\naccount\nreached by trusted Azure services"
+        assert picture.texts[picture.named("two")] == "two\naccount"
+        assert picture.reaches == {}
+
+
+def test_ways_to_what_is_not_in_the_picture_are_left_out_and_without_ways_nothing_changes() -> None:
+    graph = _two_accounts(_way("everybody", target="three"))
+    assert graph == _two_accounts()
+    assert render_mermaid(graph) == render_mermaid(_two_accounts())
+    assert "==>" not in render_mermaid(graph)
+
+
+def test_every_way_is_an_edge_in_json_and_its_source_a_node_or_a_caller() -> None:
+    app = VNET.child("subnets", "app")
+    inner = replace(_way("vnet-ai/app", path="private endpoint pe"), subnet=app, via=account_id("pe"))
+    graph = make_graph(
+        [fleet_of(declare_account(), (_network(needs=(app,)),))],
+        ways=(inner, _way("192.0.2.7"), _way("192.0.2.7"), _way("trusted Azure services", path="trusted services")),
+    )
+    document = json.loads(render_graph(graph, Envelope(exit_code=0)))
+    edges = [each for each in document["edges"] if each["kind"] == "reaches"]
+    assert document["callers"] == ["192.0.2.7", "trusted Azure services"]
+    assert {each["source"] for each in edges} == {*document["callers"], str(app)}
+    assert {each["target"] for each in edges} == {str(account_id())}
+    (private,) = [each for each in edges if each["source"] == str(app)]
+    assert (private["path"], private["via"], private["ports"]) == ("private endpoint pe", str(account_id("pe")), "443")
+    assert len(edges) == 3
+
+
+def test_the_order_of_ways_does_not_matter() -> None:
+    ways = [_way(source, target) for source in ("everybody", "10.0.0.1", "10.0.0.2") for target in ("one", "two")]
+    assert len({render_mermaid(_two_accounts(*each)) for each in (ways, ways[::-1])}) == 1
+    assert len({render_dot(_two_accounts(*each)) for each in (ways, ways[::-1])}) == 1
+
+
 def _hostile(name: str, reason: str) -> Graph:
     id = group_id().resource("Microsoft.CognitiveServices/accounts", name)
     decision = replace(BLOCKED, id=id, reason=reason)
@@ -286,7 +395,8 @@ def _hostile(name: str, reason: str) -> Graph:
     )
     child = replace(node, id=id.child("deployments", name), decision=replace(CREATE, reason=reason))
     edge = Edge(source=child.id, target=id, kind=EdgeKind.NEEDS)
-    return Graph(nodes=(replace(node, decision=decision), child), edges=(edge,), live=True)
+    way = Way(source=name, target=id, path=name, ports=name)
+    return Graph(nodes=(replace(node, decision=decision), child), edges=(edge,), live=True, ways=(way,))
 
 
 @given(st.text(min_size=1).filter(lambda name: bool(name.replace("/", ""))))
@@ -294,6 +404,7 @@ def test_no_name_gets_out_of_its_label_in_mermaid(name: str) -> None:
     picture = read_mermaid(render_mermaid(_hostile(name, name)))
     assert len([each for each in picture.texts if each.startswith("n")]) == 2
     assert len(picture.arrows) == 1
+    assert len(picture.reaches) == (name != "trusted services")
     assert all(each.isprintable() for text in picture.texts.values() for each in text.split("\n"))
 
 
@@ -317,6 +428,7 @@ def test_no_name_gets_out_of_its_label_in_dot(name: str) -> None:
     dot, mermaid = read_dot(render_dot(graph)), read_mermaid(render_mermaid(graph))
     assert dot.texts == mermaid.texts
     assert dot.arrows == mermaid.arrows
+    assert dot.reaches == mermaid.reaches
 
 
 @pytest.mark.skipif(GRAPHVIZ is None, reason="Graphviz is not installed")
@@ -324,7 +436,9 @@ def test_no_name_gets_out_of_its_label_in_dot(name: str) -> None:
 @given(st.text(min_size=1).filter(lambda name: bool(name.replace("/", ""))))
 def test_both_languages_say_the_same_whatever_the_names(name: str) -> None:
     graph = _hostile(name, name)
-    assert read_dot(render_dot(graph)).texts == read_mermaid(render_mermaid(graph)).texts
+    dot, mermaid = read_dot(render_dot(graph)), read_mermaid(render_mermaid(graph))
+    assert dot.texts == mermaid.texts
+    assert dot.reaches == mermaid.reaches
 
 
 def test_the_same_plan_gives_the_same_nodes_as_its_fleet() -> None:
