@@ -14,6 +14,7 @@ from random import Random
 from typing import Protocol
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from armsim.server import Simulator
 from armsim.settings import SUBSCRIPTION
@@ -150,7 +151,12 @@ def check(found: Found) -> None:
     assert found.refused <= found.pairs // 20, f"{found.refused} of {found.pairs} refused"
 
 
-@pytest.mark.parametrize("block", range(5))
+def blocks(few: int, many: int) -> list[ParameterSet]:
+    """Numbers for parts of a test: a few for every commit, the others for `make e2e`."""
+    return [pytest.param(each, marks=[] if each < few else [pytest.mark.e2e]) for each in range(many)]
+
+
+@pytest.mark.parametrize("block", blocks(5, 15))
 def test_whatever_changes_nobody_gets_through_in_passing(block: int, tmp_path: Path) -> None:
     async def law(seed: int) -> Found:
         return await follow(DirectStage(tmp_path), seed)
@@ -158,12 +164,12 @@ def test_whatever_changes_nobody_gets_through_in_passing(block: int, tmp_path: P
     check(sum((run(law(seed)) for seed in range(block * 20, block * 20 + 20)), Found()))
 
 
-@pytest.mark.parametrize("block", range(5))
+@pytest.mark.parametrize("block", blocks(3, 15))
 def test_nor_when_writes_overtake_each_other_or_fail_or_the_process_dies(block: int, tmp_path: Path) -> None:
     async def law(seed: int) -> Found:
         return await stumble(DirectStage(tmp_path), seed)
 
-    check(sum((run(law(1000 + seed)) for seed in range(block * 20, block * 20 + 20)), Found()))
+    check(sum((run(law(1000 + seed)) for seed in range(block * 10, block * 10 + 10)), Found()))
 
 
 async def over_sockets(seed: int, ca_dir: Path) -> Found:
@@ -171,15 +177,10 @@ async def over_sockets(seed: int, ca_dir: Path) -> Found:
         return await follow(azure, seed)
 
 
-@pytest.mark.parametrize("seed", range(2000, 2004))
-def test_it_holds_over_real_sockets_too(seed: int, ca_dir: Path) -> None:
-    check(virtual_time.run(over_sockets(seed, ca_dir)))
-
-
-@pytest.mark.e2e
-@pytest.mark.parametrize("seed", range(2004, 2044))
-def test_it_holds_over_real_sockets_for_long(seed: int, ca_dir: Path) -> None:
-    check(virtual_time.run(over_sockets(seed, ca_dir)))
+@pytest.mark.parametrize("block", blocks(2, 10))
+def test_it_holds_over_real_sockets_too(block: int, ca_dir: Path) -> None:
+    seeds = range(2000 + block * 4, 2004 + block * 4)
+    check(sum((virtual_time.run(over_sockets(seed, ca_dir)) for seed in seeds), Found()))
 
 
 # -- who must never be cut off
@@ -210,7 +211,7 @@ def is_lost(caller: Caller, account: str, moment: Moment) -> bool:
     return scene.party(caller) is not None and not any(scene.paths(caller, account, HTTPS))
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", blocks(1, 4))
 @pytest.mark.parametrize("calm", [True, False], ids=["quiet", "troubled"])
 def test_who_must_never_be_cut_off_is_not_even_in_passing(block: int, calm: bool, tmp_path: Path) -> None:
     wrong: list[str] = []

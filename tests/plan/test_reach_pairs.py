@@ -47,6 +47,13 @@ def test_a_group_opens_only_after_its_subnet_has_left_for_another_that_says_the_
     assert f"{BACKEND}#write-1" in waits_for(plan, "NetworkSecurityGroup/old#write-1")
 
 
+def test_a_way_out_opens_only_after_its_subnet_has_left_for_a_group_that_closes_it_too() -> None:
+    azure = standing(group("old", NOBODY_OUT), network(subnet("app", 1, "old"), backend()), account(), endpoint())
+    after = [group("old"), group("next", NOBODY_OUT), network(subnet("app", 1, "next"), backend())]
+    plan = plan_of(azure, *after, account(), endpoint())
+    assert f"{APP}#write-1" in waits_for(plan, "NetworkSecurityGroup/old#write-1")
+
+
 def test_a_group_that_keeps_its_own_subnet_in_is_no_obstacle_to_making_everything() -> None:
     """Who is in the subnet of an endpoint gets out before the group that stops them is there: so it is made first."""
     documents = [group("guard", NOBODY_OUT), network(subnet("app", 1), backend("guard")), account(), endpoint()]
