@@ -228,7 +228,7 @@ class DirectStage:
     """A simulated Azure that nobody can reach but this process. `folder` is where documents are written to be read."""
 
     def __init__(self, folder: Path, settings: Settings | None = None) -> None:
-        self.sim = Simulator(Simulated(EPOCH), settings=settings or Settings(throttle=False))
+        self.sim = Simulator(Simulated(EPOCH), settings=settings or Settings(throttle=False, latency=0.05))
         self.sim.identity.accept = _accept  # type: ignore[method-assign, assignment]  # who asks is no question
         self.clock = LoopClock(self.sim.clock.now())
         self._folder = folder
