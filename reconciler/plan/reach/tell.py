@@ -33,7 +33,7 @@ def _by_callers(path: Path, cells: Cells) -> Iterator[tuple[int, str]]:
         for place in range(len(columns.places)):
             base = (place * len(columns.ports) + at) * width
             for column in range(base, base + width):
-                callers |= cells[column]
+                callers |= columns.read(path.grid, cells, column)
         if callers:
             grouped.setdefault(callers, []).append(port)
     for callers, ports in grouped.items():
