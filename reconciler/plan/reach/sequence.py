@@ -15,7 +15,8 @@ from functools import cached_property
 from itertools import pairwise, product
 
 from reconciler.model.ids import ArmId
-from reconciler.plan.reach.paths import Gate, Path
+from reconciler.plan.reach.ground import Gate
+from reconciler.plan.reach.paths import Path
 from reconciler.plan.reach.security import Cells
 from reconciler.plan.reach.state import Versions
 
