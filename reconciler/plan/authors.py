@@ -42,7 +42,7 @@ def _tell_author(decision: Decision, snapshot: Snapshot) -> Decision:
         return decision
     id = decision.id
     author = _witness(id, snapshot) or _logged(id, snapshot.activity)
-    words = _tell_change(id, author, snapshot) if question is _Question.CHANGED else _tell_loss(author, snapshot)
+    words = _tell_loss(author, snapshot) if question is _Question.GONE else _tell_change(decision, author, snapshot)
     who = f"; {words}" if words else ""
     return replace(decision, reason=decision.reason.removesuffix(decision.who) + who, author=author, who=who)
 
@@ -70,17 +70,17 @@ def _logged(id: ArmId, activity: Activity | None) -> Actor | None:
     return activity.last.get(id) if activity else None
 
 
-def _tell_change(id: ArmId, author: Actor | None, snapshot: Snapshot) -> str:
+def _tell_change(decision: Decision, author: Actor | None, snapshot: Snapshot) -> str:
     if author is None:
-        return _tell_silence(id, snapshot.activity)
+        return _tell_silence(decision.id, snapshot.activity)
     if not _is_ours(author, snapshot):
         return f"last changed in Azure by {author.name}{_when(author)}"
     if not author.operation:
         return "the last change in Azure was ours"
-    return (
-        f"the last change in Azure's activity log was ours{_when(author)}: the document changed since, "
-        "or the log does not say yet who changed it"
-    )
+    ours = f"the last change in Azure's activity log was ours{_when(author)}"
+    if decision.code in _DOINGS:
+        return f"{ours}, and the log does not say yet who changed it since"
+    return f"{ours}: the document changed since, or the log does not say yet who changed it"
 
 
 def _tell_silence(id: ArmId, activity: Activity | None) -> str:

@@ -122,3 +122,36 @@ async def test_security_groups_are_written_side_by_side(azure: Stage) -> None:
     began = [each["at"] for each in await azure.writes() if "/networkSecurityGroups/" in each["path"]]
     assert len(began) == len(groups)
     assert all(abs(one - other) < 1.0 for one, other in combinations(began, 2))
+
+
+async def test_an_endpoint_that_moves_out_locks_the_network_that_it_leaves_and_its_account(azure: Stage) -> None:
+    def documents(home: str, stage: str) -> list[Document]:
+        """Both networks, each of their subnets and the account are written while the endpoint goes over."""
+        networks = [
+            network_document(
+                "VirtualNetwork",
+                name,
+                addressSpace={"addressPrefixes": [f"10.{number}.0.0/16"]},
+                tags={"stage": stage},
+                subnets=[
+                    {
+                        "name": f"net-{at}",
+                        "addressPrefix": f"10.{number}.{at}.0/24",
+                        "privateEndpointNetworkPolicies": stage,
+                    }
+                    for at in range(4)
+                ],
+            )
+            for number, name in enumerate(SIZES)
+        ]
+        acls = {"defaultAction": "Deny", "ipRules": ["203.0.113.0/24"] if stage == "Enabled" else []}
+        account = account_document("aoai", customSubDomainName="law-aoai", networkAcls=acls)
+        endpoint = network_document("PrivateEndpoint", "pe", account="aoai", subnet=f"{home}/net-0")
+        return [fleet_document("law"), group_document(), *networks, account, endpoint]
+
+    for home, stage in (("vnet-a", "Disabled"), ("vnet-b", "Enabled"), ("vnet-a", "Disabled")):
+        await azure.seed_world(limits=plenty(azure.sim.subscription_id))
+        reports = await azure.converge(azure.load(documents(home, stage)))
+        assert reports[-1].plan.converged, (told(reports[-1].plan), failures(reports))
+    assert len(await azure.writes()) > 30
+    assert await azure.self_inflicted() == {"409": 0, "429": 0}

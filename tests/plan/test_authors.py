@@ -125,6 +125,16 @@ def test_what_is_gone_names_whoever_deleted_it_and_what_never_was_names_nobody(l
     assert reason(plan, deployment_id()) == words
 
 
+def test_a_tag_that_we_wrote_is_not_lost_by_a_change_of_the_document() -> None:
+    fleet, azure = converged(declare_account(spec=SPEC))
+    azure.edit(account_id(), "tags", {})
+    ours = replace(WROTE, name=US)
+    plan = make_plan(fleet, told(azure.snapshot(), account_id(), last={account_id(): ours}))
+    assert reason(plan, account_id()).endswith(
+        f"activity log was ours at {SECOND}, and the log does not say yet who changed it since"
+    )
+
+
 def test_only_what_is_not_as_declared_is_asked_about() -> None:
     fleet, azure = drifted()
     azure.add(deployment_id("surplus"), {"sku": {"name": "Standard"}})

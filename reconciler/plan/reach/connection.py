@@ -10,7 +10,7 @@ from reconciler.kinds import subnet
 from reconciler.model.ids import ArmId
 from reconciler.model.resource import Protected
 from reconciler.plan.reach.grid import read_ends
-from reconciler.plan.reach.paths import SERVICE, TRUSTED, Path, less
+from reconciler.plan.reach.paths import SERVICE, TRUSTED, Path
 from reconciler.plan.reach.security import Cells
 from reconciler.plan.reach.sequence import Sequence as Steps
 from reconciler.plan.reach.state import State, Versions
@@ -89,7 +89,7 @@ class _Look:
         ports = [at for at in path.columns.ports if path.grid.port_range(at)[0] <= 443 <= path.grid.port_range(at)[1]]
         for place in range(len(path.columns.places)):
             for column in path.columns.find(place, ports, (0,)):
-                callers |= cells[column]
+                callers |= path.columns.read(path.grid, cells, column)
         return intersect(path.grid.intervals(callers, whole=True), self.whom)
 
     def _moving(self, path: Path) -> list[ArmId]:
@@ -102,8 +102,8 @@ class _Look:
             before = path.read(self.versions.before)
             for id in self._moving(path):
                 alone = self.versions.before.after({id: self.versions.reached.get(id)})
-                taken = less(before, path.read(alone))
-                if any(taken) and intersect(self._through(path, taken), lost):
+                taken = before & ~path.read(alone)
+                if taken and intersect(self._through(path, taken), lost):
                     found[id] = None
         return [*found]
 
@@ -144,8 +144,7 @@ class _Look:
     def _writes(self, path: Path, *, opens: bool) -> list[tuple[ArmId, str]]:
         found: dict[tuple[ArmId, str], None] = {}
         for gate in self.steps.moving(path):
-            everything = (path.grid.everybody,) * len(path.columns)
-            writes = gate.find_starts(everything) if opens else gate.find_stops(everything)
+            writes = gate.find_starts(-1) if opens else gate.find_stops(-1)
             found |= dict.fromkeys(writes)
         return [*found]
 

@@ -39,8 +39,13 @@ class Grid:
         return tuple(frozenset(each) for size in sizes for each in combinations(self.flags, size))
 
     @cached_property
+    def width(self) -> int:
+        """How many kinds of callers are told apart."""
+        return len(self.bounds) * len(self.variants)
+
+    @cached_property
     def everybody(self) -> int:
-        return int((1 << (len(self.bounds) * len(self.variants))) - 1)
+        return int((1 << self.width) - 1)
 
     @cached_property
     def _row(self) -> int:

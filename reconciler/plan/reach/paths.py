@@ -9,33 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 
-from reconciler.kinds import account, endpoint, endpoint_connection, subnet
-from reconciler.kinds.addresses import prefixes
-from reconciler.kinds.scalars import ACCOUNT_TYPE, PRIVATE_ENDPOINT_TYPE, SUBNET_TYPE
+from reconciler.kinds import endpoint, endpoint_connection, subnet
 from reconciler.kinds.subnet import COGNITIVE_SERVICES
 from reconciler.model.ids import ArmId
-from reconciler.model.wire import JsonObject, read_path
-from reconciler.plan.reach.grid import JOINED, Grid, make_grid, read_ends, tell_span
-from reconciler.plan.reach.security import Cells, Columns, Place, name_flags, pass_rules, read_rules, texts
+from reconciler.model.wire import JsonObject
+from reconciler.plan.reach.bodies import (
+    allowed,
+    answers,
+    default_allows,
+    group_of,
+    home_of,
+    list_texts,
+    prefixes_of,
+    ruled_subnets,
+    trusts,
+)
+from reconciler.plan.reach.grid import JOINED, Grid, make_grid, read_ends
+from reconciler.plan.reach.ground import Gate, Ground, Yard
+from reconciler.plan.reach.security import Cells, Columns, Place, name_flags, texts
 from reconciler.plan.reach.state import State, Versions, read_id
 
 PUBLIC, SERVICE, TRUSTED = "public endpoint", "service endpoint", "trusted services"
 _HTTPS = ("443",)
 _GUARDED = ("Enabled", "NetworkSecurityGroupEnabled")
-_PROTOCOLS = ("Tcp", "Udp", "Icmp")
-_CONNECTION_TYPE = endpoint_connection.TYPE.arm_type.lower()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Gate:
-    """One condition on a path: who passes, in a given state. Only the resources of `ids` decide."""
-
-    ids: frozenset[ArmId]
-    read: Callable[[State], Cells]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Path:
     """One way to `target`, an account, or a subnet where nothing but its own security group is asked (`inner`).
 
@@ -56,35 +57,28 @@ class Path:
     space: int = 0
     neighbours: Mapping[ArmId, tuple[str, ...]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def ids(self) -> frozenset[ArmId]:
         return frozenset().union(*(gate.ids for gate in self.gates))
 
     def read(self, state: State) -> Cells:
         """Who gets through all gates."""
-        cells = (self.grid.everybody,) * len(self.columns)
-        for gate in self.gates:
-            cells = meet(cells, gate.read(state))
-            if not any(cells):
-                break
-        return cells
+        return meet(gate.read(state) for gate in self.gates)
 
 
-def meet(one: Cells, other: Cells) -> Cells:
-    return tuple(a & b for a, b in zip(one, other, strict=True))
-
-
-def join(one: Cells, other: Cells) -> Cells:
-    return tuple(a | b for a, b in zip(one, other, strict=True))
-
-
-def less(one: Cells, other: Cells) -> Cells:
-    return tuple(a & ~b for a, b in zip(one, other, strict=True))
+def meet(several: Iterable[Cells]) -> Cells:
+    """Who is in all of them; asks no further once there is nobody."""
+    found = -1
+    for cells in several:
+        found &= cells
+        if not found:
+            break
+    return found
 
 
 def find_paths(versions: Versions, touched: frozenset[ArmId] | None = None) -> Iterator[Path]:
     """Every path that any version of the resources could open; with `touched`, only those that one of them decides."""
-    ground = _Ground(versions)
+    ground = Ground(versions)
     for id in sorted(ground.accounts):
         yield from _kept(_public_paths(id, ground), touched)
         for found in sorted(ground.services.get(id, ())):
@@ -93,8 +87,8 @@ def find_paths(versions: Versions, touched: frozenset[ArmId] | None = None) -> I
             yield from _private_paths(id, found, ground, touched)
         yield from _kept(_stranger_paths(id, ground), touched)
     for id in sorted(ground.subnets):
-        decides = ground.deciders(id)
-        if touched is None or decides & touched:
+        # One write alone goes from before to after; only several can meet in between.
+        if touched is not None and len(ground.deciders(id) & touched) > 1:
             yield _inner_path(id, ground)
 
 
@@ -102,198 +96,61 @@ def _kept(paths: Iterable[Path], touched: frozenset[ArmId] | None) -> Iterator[P
     return (path for path in paths if touched is None or path.ids & touched)
 
 
-@dataclass(slots=True)
-class _Ground:
-    """What there is in any version, found once: who leads where, what stands in which network."""
-
-    versions: Versions
-    accounts: set[ArmId] = field(default_factory=set)
-    subnets: set[ArmId] = field(default_factory=set)
-    endpoints: dict[ArmId, set[ArmId]] = field(default_factory=dict)  # by account
-    services: dict[ArmId, set[ArmId]] = field(default_factory=dict)  # subnets by account
-    connections: dict[ArmId, dict[ArmId, set[ArmId]]] = field(default_factory=dict)  # by account, by endpoint
-    inside: dict[ArmId, set[ArmId]] = field(default_factory=dict)  # subnets by network
-    yards: dict[tuple[ArmId, bool], Yard] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for id in self.versions:
-            match id.type.lower():
-                case kind if kind == ACCOUNT_TYPE.lower():
-                    self.accounts.add(id)
-                    self.services[id] = {each for wire in self.versions.of(id) for each in _ruled_subnets(wire)}
-                case kind if kind == PRIVATE_ENDPOINT_TYPE.lower():
-                    for wire in self.versions.of(id):
-                        target = read_id(endpoint.TYPE.lens("privateLinkServiceId").read(wire))
-                        if target is not None:
-                            self.endpoints.setdefault(target, set()).add(id)
-                case kind if kind == SUBNET_TYPE.lower() and id.parent is not None:
-                    self.subnets.add(id)
-                    self.inside.setdefault(id.parent, set()).add(id)
-                case kind if kind == _CONNECTION_TYPE and id.parent is not None:
-                    for wire in self.versions.of(id):
-                        peer = read_id(read_path(wire, endpoint_connection.TYPE.serves))
-                        if peer is not None:
-                            self.connections.setdefault(id.parent, {}).setdefault(peer, set()).add(id)
-
-    def groups(self, id: ArmId) -> set[ArmId]:
-        """The security groups that a subnet names in any version."""
-        return {found for wire in self.versions.of(id) if (found := _group_of(wire))}
-
-    def deciders(self, id: ArmId) -> frozenset[ArmId]:
-        return frozenset({id, *self.groups(id)})
-
-    def around(self, id: ArmId) -> list[ArmId]:
-        """The subnets with a security group in the network of `id`, and in networks that are peered with it."""
-        network = id.parent
-        if network is None:
-            return []
-        peers = {peer for wire in self.versions.of(network) for peer in _peers(wire)}
-        found = {each for net in (network, *peers) for each in self.inside.get(net, ())}
-        return sorted(each for each in found if self.groups(each))
-
-    def neighbours(self, id: ArmId) -> Mapping[ArmId, tuple[str, ...]]:
-        """The subnets of the network of `id`, as they will be."""
-        beside = sorted(self.inside.get(id.parent, ())) if id.parent else []
-        return {each: tuple(_prefixes_of(wire)) for each in beside if (wire := self.versions.final.get(each))}
-
-    def space(self, network: ArmId | None) -> set[str]:
-        """The addresses of a network, in any version."""
-        if network is None:
-            return set()
-        found: set[str] = set()
-        for wire in self.versions.of(network):
-            found.update(
-                _texts(prefixes([*_texts(read_path(wire, ("properties", "addressSpace", "addressPrefixes")))]))
-            )
-        for each in self.inside.get(network, ()):
-            for wire in self.versions.of(each):
-                found.update(_prefixes_of(wire))
-        return found
-
-    def yard(self, id: ArmId, *, inner: bool) -> Yard:
-        known = self.yards.get((id, inner))
-        if known is None:
-            known = self.yards[id, inner] = _make_yard(id, self, inner=inner)
-        return known
-
-
-@dataclass(slots=True, eq=False)
-class Yard:
-    """A subnet and those around it on one grid; what rules let through is worked out once for each version."""
-
-    grid: Grid
-    columns: Columns
-    space: int
-    _passed: dict[tuple[int, str, int], tuple[JsonObject, Cells]] = field(default_factory=dict)
-
-    def everybody(self) -> Cells:
-        return (self.grid.everybody,) * len(self.columns)
-
-    def passing(self, id: ArmId, state: State, direction: str, space: int) -> Cells:
-        """Whom the security group of subnet `id` lets through, if it has one."""
-        wire = state.get(id)
-        group = _group_of(wire) if wire is not None else None
-        if group is None:
-            return self.everybody()
-        body = state.get(group)
-        if body is None:
-            # A group that nobody may read: whom it lets through is a question of its own.
-            return (self.grid.flagged(f"group:{group.key}"),) * len(self.columns)
-        key = (id_of(body), direction, space)
-        known = self._passed.get(key)
-        if known is None:
-            cells = pass_rules(read_rules(body, direction), direction, self.grid, space, self.columns)
-            known = self._passed[key] = (body, cells)
-        return known[1]
-
-
-def id_of(body: JsonObject) -> int:
-    """Bodies are never changed, so one is known by its place in memory as long as somebody holds it."""
-    return id(body)
-
-
-def _make_yard(id: ArmId, ground: _Ground, *, inner: bool) -> Yard:
-    """The grid of a subnet and all around it that decides about it."""
-    space = ground.space(id.parent)
-    near = [] if inner else ground.around(id)
-    own = {text for wire in ground.versions.of(id) for text in _prefixes_of(wire)}
-    words, ports, flags = {*space, *own}, set[str](), {JOINED}
-    aims: set[str] = set()
-    for each in {id, *near}:
-        words |= {text for wire in ground.versions.of(each) for text in _prefixes_of(wire)}
-        for group in ground.groups(each):
-            if not ground.versions.of(group):
-                flags.add(f"group:{group.key}")
-            for wire in ground.versions.of(group):
-                rules = [*read_rules(wire, "Inbound"), *read_rules(wire, "Outbound")]
-                words |= {text for rule in rules for text in texts(rule, "sourceAddressPrefixes")}
-                aims |= {text for rule in rules for text in texts(rule, "destinationAddressPrefixes")}
-                ports |= {text for rule in rules for text in texts(rule, "destinationPortRanges")}
-                flags |= name_flags(rules, inside=True)
-    grid = make_grid({*words, "168.63.129.16"}, ports, flags)
-    places = tuple(Place(address=text) for text in _cut(own, aims)) or (Place(address="0.0.0.0/0"),)
-    columns = Columns(places=places, ports=tuple(range(len(grid.gates))), protocols=_PROTOCOLS if inner else ("Tcp",))
-    return Yard(grid, columns, grid.within(space))
-
-
-def _cut(own: Iterable[str], aims: Iterable[str]) -> list[str]:
-    """The addresses of a subnet, cut wherever a rule aims at some of them only."""
-    return [text for span in make_grid({*own, *aims}, (), ()).cut(own) for text in tell_span(*span)]
-
-
-def _public_paths(id: ArmId, ground: _Ground) -> Iterator[Path]:
-    words = {text for wire in ground.versions.of(id) for text in _allowed(wire)}
+def _public_paths(id: ArmId, ground: Ground) -> Iterator[Path]:
+    words = {text for wire in ground.versions.of(id) for text in allowed(wire)}
     grid = make_grid(words, (), ())
     columns = Columns(places=(Place(),), ports=tuple(grid.ports(_HTTPS)))
 
     def firewall(state: State) -> Cells:
         wire = state.get(id)
-        if wire is None or not _answers(wire):
-            return (0,)
-        return (grid.everybody if _default_allows(wire) else grid.within(_allowed(wire)),)
+        if wire is None or not answers(wire):
+            return 0
+        return grid.everybody if default_allows(wire) else grid.within(allowed(wire))
 
     def bypass(state: State) -> Cells:
         wire = state.get(id)
-        return (grid.everybody if wire is not None and _trusts(wire) else 0,)
+        return grid.everybody if wire is not None and trusts(wire) else 0
 
     own = frozenset({id})
     yield Path(target=id, word=PUBLIC, grid=grid, columns=columns, gates=(Gate(ids=own, read=firewall),))
     yield Path(target=id, word=TRUSTED, grid=grid, columns=columns, gates=(Gate(ids=own, read=bypass),))
 
 
-def _service_paths(id: ArmId, source: ArmId, ground: _Ground, touched: frozenset[ArmId] | None) -> Iterator[Path]:
+def _service_paths(id: ArmId, source: ArmId, ground: Ground, touched: frozenset[ArmId] | None) -> Iterator[Path]:
     """From the workloads of a subnet over its service endpoint to the public endpoint of the account."""
     if touched is not None and not ({id} | ground.deciders(source)) & touched:
         return
     versions = ground.versions
-    own = {text for wire in versions.of(source) for text in _prefixes_of(wire)} or {"0.0.0.0/0"}
+    own = {text for wire in versions.of(source) for text in prefixes_of(wire)} or {"0.0.0.0/0"}
     space = ground.space(source.parent)
     words, flags = {*own, *space}, {JOINED}
     for group in ground.groups(source):
         if not versions.of(group):
             flags.add(f"group:{group.key}")
         for wire in versions.of(group):
-            rules = read_rules(wire, "Outbound")
+            rules = ground.rules(wire, "Outbound")
             words |= {text for rule in rules for text in texts(rule, "sourceAddressPrefixes")}
             flags |= name_flags(rules, inside=False)
     grid = make_grid(words, (), flags)
-    yard = Yard(grid, Columns(places=(Place(),), ports=tuple(grid.ports(_HTTPS))), grid.within(space))
+    yard = Yard(ground, grid, Columns(places=(Place(),), ports=tuple(grid.ports(_HTTPS))), grid.within(space))
     seen = bool(versions.of(source))
 
     def firewall(state: State) -> Cells:
         wire = state.get(id)
-        if wire is None or not _answers(wire):
-            return (0,)
-        return (grid.everybody if _default_allows(wire) or source in _ruled_subnets(wire) else 0,)
+        if wire is None or not answers(wire):
+            return 0
+        return grid.everybody if default_allows(wire) or source in ruled_subnets(wire) else 0
 
     def leaves(state: State) -> Cells:
         """Out of the subnet, with its identity."""
         wire = state.get(source)
         if not seen:
-            return yard.everybody()
-        if wire is None or COGNITIVE_SERVICES not in _texts(subnet.TYPE.lens("serviceEndpoints").read(wire)):
-            return (0,)
-        return meet((grid.within(_prefixes_of(wire)),), yard.passing(source, state, "Outbound", yard.space))
+            return yard.everybody
+        if wire is None or COGNITIVE_SERVICES not in list_texts(subnet.TYPE.lens("serviceEndpoints").read(wire)):
+            return 0
+        group = group_of(wire)
+        passing = yard.passing(group, state, "Outbound", yard.space) if group else yard.everybody
+        return grid.within(prefixes_of(wire)) & passing
 
     yield Path(
         target=id,
@@ -306,10 +163,10 @@ def _service_paths(id: ArmId, source: ArmId, ground: _Ground, touched: frozenset
     )
 
 
-def _private_paths(id: ArmId, through: ArmId, ground: _Ground, touched: frozenset[ArmId] | None) -> Iterator[Path]:
+def _private_paths(id: ArmId, through: ArmId, ground: Ground, touched: frozenset[ArmId] | None) -> Iterator[Path]:
     """Through a private endpoint that can be seen, from wherever its subnet is reached."""
     versions = ground.versions
-    homes = {home for wire in versions.of(through) if (home := read_id(_home_of(wire)))}
+    homes = {home for wire in versions.of(through) if (home := read_id(home_of(wire)))}
     connections = ground.connections.get(id, {}).get(through, set())
     for home in sorted(homes):
         near = ground.around(home)
@@ -322,8 +179,8 @@ def _private_paths(id: ArmId, through: ArmId, ground: _Ground, touched: frozense
         gates = [
             _exists(id, yard),
             _connected(id, through, home, frozenset(connections), yard),
-            _inbound(home, ground, yard),
-            *(_outbound(each, ground, yard) for each in near),
+            yard.gate((home,), partial(_inbound, home, ground, yard)),
+            *(yard.gate(each, partial(_outbound, each, ground, yard)) for each in _alike(near, ground, touched)),
         ]
         yield Path(
             target=id,
@@ -338,24 +195,20 @@ def _private_paths(id: ArmId, through: ArmId, ground: _Ground, touched: frozense
 
 
 def _exists(id: ArmId, yard: Yard) -> Gate:
-    nobody = (0,) * len(yard.columns)
-    return Gate(ids=frozenset({id}), read=lambda state: yard.everybody() if state.get(id) is not None else nobody)
+    return Gate(ids=frozenset({id}), read=lambda state: yard.everybody if state.get(id) is not None else 0)
 
 
 def _connected(id: ArmId, through: ArmId, home: ArmId, connections: frozenset[ArmId], yard: Yard) -> Gate:
     """The endpoint stands in this subnet, leads to this account, and the account's owner lets it."""
-    statics: dict[str, list[int]] = {}
+    statics: dict[str, Cells] = {}
 
     def read(state: State) -> Cells:
         wire = state.get(through)
-        if wire is None or read_id(_home_of(wire)) != home:
-            return (0,) * len(yard.columns)
+        if wire is None or read_id(home_of(wire)) != home:
+            return 0
         if read_id(endpoint.TYPE.lens("privateLinkServiceId").read(wire)) != id or not _approved(wire, state):
-            return (0,) * len(yard.columns)
-        known = _own_columns(wire)
-        if known is None:
-            return yard.everybody()
-        return tuple(yard.grid.everybody if at in known else 0 for at in range(len(yard.columns)))
+            return 0
+        return _own_columns(wire)
 
     def _approved(wire: JsonObject, state: State) -> bool:
         standing = endpoint.read_status(wire)
@@ -365,18 +218,18 @@ def _connected(id: ArmId, through: ArmId, home: ArmId, connections: frozenset[Ar
         said = [endpoint_connection.TYPE.lens("status").read(body) for body in there] or [standing]
         return "Approved" in said
 
-    def _own_columns(wire: JsonObject) -> list[int] | None:
-        """The columns of the endpoint's own addresses, where they are known."""
+    def _own_columns(wire: JsonObject) -> Cells:
+        """The columns of the endpoint's own addresses, all where they are not known."""
         rows = endpoint.TYPE.lens("ipConfigurations").read(wire)
         listed = rows if isinstance(rows, list) else []
         addresses = sorted(str(each.get("privateIPAddress")) for each in listed if isinstance(each, dict))
-        if not addresses:
-            return None
         key = ",".join(addresses)
         if key not in statics:
             held = [at for at, place in enumerate(yard.columns.places) if any(_is_in(a, place) for a in addresses)]
             ports, words = yard.columns.ports, range(len(yard.columns.protocols))
-            statics[key] = [column for at in held for column in yard.columns.find(at, ports, words)]
+            own = [column for at in held for column in yard.columns.find(at, ports, words)]
+            width = yard.grid.width
+            statics[key] = sum(yard.grid.everybody << (column * width) for column in own) if own else yard.everybody
         return statics[key]
 
     return Gate(ids=frozenset({through, *connections}), read=read)
@@ -387,42 +240,70 @@ def _is_in(address: str, place: Place) -> bool:
     return one is not None and all_ is not None and all_[0] <= one[0] <= all_[1]
 
 
-def _inbound(home: ArmId, ground: _Ground, yard: Yard) -> Gate:
+def _inbound(home: ArmId, ground: Ground, yard: Yard) -> Gate:
     """Into the subnet of an endpoint; its security group counts only where the subnet says that it does."""
     seen = bool(ground.versions.of(home))
 
     def read(state: State) -> Cells:
         wire = state.get(home)
         if wire is None:
-            return (0,) * len(yard.columns) if seen else yard.everybody()
+            return 0 if seen else yard.everybody
         policy = subnet.TYPE.lens("privateEndpointNetworkPolicies").read(wire)
         if policy not in _GUARDED:
-            return yard.everybody()
-        return yard.passing(home, state, "Inbound", yard.space)
+            return yard.everybody
+        group = group_of(wire)
+        return yard.passing(group, state, "Inbound", yard.space) if group else yard.everybody
 
     return Gate(ids=ground.deciders(home), read=read)
 
 
-def _outbound(source: ArmId, ground: _Ground, yard: Yard) -> Gate:
-    """Out of one subnet; says nothing of callers from elsewhere."""
-    space = yard.grid.within(ground.space(source.parent))
+def _alike(sources: Iterable[ArmId], ground: Ground, touched: frozenset[ArmId] | None) -> list[tuple[ArmId, ...]]:
+    """Subnets about whose ways out the same changes decide, together: they are one gate."""
+    alike: dict[frozenset[ArmId], list[ArmId]] = {}
+    for each in sources:
+        alike.setdefault(ground.deciders(each) & (touched or frozenset()), []).append(each)
+    return [tuple(each) for each in alike.values()]
+
+
+def _outbound(sources: tuple[ArmId, ...], ground: Ground, yard: Yard) -> Gate:
+    """Out of some subnets; says nothing of callers from elsewhere. Where a subnet is not there yet, nobody is in it."""
+    versions = ground.versions
+    ranges = {each: yard.grid.within(p for wire in versions.of(each) for p in prefixes_of(wire)) for each in sources}
+    spaces = {each.parent: yard.grid.within(ground.space(each.parent)) for each in sources}
+    known: dict[tuple[int, tuple[tuple[int, ArmId, int, int], ...]], Cells] = {}
 
     def read(state: State) -> Cells:
-        wire = state.get(source)
-        if wire is None:
-            return yard.everybody()
-        own = yard.grid.within(_prefixes_of(wire))
-        others = yard.grid.everybody & ~own
-        return tuple(others | (own & each) for each in yard.passing(source, state, "Outbound", space))
+        # Subnets of one network that share a group are one caller.
+        callers: dict[tuple[ArmId, int], int] = {}
+        empty = 0
+        for each in sources:
+            wire = state.get(each)
+            group = group_of(wire) if wire is not None else None
+            if wire is None:
+                empty |= ranges[each]
+            elif group is not None:
+                key = (group, spaces[each.parent])
+                callers[key] = callers.get(key, 0) | yard.grid.within(prefixes_of(wire))
+        told = tuple((id(state.get(group)), group, space, own) for (group, space), own in callers.items())
+        if (empty, told) not in known:
+            known[empty, told] = _leave(empty, told, state)
+        return known[empty, told]
 
-    return Gate(ids=ground.deciders(source), read=read)
+    def _leave(empty: int, told: tuple[tuple[int, ArmId, int, int], ...], state: State) -> Cells:
+        cells = yard.spread(yard.grid.everybody & ~empty)
+        for _, group, space, own in told:
+            elsewhere = yard.spread(yard.grid.everybody & ~own)
+            cells &= elsewhere | yard.passing(group, state, "Outbound", space)
+        return cells
+
+    return Gate(ids=frozenset().union(*(ground.deciders(each) for each in sources)), read=read)
 
 
-def _stranger_paths(id: ArmId, ground: _Ground) -> Iterator[Path]:
+def _stranger_paths(id: ArmId, ground: Ground) -> Iterator[Path]:
     """Through endpoints that cannot be seen from here: whoever is behind them."""
     seen = ground.endpoints.get(id, set())
     grid = make_grid((), (), ())
-    columns = Columns(places=(Place(),), ports=tuple(range(len(grid.gates))))
+    columns = Columns(places=(Place(),), ports=tuple(grid.ports(_HTTPS)))
     for peer, connections in sorted(ground.connections.get(id, {}).items()):
         if peer in seen:
             continue
@@ -433,81 +314,30 @@ def _stranger_paths(id: ArmId, ground: _Ground) -> Iterator[Path]:
             blind=True,
             grid=grid,
             columns=columns,
-            gates=(Gate(ids=ids, read=_read_strangers(id, tuple(sorted(connections)), grid, len(columns))),),
+            gates=(Gate(ids=ids, read=_read_strangers(id, tuple(sorted(connections)), grid)),),
             via=peer,
         )
 
 
-def _read_strangers(id: ArmId, connections: tuple[ArmId, ...], grid: Grid, width: int) -> Callable[[State], Cells]:
+def _read_strangers(id: ArmId, connections: tuple[ArmId, ...], grid: Grid) -> Callable[[State], Cells]:
     def read(state: State) -> Cells:
         bodies = [body for each in connections if (body := state.get(each))]
         approved = any(endpoint_connection.TYPE.lens("status").read(body) == "Approved" for body in bodies)
-        return (grid.everybody if approved and state.get(id) is not None else 0,) * width
+        return grid.everybody if approved and state.get(id) is not None else 0
 
     return read
 
 
-def _inner_path(id: ArmId, ground: _Ground) -> Path:
+def _inner_path(id: ArmId, ground: Ground) -> Path:
     """Into a subnet, whatever is in it."""
     yard = ground.yard(id, inner=True)
 
     def read(state: State) -> Cells:
-        if state.get(id) is None:
-            return (0,) * len(yard.columns)
-        return yard.passing(id, state, "Inbound", yard.space)
+        wire = state.get(id)
+        group = group_of(wire) if wire is not None else None
+        if wire is None:
+            return 0
+        return yard.passing(group, state, "Inbound", yard.space) if group else yard.everybody
 
     gate = Gate(ids=ground.deciders(id), read=read)
     return Path(target=id, word="subnet", grid=yard.grid, columns=yard.columns, gates=(gate,), inner=True)
-
-
-# -- what bodies say
-
-
-def _answers(wire: JsonObject) -> bool:
-    return account.TYPE.lens("publicNetworkAccess").read(wire) == "Enabled"
-
-
-def _default_allows(wire: JsonObject) -> bool:
-    return account.TYPE.lens("networkAcls.defaultAction").read(wire) != "Deny"
-
-
-def _trusts(wire: JsonObject) -> bool:
-    """Trusted services pass a firewall that does not say otherwise, also where the public endpoint is off."""
-    acls = read_path(wire, ("properties", "networkAcls"))
-    if _answers(wire) and _default_allows(wire):
-        return True
-    return isinstance(acls, dict) and acls.get("bypass", "AzureServices") != "None"
-
-
-def _allowed(wire: JsonObject) -> list[str]:
-    return _texts(account.TYPE.lens("networkAcls.ipRules").read(wire))
-
-
-def _ruled_subnets(wire: JsonObject) -> set[ArmId]:
-    rules = account.TYPE.lens("networkAcls.virtualNetworkRules").read(wire)
-    listed = rules if isinstance(rules, list) else []
-    return {id for each in listed if isinstance(each, dict) and (id := read_id(each.get("id")))}
-
-
-def _group_of(wire: JsonObject) -> ArmId | None:
-    return read_id(read_path(wire, ("properties", "networkSecurityGroup", "id")))
-
-
-def _home_of(wire: JsonObject) -> str:
-    return str(read_path(wire, ("properties", "subnet", "id")))
-
-
-def _prefixes_of(wire: JsonObject) -> list[str]:
-    return _texts(subnet.TYPE.lens("addressPrefixes").read(wire))
-
-
-def _peers(wire: JsonObject) -> Iterator[ArmId]:
-    listed = read_path(wire, ("properties", "virtualNetworkPeerings"))
-    for each in listed if isinstance(listed, list) else ():
-        peer = read_id(read_path(each, ("properties", "remoteVirtualNetwork", "id")))
-        if peer is not None:
-            yield peer
-
-
-def _texts(value: object) -> list[str]:
-    return [str(each) for each in value] if isinstance(value, list) else []

@@ -10,7 +10,7 @@ from reconciler.kinds.rules import GROUPS, read_rule
 from reconciler.model.wire import Json, JsonObject, read_path
 from reconciler.plan.reach.grid import JOINED, LAST, Grid, read_ends
 
-Cells = tuple[int, ...]  # for each column, the callers that get through
+Cells = int  # the callers that get through, column beside column: each as wide as the grid has callers
 Rules = Sequence[JsonObject]
 
 NETWORK, INTERNET, BALANCER = "VirtualNetwork", "Internet", "AzureLoadBalancer"
@@ -42,6 +42,14 @@ class Columns:
     def __len__(self) -> int:
         return len(self.places) * len(self.ports) * len(self.protocols)
 
+    def spread(self, grid: Grid, callers: int) -> Cells:
+        """The same callers in every column."""
+        return callers * int(sum(1 << (column * grid.width) for column in range(len(self))))
+
+    def read(self, grid: Grid, cells: Cells, column: int) -> int:
+        """The callers of one column."""
+        return cells >> (column * grid.width) & grid.everybody
+
     def find(self, place: int, ports: Iterable[int], protocols: Iterable[int]) -> list[int]:
         """The numbers of the columns of a place, some ports and some protocols."""
         base, width = place * len(self.ports), len(self.protocols)
@@ -68,7 +76,7 @@ def pass_rules(rules: Rules, direction: str, grid: Grid, space: int, columns: Co
     passed = [0] * len(columns)
     for rule in (*rules, *_OWN[direction]):
         _apply(rule, grid, space, columns, (undecided, passed))
-    return tuple(passed)
+    return sum(callers << (column * grid.width) for column, callers in enumerate(passed))
 
 
 def _apply(rule: JsonObject, grid: Grid, space: int, columns: Columns, state: tuple[list[int], list[int]]) -> None:

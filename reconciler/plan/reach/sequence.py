@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise, product
 
 from reconciler.model.ids import ArmId
-from reconciler.plan.reach.paths import Gate, Path, join, less, meet
+from reconciler.plan.reach.ground import Gate
+from reconciler.plan.reach.paths import Path
 from reconciler.plan.reach.security import Cells
 from reconciler.plan.reach.state import Versions
 
@@ -60,6 +62,7 @@ class Sequence:
     chains: Mapping[ArmId, tuple[str, ...]]
     links: Links
     conflicts: list[Conflict] = field(default_factory=list)
+    _gates: dict[Gate, _Moving] = field(default_factory=dict)
 
     def arrange(self, path: Path) -> None:
         """Add the edges that `path` asks for, or the conflict that keeps it from being kept."""
@@ -68,9 +71,10 @@ class Sequence:
             return
         for each in moving:
             each.keep_within()
-        for opener, closer in product(moving, moving):
-            shared = meet(opener.opened, closer.closed)
-            if opener is not closer and any(shared) and any(self._still_passing(path, shared, opener, closer)):
+        openers, closers = [each for each in moving if each.opened], [each for each in moving if each.closed]
+        for opener, closer in product(openers, closers):
+            shared = opener.opened & closer.closed
+            if opener is not closer and shared and self._still_passing(path, shared, opener, closer):
                 self._order(opener, closer, shared)
 
     def smooth(self, path: Path) -> None:
@@ -80,7 +84,10 @@ class Sequence:
 
     def moving(self, path: Path) -> list[_Moving]:
         """The gates of a path that change, or are changed more than once."""
-        found = (_Moving(gate, self._movers(gate), self) for gate in path.gates)
+        for gate in path.gates:
+            if gate not in self._gates:
+                self._gates[gate] = _Moving(gate, self._movers(gate), self)
+        found = (self._gates[gate] for gate in path.gates)
         return [each for each in found if each.ids and each.changes]
 
     def refuse_waiting(self) -> None:
@@ -102,8 +109,8 @@ class Sequence:
     def _still_passing(self, path: Path, cells: Cells, opener: _Moving, closer: _Moving) -> Cells:
         """Those of `cells` whom every other gate lets through in some state."""
         for gate in path.gates:
-            if gate not in (opener.gate, closer.gate) and any(cells):
-                cells = meet(cells, join(gate.read(self.versions.before), gate.read(self.versions.final)))
+            if gate not in (opener.gate, closer.gate) and cells:
+                cells &= gate.read(self.versions.before) | gate.read(self.versions.final)
         return cells
 
     def _order(self, opener: _Moving, closer: _Moving, cells: Cells) -> None:
@@ -118,7 +125,7 @@ class Sequence:
                 self.links.add(first, then)
 
 
-@dataclass(slots=True)
+@dataclass
 class _Moving:
     """A gate with the resources that decide it and are about to change."""
 
@@ -127,31 +134,31 @@ class _Moving:
     sequence: Sequence
     _known: dict[Position, Cells] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def _lengths(self) -> Position:
         return tuple(len(self.sequence.chains[id]) for id in self.ids)
 
-    @property
+    @cached_property
     def writes(self) -> int:
         return sum(self._lengths)
 
-    @property
+    @cached_property
     def before(self) -> Cells:
         return self.read((0,) * len(self.ids))
 
-    @property
+    @cached_property
     def final(self) -> Cells:
         return self.read(self._lengths)
 
-    @property
+    @cached_property
     def opened(self) -> Cells:
-        return less(self.final, self.before)
+        return self.final & ~self.before
 
-    @property
+    @cached_property
     def closed(self) -> Cells:
-        return less(self.before, self.final)
+        return self.before & ~self.final
 
-    @property
+    @cached_property
     def changes(self) -> bool:
         return self.before != self.final or any(each > 1 for each in self._lengths)
 
@@ -166,9 +173,8 @@ class _Moving:
 
     def keep_within(self) -> None:
         """Order the gate's own writes so that it never lets more through than before or after."""
-        nothing = (0,) * len(self.before)
-        wrong = self._find_outside(nothing)
-        row = self._find_row((0,) * len(self.ids), nothing) if wrong else []
+        wrong = self._find_outside(0)
+        row = self._find_row((0,) * len(self.ids), 0) if wrong else []
         if row is None:
             opener, closer = self._blame(wrong)
             self.sequence.conflicts.append(Conflict(opener=opener, closer=closer))
@@ -176,7 +182,7 @@ class _Moving:
 
     def keep_open(self) -> None:
         """The same, and never less than before and after, where there is such an order."""
-        floor = meet(self.before, self.final)
+        floor = self.before & self.final
         if self._find_outside(floor):
             self._chain(self._find_row((0,) * len(self.ids), floor) or [])
 
@@ -202,7 +208,7 @@ class _Moving:
 
     def _is_within(self, position: Position, floor: Cells) -> bool:
         cells = self.read(position)
-        return not any(less(cells, join(self.before, self.final))) and not any(less(floor, cells))
+        return not cells & ~(self.before | self.final) and not floor & ~cells
 
     def _positions(self) -> Iterator[Position]:
         return product(*(range(length + 1) for length in self._lengths))
@@ -242,11 +248,11 @@ class _Moving:
 
     def find_starts(self, cells: Cells) -> list[tuple[ArmId, str]]:
         """The writes that, in some state, begin to let one of `cells` through."""
-        return self._find_writes(lambda now, then: any(meet(less(then, now), cells)))
+        return self._find_writes(lambda now, then: bool(then & ~now & cells))
 
     def find_stops(self, cells: Cells) -> list[tuple[ArmId, str]]:
         """The writes that, in some state, stop one of `cells`."""
-        return self._find_writes(lambda now, then: any(meet(less(now, then), cells)))
+        return self._find_writes(lambda now, then: bool(now & ~then & cells))
 
     def _find_writes(self, matters: Callable[[Cells, Cells], bool]) -> list[tuple[ArmId, str]]:
         found: dict[str, ArmId] = {}

@@ -16,7 +16,7 @@ from reconciler.model.resource import Fleet, ManagePolicy, Snapshot
 from reconciler.model.wire import Json, JsonObject
 from reconciler.plan.draft import Drafts
 from reconciler.plan.reach.connection import CutOff, find_cut_off
-from reconciler.plan.reach.paths import Path, find_paths, less, meet
+from reconciler.plan.reach.paths import Path, find_paths, meet
 from reconciler.plan.reach.security import Cells
 from reconciler.plan.reach.sequence import Conflict, Links
 from reconciler.plan.reach.sequence import Sequence as Search
@@ -113,8 +113,8 @@ def tell(found: Survey, steps: Sequence[Step]) -> Mapping[ArmId, Told]:
         if before == final:
             continue
         for id, now, then in _walk(path, found.versions, steps):
-            opened, closed = meet(less(then, now), less(final, before)), meet(less(now, then), less(before, final))
-            if any(opened) or any(closed):
+            opened, closed = then & ~now & final & ~before, now & ~then & before & ~final
+            if opened or closed:
                 known = told.get(id, Told())
                 told[id] = Told(
                     opened=(*known.opened, *tell_ways(path, opened)), closed=(*known.closed, *tell_ways(path, closed))
@@ -124,13 +124,18 @@ def tell(found: Survey, steps: Sequence[Step]) -> Mapping[ArmId, Told]:
 
 def _walk(path: Path, versions: Versions, steps: Iterable[Step]) -> Iterator[tuple[ArmId, Cells, Cells]]:
     """Who gets through before and after each write that has a say in it."""
-    state, done, now = versions.before, dict[ArmId, int](), path.read(versions.before)
+    state, done = versions.before, dict[ArmId, int]()
+    gates = [gate.read(state) for gate in path.gates]
+    now = meet(gates)
     for step in steps:
         if step.id not in path.ids or step.id not in versions.stages:
             continue
         done[step.id] = done.get(step.id, 0) + 1
         state = state.after({step.id: versions.at(step.id, done[step.id])})
-        then = path.read(state)
+        for at, gate in enumerate(path.gates):
+            if step.id in gate.ids:
+                gates[at] = gate.read(state)
+        then = meet(gates)
         yield step.id, now, then
         now = then
 
