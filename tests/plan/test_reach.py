@@ -131,7 +131,7 @@ def test_the_group_of_an_endpoint_counts_only_where_its_subnet_says_so() -> None
     assert ways == {("net/app", "private endpoint pe", "443")}
     idle = backend("guard", privateEndpointNetworkPolicies="Disabled")
     open_ways = told(account(), endpoint(), GUARD, network(subnet("app", 1), idle))
-    assert open_ways == {("any address", "private endpoint pe", "any")}
+    assert open_ways == {("VirtualNetwork", "private endpoint pe", "any")}
 
 
 def test_an_endpoint_that_asks_lets_nobody_in_before_it_is_answered() -> None:

@@ -14,8 +14,8 @@ from tests.plan.networks import (
     blocked,
     deny,
     endpoint,
+    fleet,
     group,
-    names_of,
     network,
     plan_of,
     rule,
@@ -104,9 +104,10 @@ def test_a_group_lets_a_subnet_out_after_it_has_moved() -> None:
     assert f"{APP}#write-1" in waits_for(plan, "NetworkSecurityGroup/app#write-1")
 
 
-def test_an_endpoint_whose_connection_is_to_be_rejected_is_not_connected_first() -> None:
-    """Azure approves an automatic connection at once; the rejection comes too late."""
-    judged = account(privateEndpointConnections=[{"match": "pe", "status": "Rejected"}])
-    azure = standing(network(backend()), account())
-    plan = plan_of(azure, network(backend()), judged, endpoint())
-    assert "PrivateEndpoint/pe#create" not in names_of(plan)
+@pytest.mark.parametrize("match", ["pe", "*", "/subscriptions/*/privateEndpoints/pe"])
+def test_an_endpoint_whose_connection_is_to_be_rejected_may_not_connect_by_itself(match: str) -> None:
+    """Azure approves an automatic connection at once; the rejection would come too late."""
+    judged = account(privateEndpointConnections=[{"match": match, "status": "Rejected"}])
+    with pytest.raises(AssertionError, match="PrivateEndpoint/pe connects to Account/one by itself, whose"):
+        fleet(network(backend()), judged, endpoint())
+    assert fleet(network(backend()), judged, endpoint(approval="manual"))

@@ -49,6 +49,7 @@ class Ground:
     connections: dict[ArmId, dict[ArmId, set[ArmId]]] = field(default_factory=dict)  # by account, by endpoint
     inside: dict[ArmId, set[ArmId]] = field(default_factory=dict)  # subnets by network
     _yards: dict[tuple[ArmId, bool], Yard] = field(default_factory=dict)
+    _ways_out: dict[ArmId, Yard] = field(default_factory=dict)
     _spaces: dict[ArmId, frozenset[str]] = field(default_factory=dict)
     _rules: dict[tuple[int, str], tuple[JsonObject, list[JsonObject]]] = field(default_factory=dict)
 
@@ -80,18 +81,23 @@ class Ground:
         return frozenset({id, *self.groups(id)})
 
     def around(self, id: ArmId) -> list[ArmId]:
-        """The subnets with a security group in the network of `id`, and in networks that are peered with it."""
+        """The subnets that have a security group or change, in the network of `id` and in those peered with it."""
         network = id.parent
         if network is None:
             return []
         beside = {peer for wire in self.versions.of(network) for peer in peers(wire)}
         found = {each for net in (network, *beside) for each in self.inside.get(net, ())}
-        return sorted(each for each in found if self.groups(each))
+        return sorted(each for each in found if self.groups(each) or each in self.versions.stages)
 
     def neighbours(self, id: ArmId) -> Mapping[ArmId, tuple[str, ...]]:
         """The subnets of the network of `id`, as they will be."""
         beside = sorted(self.inside.get(id.parent, ())) if id.parent else []
         return {each: tuple(prefixes_of(wire)) for each in beside if (wire := self.versions.final.get(each))}
+
+    def beside(self, id: ArmId) -> set[str]:
+        """The addresses of the other subnets of the network of `id`, in any version."""
+        others = self.inside.get(id.parent, set()) - {id} if id.parent else set()
+        return {text for each in others for wire in self.versions.of(each) for text in prefixes_of(wire)}
 
     def rules(self, wire: JsonObject, direction: str) -> list[JsonObject]:
         """The rules of one version of a security group, read once. Bodies are never changed, so one is known by its
@@ -120,6 +126,13 @@ class Ground:
             for wire in self.versions.of(each):
                 found.update(prefixes_of(wire))
         return found
+
+    def way_out(self, id: ArmId) -> Yard:
+        """What decides about the way from a subnet to a public endpoint, whichever account that is of."""
+        known = self._ways_out.get(id)
+        if known is None:
+            known = self._ways_out[id] = make_way_out(id, self)
+        return known
 
     def yard(self, id: ArmId, *, inner: bool) -> Yard:
         known = self._yards.get((id, inner))
@@ -194,6 +207,22 @@ def make_yard(id: ArmId, ground: Ground, *, inner: bool) -> Yard:
     places = tuple(Place(address=text) for text in _cut(own, aims)) or (Place(address="0.0.0.0/0"),)
     columns = Columns(places=places, ports=tuple(range(len(grid.gates))), protocols=_PROTOCOLS if inner else ("Tcp",))
     return Yard(ground, grid, columns, grid.within(space))
+
+
+def make_way_out(id: ArmId, ground: Ground) -> Yard:
+    """The grid on which is told who gets from a subnet to a public endpoint."""
+    versions = ground.versions
+    space = ground.space(id.parent)
+    words, flags = {*space, *(text for wire in versions.of(id) for text in prefixes_of(wire))}, {JOINED}
+    for group in ground.groups(id):
+        if not versions.of(group):
+            flags.add(f"group:{group.key}")
+        for wire in versions.of(group):
+            rules = ground.rules(wire, "Outbound")
+            words |= {text for rule in rules for text in texts(rule, "sourceAddressPrefixes")}
+            flags |= name_flags(rules, inside=False)
+    grid = make_grid(words, (), flags)
+    return Yard(ground, grid, Columns(places=(Place(),), ports=tuple(grid.ports(("443",)))), grid.within(space))
 
 
 def _cut(own: Iterable[str], aims: Iterable[str]) -> list[str]:

@@ -28,7 +28,7 @@ from reconciler.plan.reach.bodies import (
 )
 from reconciler.plan.reach.grid import JOINED, Grid, make_grid, read_ends
 from reconciler.plan.reach.ground import Gate, Ground, Yard
-from reconciler.plan.reach.security import Cells, Columns, Place, name_flags, texts
+from reconciler.plan.reach.security import Cells, Columns, Place
 from reconciler.plan.reach.state import State, Versions, read_id
 
 PUBLIC, SERVICE, TRUSTED = "public endpoint", "service endpoint", "trusted services"
@@ -38,7 +38,8 @@ _GUARDED = ("Enabled", "NetworkSecurityGroupEnabled")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Path:
-    """One way to `target`, an account, or a subnet where nothing but its own security group is asked (`inner`).
+    """One way to `target`, an account, or a subnet where nothing but its own security group is asked. What is `quiet`
+    is kept in order like any other, and told of by nobody: somebody else tells it already, or it leads to no account.
 
     A path is `blind` that comes through an endpoint which cannot be seen. `space` are the addresses of the network that
     it comes through and `neighbours` the subnets in there; `own` are those of the `subnet` that alone can take it.
@@ -51,7 +52,7 @@ class Path:
     gates: tuple[Gate, ...]
     via: ArmId | None = None
     subnet: ArmId | None = None
-    inner: bool = False
+    quiet: bool = False
     blind: bool = False
     own: int = 0
     space: int = 0
@@ -82,10 +83,15 @@ def find_paths(versions: Versions, touched: frozenset[ArmId] | None = None) -> I
     for id in sorted(ground.accounts):
         yield from _kept(_public_paths(id, ground), touched)
         for found in sorted(ground.services.get(id, ())):
-            yield from _kept(_service_paths(id, found, ground, touched), touched)
+            if touched is None or ({id} | ground.deciders(found)) & touched:
+                yield _service_path(id, found, ground)
         for found in sorted(ground.endpoints.get(id, ())):
             yield from _private_paths(id, found, ground, touched)
         yield from _kept(_stranger_paths(id, ground), touched)
+        if touched is not None and any(default_allows(wire) for wire in versions.of(id)):
+            # What everybody may do, those may who are in a subnet: as soon as it is there, and its group lets them out.
+            changing = (each for each in sorted(ground.subnets) if len(({id} | ground.deciders(each)) & touched) > 1)
+            yield from (_common_path(id, each, ground) for each in changing)
     for id in sorted(ground.subnets):
         # One write alone goes from before to after; only several can meet in between.
         if touched is not None and len(ground.deciders(id) & touched) > 1:
@@ -116,51 +122,63 @@ def _public_paths(id: ArmId, ground: Ground) -> Iterator[Path]:
     yield Path(target=id, word=TRUSTED, grid=grid, columns=columns, gates=(Gate(ids=own, read=bypass),))
 
 
-def _service_paths(id: ArmId, source: ArmId, ground: Ground, touched: frozenset[ArmId] | None) -> Iterator[Path]:
+def _service_path(id: ArmId, source: ArmId, ground: Ground) -> Path:
     """From the workloads of a subnet over its service endpoint to the public endpoint of the account."""
-    if touched is not None and not ({id} | ground.deciders(source)) & touched:
-        return
-    versions = ground.versions
-    own = {text for wire in versions.of(source) for text in prefixes_of(wire)} or {"0.0.0.0/0"}
-    space = ground.space(source.parent)
-    words, flags = {*own, *space}, {JOINED}
-    for group in ground.groups(source):
-        if not versions.of(group):
-            flags.add(f"group:{group.key}")
-        for wire in versions.of(group):
-            rules = ground.rules(wire, "Outbound")
-            words |= {text for rule in rules for text in texts(rule, "sourceAddressPrefixes")}
-            flags |= name_flags(rules, inside=False)
-    grid = make_grid(words, (), flags)
-    yard = Yard(ground, grid, Columns(places=(Place(),), ports=tuple(grid.ports(_HTTPS))), grid.within(space))
-    seen = bool(versions.of(source))
+    yard = ground.way_out(source)
+    seen = bool(ground.versions.of(source))
 
     def firewall(state: State) -> Cells:
         wire = state.get(id)
-        if wire is None or not answers(wire):
-            return 0
-        return grid.everybody if default_allows(wire) or source in ruled_subnets(wire) else 0
+        return yard.everybody if wire is not None and answers(wire) and source in ruled_subnets(wire) else 0
 
-    def leaves(state: State) -> Cells:
-        """Out of the subnet, with its identity."""
+    def known(state: State) -> Cells:
+        """Whether the subnet shows who it is."""
         wire = state.get(source)
-        if not seen:
-            return yard.everybody
-        if wire is None or COGNITIVE_SERVICES not in list_texts(subnet.TYPE.lens("serviceEndpoints").read(wire)):
-            return 0
-        group = group_of(wire)
-        passing = yard.passing(group, state, "Outbound", yard.space) if group else yard.everybody
-        return grid.within(prefixes_of(wire)) & passing
+        services = list_texts(subnet.TYPE.lens("serviceEndpoints").read(wire)) if wire is not None else []
+        return yard.everybody if COGNITIVE_SERVICES in services or not seen else 0
 
-    yield Path(
+    return Path(
         target=id,
         word=SERVICE,
-        grid=grid,
+        grid=yard.grid,
         columns=yard.columns,
-        gates=(Gate(ids=frozenset({id}), read=firewall), Gate(ids=ground.deciders(source), read=leaves)),
+        gates=(
+            Gate(ids=frozenset({id}), read=firewall),
+            yard.gate(("known",), lambda: Gate(ids=frozenset({source}), read=known)),
+            yard.gate(("leaves",), partial(_leaves, source, ground, yard)),
+        ),
         subnet=source,
-        own=grid.within(own),
+        own=yard.grid.within(text for wire in ground.versions.of(source) for text in prefixes_of(wire))
+        or yard.grid.everybody,
     )
+
+
+def _common_path(id: ArmId, source: ArmId, ground: Ground) -> Path:
+    """From the workloads of a subnet to a public endpoint that everybody may call."""
+    yard = ground.way_out(source)
+
+    def firewall(state: State) -> Cells:
+        wire = state.get(id)
+        return yard.everybody if wire is not None and answers(wire) and default_allows(wire) else 0
+
+    leaves = yard.gate(("leaves",), partial(_leaves, source, ground, yard))
+    gates = (Gate(ids=frozenset({id}), read=firewall), leaves)
+    return Path(target=id, word=PUBLIC, grid=yard.grid, columns=yard.columns, gates=gates, subnet=source, quiet=True)
+
+
+def _leaves(source: ArmId, ground: Ground, yard: Yard) -> Gate:
+    """From where a subnet is, out of it, as far as its security group lets."""
+    seen = bool(ground.versions.of(source))
+
+    def read(state: State) -> Cells:
+        wire = state.get(source)
+        if wire is None:
+            return 0 if seen else yard.everybody
+        group = group_of(wire)
+        passing = yard.passing(group, state, "Outbound", yard.space) if group else yard.everybody
+        return yard.grid.within(prefixes_of(wire)) & passing
+
+    return Gate(ids=ground.deciders(source), read=read)
 
 
 def _private_paths(id: ArmId, through: ArmId, ground: Ground, touched: frozenset[ArmId] | None) -> Iterator[Path]:
@@ -177,7 +195,7 @@ def _private_paths(id: ArmId, through: ArmId, ground: Ground, touched: frozenset
             continue
         yard = ground.yard(home, inner=False)
         gates = [
-            _exists(id, yard),
+            _stands(id, yard),
             _connected(id, through, home, frozenset(connections), yard),
             yard.gate((home,), partial(_inbound, home, ground, yard)),
             *(yard.gate(each, partial(_outbound, each, ground, yard)) for each in _alike(near, ground, touched)),
@@ -194,8 +212,10 @@ def _private_paths(id: ArmId, through: ArmId, ground: Ground, touched: frozenset
         )
 
 
-def _exists(id: ArmId, yard: Yard) -> Gate:
-    return Gate(ids=frozenset({id}), read=lambda state: yard.everybody if state.get(id) is not None else 0)
+def _stands(id: ArmId, yard: Yard) -> Gate:
+    """The account is there, for those who are in the network or joined to it: an endpoint has no public address."""
+    callers = yard.spread(yard.space | yard.grid.flagged(JOINED))
+    return Gate(ids=frozenset({id}), read=lambda state: callers if state.get(id) is not None else 0)
 
 
 def _connected(id: ArmId, through: ArmId, home: ArmId, connections: frozenset[ArmId], yard: Yard) -> Gate:
@@ -266,10 +286,12 @@ def _alike(sources: Iterable[ArmId], ground: Ground, touched: frozenset[ArmId] |
 
 
 def _outbound(sources: tuple[ArmId, ...], ground: Ground, yard: Yard) -> Gate:
-    """Out of some subnets; says nothing of callers from elsewhere. Where a subnet is not there yet, nobody is in it."""
+    """Out of some subnets; says nothing of callers from elsewhere. Nobody is where such a subnet was or will be, unless
+    another one is there."""
     versions = ground.versions
     ranges = {each: yard.grid.within(p for wire in versions.of(each) for p in prefixes_of(wire)) for each in sources}
     spaces = {each.parent: yard.grid.within(ground.space(each.parent)) for each in sources}
+    shared = {each: yard.grid.within(ground.beside(each)) for each in sources}
     known: dict[tuple[int, tuple[tuple[int, ArmId, int, int], ...]], Cells] = {}
 
     def read(state: State) -> Cells:
@@ -278,12 +300,12 @@ def _outbound(sources: tuple[ArmId, ...], ground: Ground, yard: Yard) -> Gate:
         empty = 0
         for each in sources:
             wire = state.get(each)
+            own = yard.grid.within(prefixes_of(wire)) if wire is not None else 0
             group = group_of(wire) if wire is not None else None
-            if wire is None:
-                empty |= ranges[each]
-            elif group is not None:
+            empty |= ranges[each] & ~own & ~shared[each]
+            if group is not None:
                 key = (group, spaces[each.parent])
-                callers[key] = callers.get(key, 0) | yard.grid.within(prefixes_of(wire))
+                callers[key] = callers.get(key, 0) | own
         told = tuple((id(state.get(group)), group, space, own) for (group, space), own in callers.items())
         if (empty, told) not in known:
             known[empty, told] = _leave(empty, told, state)
@@ -340,4 +362,4 @@ def _inner_path(id: ArmId, ground: Ground) -> Path:
         return yard.passing(group, state, "Inbound", yard.space) if group else yard.everybody
 
     gate = Gate(ids=ground.deciders(id), read=read)
-    return Path(target=id, word="subnet", grid=yard.grid, columns=yard.columns, gates=(gate,), inner=True)
+    return Path(target=id, word="subnet", grid=yard.grid, columns=yard.columns, gates=(gate,), quiet=True)

@@ -160,7 +160,7 @@ class _Moving:
 
     @cached_property
     def changes(self) -> bool:
-        return self.before != self.final or any(each > 1 for each in self._lengths)
+        return self.writes > 1 or self.before != self.final
 
     def read(self, position: Position) -> Cells:
         """Whom the gate lets through after so many writes of each chain."""
