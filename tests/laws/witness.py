@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from armsim.store import World
 from tests.support.reaching import Caller, Reader, Scene
 
-# Of the ways into a subnet: ports and protocols.
-PROBED = ((443, "Tcp"), (80, "Tcp"), (22, "Tcp"), (443, "Udp"))
 PORTS = (443, 80, 22)
-INTO = "into a subnet"
 
 
 class Fact(NamedTuple):
-    """A caller gets through: to an account along a path, or to an address in a subnet."""
+    """A caller gets through to an account along a path."""
 
     caller: Caller
     target: str
@@ -38,10 +34,9 @@ class Moment:
 
 @dataclass(slots=True)
 class Witness:
-    """Everybody who is asked about, and the addresses in subnets that they are asked about."""
+    """Everybody who is asked about."""
 
     callers: list[Caller]
-    addresses: list[str] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     reader: Reader = field(default_factory=Reader)
     _facts: list[tuple[Scene, frozenset[Fact]]] = field(default_factory=list)
@@ -80,17 +75,13 @@ class Witness:
                 for port in PORTS:
                     for path in scene.paths(caller, account, port):
                         yield Fact(caller, account, port, path)
-            for address in self.addresses:
-                for port, protocol in PROBED:
-                    if scene.enters(caller, address, port, protocol):
-                        yield Fact(caller, address, port, f"{INTO}, {protocol}")
 
     def breaches(self, before: Scene, after: Scene) -> list[str]:
         """What some moment let through that neither end does, by the write that did it."""
         allowed = self.facts(before) | self.facts(after)
         told = []
         for moment in self.moments:
-            more = [each for each in self.facts(moment.scene) - allowed if not _meets_nowhere(each, before, after)]
+            more = self.facts(moment.scene) - allowed
             if more:
                 named = sorted(map(str, more))
                 told.append(f"{moment.cause.rsplit('/', 2)[-1]}: {len(named)}: {'; '.join(named[:4])}")
@@ -99,17 +90,3 @@ class Witness:
     def forget(self) -> None:
         del self.moments[:-1]
         self._facts.clear()
-
-
-def _meets_nowhere(fact: Fact, *ends: Scene) -> bool:
-    """A way into a subnet between two places that are never there together, before or after: when two subnets move,
-    one is the first."""
-    return fact.path.startswith(INTO) and not any(
-        scene.party(fact.caller) is not None and scene.holds(fact.target) for scene in ends
-    )
-
-
-def in_space(callers: Iterable[Caller]) -> list[str]:
-    """The addresses of those who are workloads: where the others are asked to come in."""
-    found = {caller.address for caller in callers if caller.subnet}
-    return sorted(found, key=lambda each: int(ip_address(each)))
