@@ -134,6 +134,15 @@ def test_the_group_of_an_endpoint_counts_only_where_its_subnet_says_so() -> None
     assert open_ways == {("VirtualNetwork", "private endpoint pe", "any")}
 
 
+def test_who_is_beside_an_endpoint_is_stopped_by_its_group_on_the_way_out() -> None:
+    """One subnet, one group, two gates: out of it and into it."""
+    shut = rule("out", 100, access="Deny", direction="Outbound")
+    ways = told(account(), endpoint(), group("guard", shut), network(subnet("app", 1), backend("guard")))
+    assert ("net/app", "private endpoint pe", "443") in ways
+    assert not any(source == "net/backend" for source, _, ports in ways if ports == "443")
+    assert ("VirtualNetwork", "private endpoint pe", "0-442, 444-65535") in ways
+
+
 def test_an_endpoint_that_asks_lets_nobody_in_before_it_is_answered() -> None:
     asking = endpoint(approval="manual")
     assert told(account(), asking, GUARD, network(subnet("app", 1), backend("guard"))) == set()

@@ -197,8 +197,11 @@ def _private_paths(id: ArmId, through: ArmId, ground: Ground, touched: frozenset
         gates = [
             _stands(id, yard),
             _connected(id, through, home, frozenset(connections), yard),
-            yard.gate((home,), partial(_inbound, home, ground, yard)),
-            *(yard.gate(each, partial(_outbound, each, ground, yard)) for each in _alike(near, ground, touched)),
+            yard.gate(("in", home), partial(_inbound, home, ground, yard)),
+            *(
+                yard.gate(("out", *each), partial(_outbound, each, ground, yard))
+                for each in _alike(near, ground, touched)
+            ),
         ]
         yield Path(
             target=id,
