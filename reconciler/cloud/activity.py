@@ -6,7 +6,8 @@ Promises to name only whom the log names, and to say where it could not be read.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -18,7 +19,7 @@ from reconciler.kinds.catalog import type_of
 from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.ports import Clock
-from reconciler.model.resource import Activity, Actor
+from reconciler.model.resource import Activity, Actor, Live
 from reconciler.model.wire import JsonObject
 
 _log = structlog.get_logger("reconciler")
@@ -58,11 +59,39 @@ class _Trace:
 
 
 @dataclass(slots=True)
+class Endpoints:
+    """The private endpoints that have been seen, and whose each connection of an account is."""
+
+    ids: set[ArmId] = field(default_factory=set)
+    behind: dict[ArmId, ArmId] = field(default_factory=dict)
+
+    def learn(self, found: Mapping[ArmId, Live]) -> None:
+        """What a look at Azure tells; what is gone by now is not forgotten, since the log may tell of its end."""
+        for id, live in found.items():
+            if id.type.lower() == _ENDPOINT:
+                self.ids.add(id)
+            elif id.type.lower().endswith(_CONNECTION):
+                with suppress(ValueError):
+                    self.behind[id] = ArmId.parse(text_at(live.wire, "properties", "privateEndpoint", "id"))
+
+    def of(self, connection: ArmId, asked: Iterable[ArmId]) -> ArmId | None:
+        """The endpoint of a connection. Azure names one after its endpoint and a number: where nothing else is known of
+        it the name tells, unless there are several endpoints of that name."""
+        if connection in self.behind:
+            return self.behind[connection]
+        name = connection.name.partition(".")[0].lower()
+        seen = {*self.ids, *self.behind.values(), *(id for id in asked if id.type.lower() == _ENDPOINT)}
+        named = [id for id in seen if id.name.lower() == name]
+        return named[0] if len(named) == 1 else None
+
+
+@dataclass(slots=True)
 class Witness:
     """Reads the activity log through `gateway`; warns once about a log that it cannot read."""
 
     gateway: Gateway
     clock: Clock
+    known: Endpoints = field(default_factory=Endpoints, init=False)
     _warned: bool = field(default=False, init=False)
 
     async def who(self, ids: Collection[ArmId], seconds: float) -> Activity:
@@ -72,7 +101,7 @@ class Witness:
         unread: dict[str, Fault] = {}
         for subscription, some in _by_subscription(ids).items():
             page = await self.gateway.list_events(subscription, self._terms(some, seconds))
-            found = find_last(some, page.items, ours if isinstance(ours, str) else "")
+            found = find_last(some, page.items, ours if isinstance(ours, str) else "", self.known)
             last.update(found)
             if page.fault is not None and len(found) < len(some):
                 unread[subscription] = page.fault
@@ -94,14 +123,19 @@ class Witness:
         self._warned = True
 
 
-def find_last(ids: Collection[ArmId], items: Iterable[JsonObject], ours: str) -> dict[ArmId, Actor]:
+def find_last(
+    ids: Collection[ArmId], items: Iterable[JsonObject], ours: str, known: Endpoints | None = None
+) -> dict[ArmId, Actor]:
     """Who did last what to each of `ids`, as far as `items`, entries of the log in any order, tell."""
     traces: defaultdict[ArmId, _Trace] = defaultdict(_Trace)
     below = _group_below(ids)
-    endpoints = {id.name.lower(): id for id in ids if id.type.lower() == _ENDPOINT}
+    endpoints = known or Endpoints()
     for event in sorted(_read_events(items), key=lambda each: each.at):
-        for id in _owners(event, endpoints):
+        for id in _owners(event):
             traces[id].own = event
+        # What is done to a connection of an account is done to the endpoint at its other end.
+        if event.id.type.lower().endswith(_CONNECTION) and (endpoint := endpoints.of(event.id, ids)):
+            traces[endpoint].own = event
         for id in below.get(event.id, ()):
             if event.actor.removed:
                 traces[id].own = event
@@ -111,16 +145,12 @@ def find_last(ids: Collection[ArmId], items: Iterable[JsonObject], ours: str) ->
     return {id: actor for id, actor in found if actor}
 
 
-def _owners(event: _Event, endpoints: dict[str, ArmId]) -> Iterator[ArmId]:
+def _owners(event: _Event) -> Iterator[ArmId]:
     """The resources whose own change an event is: a child that no kind knows, such as a security rule, is a part."""
     id: ArmId | None = event.id
     while id is not None:
         yield id
         id = id.parent if id.segments[1:] and type_of(id.type) is None else None
-    if event.id.type.lower().endswith(_CONNECTION):
-        # Azure names a connection after its endpoint and a number.
-        endpoint = endpoints.get(event.id.name.partition(".")[0].lower())
-        yield from () if endpoint is None else (endpoint,)
 
 
 def _group_below(ids: Collection[ArmId]) -> dict[ArmId, list[ArmId]]:

@@ -41,7 +41,9 @@ class ArmCloud:
         return self._gateway.requests
 
     async def observe(self, scope: Scope) -> Snapshot:
-        return await self._observer.observe(scope)
+        snapshot = await self._observer.observe(scope)
+        self._witness.known.learn(snapshot.live)
+        return snapshot
 
     async def who(self, ids: Collection[ArmId], seconds: float) -> Activity:
         return await self._witness.who(ids, seconds)

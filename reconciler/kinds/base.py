@@ -182,7 +182,8 @@ class ResourceType:
     state that comes to rest after the first. A `guest` comes and goes with somebody else's resource: it is never
     surplus, and nobody declares it by name. Of a `sole` type a parent has one at most, whatever it is called. `serves`
     is where a resource names the one that waits for its write. `held` tells what keeps a live resource from working.
-    What is `after_all` needs what it needs with all that is below it.
+    What is `after_all` needs what it needs with all that is below it. `claims` is the path of addresses that no two
+    siblings may share. `refuses` tells why a live resource cannot be changed as wanted, whatever is permitted.
     """
 
     arm_type: str
@@ -216,6 +217,8 @@ class ResourceType:
     serves: WirePath = ()
     held: Callable[[JsonObject], Hold | None] = _free_of_others
     after_all: bool = False
+    claims: str = ""
+    refuses: Callable[[tuple[FieldChange, ...], JsonObject], Hold | None] = lambda _changes, _wire: None
 
     def reserves(self, name: str) -> bool:
         """Whether a resource of this name is Azure's own: never declared, never deleted."""

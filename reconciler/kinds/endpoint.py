@@ -11,7 +11,7 @@ from collections.abc import Callable
 from reconciler.kinds.base import Binding, Field, Hold, Patience, ResourceType, Shape, fixed, once
 from reconciler.kinds.scalars import PRIVATE_ENDPOINT_TYPE
 from reconciler.kinds.values import folded, location, reference, reference_to_wire
-from reconciler.model.plan import DecisionState
+from reconciler.model.plan import DecisionState, Effect, FieldChange
 from reconciler.model.wire import Json, JsonObject, read_path
 
 AUTOMATIC, MANUAL = "automatic", "manual"
@@ -176,6 +176,29 @@ def _hold(wire: JsonObject) -> Hold | None:
     return None
 
 
+def _refuse_many(changes: tuple[FieldChange, ...], wire: JsonObject) -> Hold | None:
+    """A document says one connection. What has more is not made again for it, since the others would be lost."""
+    rows = [row for name in _LISTS.values() for row in _rows(wire, name)]
+    told = [change.path for change in changes if change.path in _SAID or change.effect is Effect.REPLACE]
+    if len(rows) < 2 or not told:
+        return None
+    targets = sorted(str(read_path(row, ("properties", "privateLinkServiceId"))).rpartition("/")[2] for row in rows)
+    return Hold(
+        state=DecisionState.BLOCKED,
+        code="many_connections",
+        reason=f"has {len(rows)} connections, to {' and '.join(targets)}, of which a document says one; "
+        f"to change {', '.join(told)} would take the others away",
+        permit="give each target an endpoint of its own, or leave this one to others by lifecycle.policy: detach",
+    )
+
+
+def _rows(wire: JsonObject, name: str) -> list[JsonObject]:
+    found = read_path(wire, ("properties", name))
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+_SAID = ("approval", "groupIds", "privateLinkServiceId", "requestMessage")  # of the connection itself
+
 TYPE = ResourceType(
     arm_type=PRIVATE_ENDPOINT_TYPE,
     word="private endpoint",
@@ -271,6 +294,7 @@ TYPE = ResourceType(
     ),
     brings=(("properties", "networkInterfaces", "*", "id"),),
     held=_hold,
+    refuses=_refuse_many,
     after_all=True,
     patience=Patience(create=1800.0, update=1800.0, delete=900.0, usual_create=32, usual_update=10),
 )

@@ -7,7 +7,7 @@ is ours as well (`rules: exclusive`), or only what the named ones say (`rules: s
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field as Described
@@ -18,11 +18,13 @@ from reconciler.kinds.base import (
     Document,
     Expansion,
     Field,
+    Hold,
     Kind,
     Patience,
     ResourceType,
     Setting,
     Shape,
+    compose,
     declare,
     describe,
     item_names,
@@ -52,6 +54,7 @@ from reconciler.kinds.spec import Flag, Spec, Text, Whole
 from reconciler.kinds.values import as_said, location
 from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import ArmId
+from reconciler.model.plan import DecisionState, FieldChange
 from reconciler.model.resource import Desired, Live
 from reconciler.model.wire import Json, JsonObject, read_path
 
@@ -63,6 +66,43 @@ _RULES = Field(
     items=RULES,
     default=[],
 )
+
+
+def _refuse_clash(changes: tuple[FieldChange, ...], wire: JsonObject) -> Hold | None:
+    """Azure takes no two rules of one priority and direction; which of them has to move, people must say."""
+    body = compose(TYPE, {change.path: change.after for change in changes}, wire)
+    listed = read_path(body, _RULES.wire)
+    taken: dict[tuple[Json, Json], str] = {}
+    clash: tuple[str, str, JsonObject] | None = None
+    for item in listed if isinstance(listed, list) else []:
+        if isinstance(item, dict):
+            rule, name = read_rule(item), str(item.get("name"))
+            other = taken.setdefault((rule["direction"], rule["priority"]), name)
+            clash = clash or ((other, name, rule) if other != name else None)
+    if clash is None:
+        return None
+    other, name, rule = clash
+    if not any(change.path.startswith(f"{_RULES.path}[{name}].") for change in changes):
+        other, name = name, other
+    direction, wanted = rule["direction"], rule["priority"]
+    free = find_free({number for way, number in taken if way == direction}, wanted)
+    return Hold(
+        state=DecisionState.BLOCKED,
+        code="priority_taken",
+        reason=f"securityRules[{name}].priority {wanted} is taken by {other}, also {direction}, a rule that is not "
+        "declared here",
+        permit=f"give {name} another priority, {free} is free, or declare or remove {other}",
+    )
+
+
+def find_free(taken: Collection[Json], wanted: Json) -> int:
+    """The next free priority behind the one that is wanted, or the first of all."""
+    first = wanted if isinstance(wanted, int) else _FIRST
+    numbers = itertools.chain(range(first, _LAST + 1), range(_FIRST, _LAST + 1))
+    return next(number for number in numbers if number not in taken)
+
+
+_FIRST, _LAST = 100, 4096
 
 TYPE = ResourceType(
     arm_type=SECURITY_GROUP_TYPE,
@@ -96,6 +136,7 @@ TYPE = ResourceType(
     ),
     taggable=True,
     on_demand=True,
+    refuses=_refuse_clash,
     users=(("properties", "subnets", "*", "id"), ("properties", "networkInterfaces", "*", "id")),
     patience=Patience(create=900.0, update=900.0, delete=900.0, usual_create=3, usual_update=3),
 )
@@ -345,10 +386,7 @@ def _check_priorities(document: Document, spec: NetworkSecurityGroupSpec) -> Ite
 
 
 def _free_priority(spec: NetworkSecurityGroupSpec, rule: SecurityRuleSpec) -> int:
-    taken = {each.priority for each in spec.security_rules if each.direction == rule.direction}
-    return next(
-        number for number in itertools.chain(range(rule.priority, 4097), range(100, 4097)) if number not in taken
-    )
+    return find_free({each.priority for each in spec.security_rules if each.direction == rule.direction}, rule.priority)
 
 
 def _check_effect(document: Document, spec: NetworkSecurityGroupSpec) -> Iterator[Finding]:

@@ -245,6 +245,7 @@ TYPE = ResourceType(
     ),
     embedded=("properties", "subnets"),
     users=USERS,
+    claims="addressPrefixes",
     lingers=find_lingering,
     links=tuple(("properties", name, "id") for name in ("networkSecurityGroup", "routeTable", "natGateway")),
     patience=Patience(create=900.0, update=900.0, delete=900.0, usual_create=4, usual_update=4),

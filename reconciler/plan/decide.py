@@ -369,6 +369,8 @@ def _refuse_required(draft: Draft, reason: str) -> Draft:
 def _refuse_changes(draft: Draft) -> Draft | None:
     """What Azure cannot do at all, whatever is permitted."""
     changes = draft.decision.changes
+    if draft.live and changes and (hold := draft.type.refuses(changes, draft.live.wire)):
+        return draft.blocked(hold.code, hold.reason, hold.permit)
     backwards = [change.path for change in changes if change.effect is Effect.ONE_WAY]
     if backwards:
         reason = f"{', '.join(backwards)} cannot be turned back in Azure once it is on"
@@ -448,8 +450,20 @@ def follow_parents(drafts: Drafts) -> Drafts:
     for id, draft in drafts.items():
         parent = drafts.get(id.parent) if id.parent else None
         if parent is not None and parent.action is Action.REPLACE and draft.desired and draft.live:
-            reborn = replace(draft, live=None)
+            reborn = replace(draft, live=None, alone=draft)
             followed[id] = act(reborn, Action.CREATE, f"goes and comes back with its {parent.type.word}", _birth(draft))
         else:
             followed[id] = draft
     return followed
+
+
+def leave_parents(drafts: Drafts) -> Drafts:
+    """The drafts as they were before they followed their parents; one that was refused since then stays refused."""
+    return {id: _leave_parent(draft) if draft.alone else draft for id, draft in drafts.items()}
+
+
+def _leave_parent(draft: Draft) -> Draft:
+    assert draft.alone is not None
+    if draft.acts:
+        return replace(draft.alone, apart=draft.apart)
+    return replace(draft, live=draft.alone.live, alone=None)

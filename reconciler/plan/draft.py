@@ -14,7 +14,7 @@ from reconciler.model.resource import DeletedAccount, Desired, Live
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A decision, the table of its type, and the two sides it compares. What is done `apart` closes in one write and
-    opens in a second one."""
+    opens in a second one. `alone` is what was decided before it followed its parent, which goes and comes back."""
 
     decision: Decision
     type: ResourceType
@@ -22,6 +22,7 @@ class Draft:
     live: Live | None = None
     deleted: DeletedAccount | None = None
     apart: bool = False
+    alone: Draft | None = None
 
     @property
     def id(self) -> ArmId:
@@ -34,6 +35,16 @@ class Draft:
     @property
     def action(self) -> Action | None:
         return self.decision.action if self.acts else None
+
+    @property
+    def goes(self) -> bool:
+        """Whether what is live is deleted, by itself or with what it lies in; it may come back."""
+        return self.action in (Action.DELETE, Action.REPLACE) or (self.acts and self.alone is not None)
+
+    @property
+    def present(self) -> Live | None:
+        """What is live now, also of what is made again with its parent."""
+        return (self.alone or self).live
 
     def blocked(self, code: str, reason: str, permit: str = "") -> Draft:
         """The same resource, not acted upon. What it would have done stays visible in its action and its changes."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.kinds.base import read_ids, read_links, tell_users
+from reconciler.kinds.base import read_ids, tell_users
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, DecisionState
 from reconciler.model.resource import Blind, Cap, Fleet, Snapshot
 from reconciler.model.wire import Json, Maybe, read_path
-from reconciler.plan.decide import follow_parents
+from reconciler.plan.decide import follow_parents, leave_parents
 from reconciler.plan.draft import READ_AGAIN, Draft, Drafts, group_below
+from reconciler.plan.order import find_circle
+from reconciler.plan.use import find_holders, goes, held, keeps, still_holds
 
 DESTRUCTIVE = (Action.DELETE, Action.REPLACE, Action.PURGE)
 
@@ -160,8 +162,23 @@ GUARDS: tuple[Guard, ...] = (
 
 def stop_dependents(drafts: Drafts) -> Drafts:
     """What stands on something that will not be there is blocked too; what lies in something that goes and comes back
-    does the same."""
-    return follow_parents(_stop(drafts))
+    does the same; and what would wait for itself is refused. Takes what it gave before: nothing follows a parent that
+    has been refused since."""
+    settled = follow_parents(_stop(leave_parents(drafts)))
+    while circle := find_circle(settled):
+        refused = _refuse_circle(circle)
+        settled = follow_parents(_stop(leave_parents({**settled, refused.id: refused})))
+    return settled
+
+
+def _refuse_circle(circle: tuple[Draft, ...]) -> Draft:
+    """One of those that wait for each other refused: rather what would be destroyed than what would be made."""
+    ranks = {Action.REPLACE: 0, Action.DELETE: 1}
+    at = min(range(len(circle)), key=lambda each: (ranks.get(circle[each].action or Action.CREATE, 2), circle[each].id))
+    first, *others = (*circle[at:], *circle[:at])
+    waits = "".join(f"{each.decision.ref}, which waits for " for each in others)
+    reason = f"would have to wait for itself: it waits for {waits}{first.decision.ref}"
+    return first.blocked("circle", reason, "make one of these changes in a commit of its own, before the others")
 
 
 def _stop(drafts: Drafts) -> Drafts:
@@ -173,22 +190,23 @@ def _stop(drafts: Drafts) -> Drafts:
         for id, draft in stopped.items():
             if not draft.acts:
                 continue
-            held = _held(draft, stopped, [stopped[child] for child in below.get(id, ())])
+            held = _held(draft, stopped, below)
             if held is not None:
                 stopped[id] = held
                 moved = True
     return stopped
 
 
-def _held(draft: Draft, drafts: Drafts, children: Sequence[Draft]) -> Draft | None:
+def _held(draft: Draft, drafts: Drafts, below: Mapping[ArmId, list[ArmId]]) -> Draft | None:
     return (
         _held_by_needs(draft, drafts)
         or _held_by_lane(draft, drafts)
         or _held_by_host(draft, drafts)
-        or _held_by_children(draft, children)
+        or _held_by_children(draft, [drafts[child] for child in below.get(draft.id, ())])
         or _held_by_purpose(draft, drafts)
         or _held_by_users(draft, drafts)
         or _held_by_strangers(draft, drafts)
+        or _held_by_neighbours(draft, drafts, below)
     )
 
 
@@ -276,14 +294,18 @@ def _held_by_purpose(draft: Draft, drafts: Drafts) -> Draft | None:
 
 
 def _held_by_users(draft: Draft, drafts: Drafts) -> Draft | None:
-    """Nothing is deleted while something uses it that stays as it is: Azure would refuse, and it would be right."""
-    if draft.action is not Action.DELETE:
+    """Nothing is deleted while something uses it that goes on to do so: Azure would refuse, and it would be right.
+    What Azure lets go of in use, and what comes back, may be replaced all the same."""
+    replaced = draft.action is Action.REPLACE and bool(draft.type.users)
+    if draft.action is not Action.DELETE and not replaced:
         return None
     for user in drafts.values():
-        if user.live is None or user.acts or not user.type.links or user.id == draft.id:
+        kept = None if draft.id.covers(user.id) else keeps(user, draft.id, drafts)
+        if kept is None:
             continue
-        if draft.id.key in read_links(user.type, user.live.wire):
-            return draft.blocked("in_use", f"{user.decision.ref} still uses it", user.decision.permit)
+        ref, what = user.decision.ref, "it" if kept == draft.id else f"{kept.name} in it"
+        advice = f"have {ref} use another {draft.type.word}, or none, in a commit of its own" if replaced else ""
+        return draft.blocked("in_use", f"{ref} still uses {what}", user.decision.permit or advice)
     return None
 
 
@@ -293,13 +315,28 @@ def _held_by_strangers(draft: Draft, drafts: Drafts) -> Draft | None:
     ids = [*read_ids(draft.live.wire, users)] if draft.live and users else []
     if not ids:
         return None
-    acting = [each for each in drafts.values() if each.acts and each.live]
-    moving = {each.id.key for each in acting}
-    moving |= {id.lower() for each in acting if each.live for id in read_ids(each.live.wire, each.type.brings)}
+    leaving = [each for each in drafts.values() if each.live and (each.acts or goes(each, drafts))]
+    leaving = [each for each in leaving if keeps(each, draft.id, drafts) is None]
+    moving = {each.id.key for each in leaving}
+    moving |= {id.lower() for each in leaving if each.live for id in read_ids(each.live.wire, each.type.brings)}
     strangers = [id for id in ids if not any(f"{id}/".lower().startswith(f"{each}/") for each in moving)]
     if not strangers:
         return None
     return draft.blocked("in_use", f"{tell_users(strangers)} still uses it", "delete or move what uses it")
+
+
+def _held_by_neighbours(draft: Draft, drafts: Drafts, below: Mapping[ArmId, list[ArmId]]) -> Draft | None:
+    """Azure refuses addresses that somebody beside a resource has: they must be given up first."""
+    parent = draft.id.parent
+    if not draft.type.claims or parent is None or (parent in drafts and drafts[parent].action is Action.REPLACE):
+        return None
+    for other in find_holders(draft, (drafts[each] for each in below.get(parent, ()))):
+        if still_holds(other, draft):
+            ref, why = other.decision.ref, other.decision.reason
+            reason = f"{ref} has {', '.join(held(other))}, which overlaps what it is to get, and keeps them: {why}"
+            permit = other.decision.permit or f"choose other addresses, or have {ref} give them up first"
+            return draft.blocked("overlap", reason, permit)
+    return None
 
 
 def check_caps(drafts: Drafts, fleet: Fleet) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from reconciler.kinds.base import project, read_links
@@ -15,22 +15,87 @@ from reconciler.model.resource import OWNER_TAG, LiveState
 from reconciler.model.wire import Json
 from reconciler.plan.draft import Draft, Drafts, group_below
 from reconciler.plan.exposure import close_birth, part_changes, phase_of
+from reconciler.plan.use import find_holders
 
 _RANK = {phase: rank for rank, phase in enumerate(Phase)}
 
 
 def order(drafts: Drafts, fleet: str) -> tuple[Step, ...]:
     """Every write of the plan, each after what it needs; ties break by phase, type and id, never by chance."""
+    return _sort(_wire(drafts, fleet))
+
+
+def find_circle(drafts: Drafts) -> tuple[Draft, ...]:
+    """Drafts of which each waits for the next and the last for the first; none where an order exists."""
+    steps = _wire(drafts, "")
+    left = {step.name: step for step in _leave(steps)}
+    if not left:
+        return ()
+    walked: dict[str, None] = {}
+    name = min(left)
+    while name not in walked:
+        walked[name] = None
+        name = min(blocker for blocker in left[name].after if blocker in left)
+    circle = list(walked)[list(walked).index(name) :]
+    ids = dict.fromkeys(left[each].id for each in circle)
+    return tuple(drafts[id] for id in ids if id in drafts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Around:
+    """What edges are made of: all that acts by what it lies in, who uses what goes, after which step what is made
+    stands."""
+
+    steps: Mapping[ArmId, tuple[Step, ...]]
+    below: Mapping[ArmId, list[Draft]]
+    users: Mapping[ArmId, tuple[Draft, ...]]
+    makers: Mapping[ArmId, str]
+
+    def release(self, draft: Draft) -> str:
+        """The step after which a draft uses and has nothing any more that it is to leave."""
+        if draft.alone and draft.id.parent:
+            return self.steps[draft.id.parent][0].name
+        chain = self.steps[draft.id]
+        return (chain[0] if draft.goes else chain[-1]).name
+
+
+def _wire(drafts: Drafts, fleet: str) -> list[Step]:
+    """The steps of all drafts with what each has to wait for."""
     steps = {id: tuple(_steps(draft, fleet)) for id, draft in drafts.items() if draft.acts}
-    below = {id: [drafts[each] for each in ids] for id, ids in group_below(steps).items()}
-    users = _users(drafts)
-    makers = {id: _maker(drafts[id], each) for id, each in steps.items()}
-    return _sort(
-        [step for id, draft in drafts.items() if id in steps for step in _edge(draft, steps, (below, users, makers))]
+    around = _Around(
+        steps=steps,
+        below={id: [drafts[each] for each in ids] for id, ids in group_below(steps).items()},
+        users=_users(drafts),
+        makers={id: _maker(drafts[id], each) for id, each in steps.items()},
     )
+    wired = {step.name: step for id in steps for step in _edge(drafts[id], around)}
+    wishes = ((chain[0].name, _stand_by(drafts[id], around)) for id, chain in steps.items())
+    _put_off(wired, [(name, makers) for name, makers in wishes if wired[name].action is Action.REPLACE])
+    return list(wired.values())
 
 
-_Around = tuple[Mapping[ArmId, list[Draft]], Mapping[str, tuple[ArmId, ...]], Mapping[ArmId, str]]
+def _put_off(wired: dict[str, Step], wishes: Iterable[tuple[str, tuple[str, ...]]]) -> None:
+    """Have what a replacement needs stand before the old one goes, but for what can only be made afterwards."""
+    before: dict[str, set[str]] = {}
+    for removal, maker in ((removal, maker) for removal, makers in wishes for maker in makers):
+        if maker not in before:
+            before[maker] = _find_before(wired, maker)
+        if removal in before[maker]:
+            continue
+        wired[removal] = _follow(wired[removal], (maker,))
+        for each in before.values():
+            if removal in each:
+                each |= before[maker]
+
+
+def _find_before(wired: Mapping[str, Step], name: str) -> set[str]:
+    """A step with all that has to happen before it."""
+    found, left = {name}, [name]
+    while left:
+        new = [each for each in wired[left.pop()].after if each in wired and each not in found]
+        found.update(new)
+        left += new
+    return found
 
 
 def put_after(steps: Iterable[Step], after: Mapping[str, tuple[str, ...]]) -> tuple[Step, ...]:
@@ -38,15 +103,15 @@ def put_after(steps: Iterable[Step], after: Mapping[str, tuple[str, ...]]) -> tu
     return _sort([replace(step, after=after.get(step.name, step.after)) for step in steps])
 
 
-def _users(drafts: Drafts) -> Mapping[str, tuple[ArmId, ...]]:
-    """For what is to go: who still uses it and acts, so that it lets go first."""
-    found: dict[str, tuple[ArmId, ...]] = {}
-    removed = {id.key for id, draft in drafts.items() if draft.action is Action.DELETE}
-    for id, draft in drafts.items():
-        links = read_links(draft.type, draft.live.wire) if draft.live and draft.acts and removed else ()
-        for used in dict.fromkeys(links):
-            if used in removed:
-                found[used] = (*found.get(used, ()), id)
+def _users(drafts: Drafts) -> Mapping[ArmId, tuple[Draft, ...]]:
+    """For what is deleted: who still uses it, or what goes with it, and acts, so that it lets go first."""
+    found: dict[ArmId, tuple[Draft, ...]] = {}
+    going = {id.key: (id.parent if draft.alone else id) for id, draft in drafts.items() if draft.goes}
+    for draft in drafts.values():
+        links = read_links(draft.type, draft.present.wire) if draft.present and draft.acts and going else ()
+        for gone in dict.fromkeys(going[used] for used in links if used in going):
+            if gone is not None and not gone.covers(draft.id):
+                found[gone] = (*found.get(gone, ()), draft)
     return found
 
 
@@ -204,24 +269,43 @@ def _ownership(draft: Draft) -> Mapping[str, Json]:
     return project(draft.type, draft.live.wire, (f"tags.{OWNER_TAG}",))
 
 
-def _edge(draft: Draft, steps: Mapping[ArmId, tuple[Step, ...]], around: _Around) -> Iterator[Step]:
-    """The draft's steps, the first with what it must wait for in other drafts: makers of what it needs, removers of
-    what lies in it, those that still use what goes."""
-    below, users, makers = around
-    first, *rest = steps[draft.id]
-    after: list[str] = []
-    if draft.action is not Action.DELETE:
-        after += [makers[need] for need in _needs(draft, below) if makers.get(need)]
-    if first.verb is Verb.DELETE:
-        after += [steps[child.id][0].name for child in below.get(draft.id, ()) if child.action is Action.DELETE]
-        after += [steps[user][-1].name for user in users.get(draft.id.key, ())]
+def _edge(draft: Draft, around: _Around) -> Iterator[Step]:
+    """The draft's steps with what they must wait for in other drafts. The first removal waits for what lies in it and
+    for those who still use it, the first write for makers of what it needs and for those who have its addresses."""
+    writes = [step for step in around.steps[draft.id] if step.verb not in (Verb.DELETE, Verb.PURGE)]
+    for step in around.steps[draft.id]:
+        if step.verb is Verb.DELETE:
+            children = around.below.get(draft.id, ())
+            yield replace(_follow(step, _clear(draft, around)), takes=tuple(sorted(child.id for child in children)))
+        elif writes and step is writes[0]:
+            yield _follow(step, (*_stand_by(draft, around), *_make_room(draft, around)))
+        else:
+            yield step
+
+
+def _follow(step: Step, names: Iterable[str]) -> Step:
+    return replace(step, after=tuple(dict.fromkeys((*step.after, *names))))
+
+
+def _stand_by(draft: Draft, around: _Around) -> tuple[str, ...]:
+    """The steps after which what a draft needs is there."""
+    return tuple(around.makers[need] for need in _needs(draft, around.below) if around.makers.get(need))
+
+
+def _clear(draft: Draft, around: _Around) -> Iterator[str]:
+    """The steps after which nothing keeps a resource from being deleted."""
+    below, steps = around.below, around.steps
+    yield from (steps[child.id][0].name for child in below.get(draft.id, ()) if child.action is Action.DELETE)
+    yield from (around.release(user) for user in around.users.get(draft.id, ()))
     if draft.action is Action.DELETE and draft.id.parent is not None and draft.id.segments[1:]:
         # Only inside an account do siblings name each other, and there are few of them.
-        siblings = (each for each in below.get(draft.id.parent, ()) if _uses(each, draft))
-        after += [steps[each.id][-1].name for each in siblings]
-    takes = [child.id for child in below.get(draft.id, ())] if first.verb is Verb.DELETE else []
-    yield replace(first, after=tuple(dict.fromkeys((*first.after, *after))), takes=tuple(sorted(takes)))
-    yield from rest
+        yield from (steps[each.id][-1].name for each in below.get(draft.id.parent, ()) if _uses(each, draft))
+
+
+def _make_room(draft: Draft, around: _Around) -> Iterator[str]:
+    """The steps after which nobody beside a resource has its addresses any more."""
+    if draft.type.claims and draft.id.parent is not None and not draft.alone:
+        yield from (around.release(each) for each in find_holders(draft, around.below.get(draft.id.parent, ())))
 
 
 def _needs(draft: Draft, below: Mapping[ArmId, list[Draft]]) -> Iterator[ArmId]:
@@ -256,7 +340,22 @@ def _maker(draft: Draft, steps: tuple[Step, ...]) -> str:
     return standing[-1] if standing else ""
 
 
+def _leave(steps: Iterable[Step]) -> list[Step]:
+    """The steps that can never start, because they wait for each other."""
+    known = list(steps)
+    ordered = {step.name for step in _walk(known)}
+    return [step for step in known if step.name not in ordered]
+
+
 def _sort(steps: list[Step]) -> tuple[Step, ...]:
+    ordered = _walk(steps)
+    if len(ordered) != len(steps):
+        raise ValueError("the steps of this plan wait for each other in a circle")
+    return tuple(ordered)
+
+
+def _walk(steps: list[Step]) -> list[Step]:
+    """The steps in order, as far as there is one."""
     known = {step.name for step in steps}
     waiting = {step.name: {name for name in step.after if name in known} for step in steps}
     by_name = {step.name: step for step in steps}
@@ -274,9 +373,7 @@ def _sort(steps: list[Step]) -> tuple[Step, ...]:
             waiting[freed].discard(name)
             if not waiting[freed]:
                 heapq.heappush(ready, (_key(by_name[freed]), freed))
-    if len(ordered) != len(steps):
-        raise ValueError("the steps of this plan wait for each other in a circle")
-    return tuple(ordered)
+    return ordered
 
 
 def _key(step: Step) -> tuple[int, str, str]:

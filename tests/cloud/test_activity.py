@@ -10,13 +10,14 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from reconciler.cloud.activity import find_last
+from reconciler.cloud.activity import Endpoints, find_last
 from reconciler.model.ids import ArmId
 from reconciler.model.ports import Cloud
-from reconciler.model.resource import Activity, Actor
-from reconciler.model.wire import JsonObject
+from reconciler.model.resource import Activity, Actor, Scope
+from reconciler.model.wire import JsonObject, read_path
 from tests.cloud.canned import Answer, canned
 from tests.cloud.conftest import Azure
+from tests.support.builders import live_of
 
 pytestmark = pytest.mark.virtual_time
 
@@ -90,6 +91,33 @@ def test_whoever_deletes_what_is_around_a_resource_deletes_it_too() -> None:
 def test_a_connection_shows_in_its_endpoint() -> None:
     connection = ACCOUNT.child("privateEndpointConnections", "PE.0f0f")
     assert authors([ENDPOINT], event(ENDPOINT, 1, US), event(connection, 2)) == {"pe": ALICE}
+
+
+def test_a_connection_shows_in_the_endpoint_that_is_behind_it_and_in_none_of_the_same_name() -> None:
+    twin = ArmId(subscription="S", group="other").resource("Microsoft.Network/privateEndpoints", "pe")
+    connection = ACCOUNT.child("privateEndpointConnections", "pe.0f0f")
+    told = [event(ENDPOINT, 1, US), event(twin, 1, US), event(connection, 2)]
+    assert {each.name for each in find_last([ENDPOINT, twin], told, US).values()} == {US}
+    known = Endpoints(ids={ENDPOINT, twin})
+    assert find_last([ENDPOINT], told, US, known)[ENDPOINT].name == US
+    known.learn({connection: live_of(connection, {"properties": {"privateEndpoint": {"id": str(twin).upper()}}})})
+    found = find_last([ENDPOINT, twin], told, US, known)
+    assert (found[ENDPOINT].name, found[twin].name) == (US, ALICE)
+
+
+async def test_whose_a_connection_is_has_been_seen_when_the_log_is_asked(azure: Azure, cloud: Cloud) -> None:
+    await azure.seed_accounts("aoai")
+    mine, twin = [await _connected(azure, group) for group in ("rg-ai", "rg-hub")]
+    snapshot = await cloud.observe(Scope(subscription=azure.sim.subscription_id, fleet="prod"))
+    (connection,) = [
+        id
+        for id, live in snapshot.live.items()
+        if str(read_path(live.wire, ("properties", "privateEndpoint", "id"))).lower() == twin.key
+    ]
+    await azure.sim.control("POST", "/_sim/mutate", {"method": "DELETE", "id": str(connection), "actor": BOB})
+    await _advance(azure, 121)
+    last = (await cloud.who([mine, twin], DAY)).last
+    assert (last[mine].name, last[twin].name) == (ALICE, BOB)
 
 
 def test_tags_that_are_written_on_their_own_are_those_of_their_resource() -> None:
@@ -205,6 +233,25 @@ async def test_the_log_of_a_busy_subscription_is_not_read_to_its_end(azure: Azur
     assert activity.unread["s"].code == "list_too_long"
     (terms,) = filters
     assert terms.endswith(" and resourceGroupName eq 'rg'")
+
+
+async def _connected(azure: Azure, group: str) -> ArmId:
+    """An endpoint called pe that alice has just made, in a network of that group, for the account."""
+    home = ArmId(subscription=azure.sim.subscription_id, group=group)
+    network = home.resource("Microsoft.Network/virtualNetworks", "net")
+    space = {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}
+    subnets = [{"name": "back", "properties": {"addressPrefix": "10.0.1.0/24"}}]
+    endpoint = home.resource("Microsoft.Network/privateEndpoints", "pe")
+    said = {"privateLinkServiceId": str(azure.account()), "groupIds": ["account"]}
+    leads = {
+        "subnet": {"id": str(network.child("subnets", "back"))},
+        "privateLinkServiceConnections": [{"name": "aoai", "properties": said}],
+    }
+    for id, properties in ((home, None), (network, {**space, "subnets": subnets}), (endpoint, leads)):
+        body = {"location": "swedencentral", **({"properties": properties} if properties else {})}
+        await azure.sim.control("POST", "/_sim/mutate", {"method": "PUT", "id": str(id), "body": body, "actor": ALICE})
+        await _advance(azure, 700)
+    return endpoint
 
 
 async def _grown(azure: Azure, name: str) -> ArmId:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator
 from itertools import permutations
@@ -77,6 +78,27 @@ async def test_another_order_and_other_letters_everywhere_are_silence(azure: Sta
         plan = await azure.dry_run(fleet)
         assert told(plan) == []
         assert plan.steps == ()
+
+
+async def test_a_priority_that_somebody_else_has_taken_is_never_asked_for(azure: Stage) -> None:
+    first, mine = rule("first"), rule("mine", 150)
+    await converge(azure, load(azure, group(first, rules="shared")))
+    id = network_id(azure, "networkSecurityGroups", "nsg")
+    before = azure.resource(id)
+    theirs = copy.deepcopy(before["properties"]["securityRules"][0])
+    theirs = {"name": "theirs", "properties": {**theirs["properties"], "priority": 150}}
+    listed = [*before["properties"]["securityRules"], theirs]
+    await azure.mutate("PUT", id, {**before, "properties": {**before["properties"], "securityRules": listed}})
+    wanted = load(azure, group(first, mine, rules="shared"))
+    await azure.forget()
+    reports = await azure.converge(wanted)
+    state, reason = state_of(reports[-1].plan, "NetworkSecurityGroup/nsg")
+    assert state is DecisionState.BLOCKED
+    assert reason.startswith("securityRules[mine].priority 150 is taken by theirs, also Inbound")
+    assert await azure.writes() == []
+    await azure.mutate("DELETE", id.child("securityRules", "theirs"))
+    await converge(azure, wanted)
+    assert {each["name"] for each in azure.resource(id)["properties"]["securityRules"]} == {"first", "mine"}
 
 
 @pytest.mark.parametrize("example", find_examples(), ids=lambda place: place.name)

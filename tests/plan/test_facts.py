@@ -18,6 +18,7 @@ from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, DecisionState, Phase, Plan, Risk
 from reconciler.model.resource import Desired, Fleet, LiveState, Offer, Snapshot, Throughput
 from reconciler.plan import NothingSelectedError, make_plan, select
+from reconciler.plan.decide import decide
 from reconciler.plan.order import order
 from tests.support.builders import (
     ACCOUNTS,
@@ -134,13 +135,18 @@ def test_what_closes_runs_before_what_opens() -> None:
     assert steps_of(plan)[0] == ("patch", "zzz")
 
 
-def test_steps_that_wait_for_each_other_are_a_broken_promise() -> None:
+def test_what_waits_for_each_other_is_refused_and_named() -> None:
     one, two = declare_account("one")[0], declare_account("two")[0]
     fleet = fleet_of([replace(one, needs=(two.id,)), replace(two, needs=(one.id,))])
     azure = PlainAzure()
     azure.add(group_id(), {"location": "x"})
+    plan = make_plan(fleet, azure.snapshot())
+    assert plan.steps == ()
+    first, second = decided(plan, one.id), decided(plan, two.id)
+    assert (first.code, second.code) == ("circle", "needs")
+    assert first.reason == ("would have to wait for itself: it waits for Account/two, which waits for Account/one")
     with pytest.raises(ValueError, match="in a circle"):
-        make_plan(fleet, azure.snapshot())
+        order(decide(fleet, azure.snapshot()), "prod")
     assert order({}, "prod") == ()
 
 
