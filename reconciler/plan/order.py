@@ -85,7 +85,7 @@ def _put_off(wired: dict[str, Step], wishes: Iterable[tuple[str, tuple[str, ...]
         wired[removal] = _follow(wired[removal], (maker,))
         for each in before.values():
             if removal in each:
-                each |= before[maker]
+                each.update(before[maker])
 
 
 def _find_before(wired: Mapping[str, Step], name: str) -> set[str]:

@@ -108,7 +108,9 @@ def test_a_connection_shows_in_the_endpoint_that_is_behind_it_and_in_none_of_the
 async def test_whose_a_connection_is_has_been_seen_when_the_log_is_asked(azure: Azure, cloud: Cloud) -> None:
     await azure.seed_accounts("aoai")
     mine, twin = [await _connected(azure, group) for group in ("rg-ai", "rg-hub")]
-    snapshot = await cloud.observe(Scope(subscription=azure.sim.subscription_id, fleet="prod"))
+    snapshot = await cloud.observe(
+        Scope(subscription=azure.sim.subscription_id, fleet="prod", ids=(mine, twin, azure.account()))
+    )
     (connection,) = [
         id
         for id, live in snapshot.live.items()

@@ -47,7 +47,7 @@ FREE: dict[str, Any] = {
 }
 PRUNE: dict[str, Any] = {**FREE, "prune": dict.fromkeys(KINDS, True), "allowEmpty": True}
 FRANCE = "francecentral"
-SERVICE = {"serviceEndpoints": [COGNITIVE]}
+SERVICE: dict[str, Any] = {"serviceEndpoints": [COGNITIVE]}
 GUARD = group("guard", rule("app", 100, "10.0.1.0/24"), deny())
 PE = "PrivateEndpoint/pe"
 NET = "VirtualNetwork/net"
@@ -131,7 +131,7 @@ def world(chance: Random) -> list[Document]:
     made = [
         moved(group(name, rule("in", 100, chance.choice(["10.0.1.0/24", "Any"])), deny()), place) for name in groups
     ]
-    subnets = []
+    subnets: list[Document] = []
     for number, name in enumerate(("s1", "s2", "s3"), start=1):
         if chance.random() < 0.8:
             guard = chance.choice([*groups, None])
@@ -144,10 +144,9 @@ def world(chance: Random) -> list[Document]:
     for name in accounts:
         region = chance.choice(["swedencentral", "swedencentral", FRANCE])
         made.append(moved(ruled(*(each for each in named if chance.random() < 0.5), name=name), region))
-    for name in ("p", "q"):
-        if accounts and named and chance.random() < 0.7:
-            made.append(moved(endpoint(name, chance.choice(accounts), f"net/{chance.choice(named)}"), place))
-    return made
+    leading = [name for name in "pq" if accounts and named and chance.random() < 0.7]
+    ends = [endpoint(name, chance.choice(accounts), f"net/{chance.choice(named)}") for name in leading]
+    return [*made, *(moved(each, place) for each in ends)]
 
 
 @settings(deadline=None, max_examples=60)
@@ -263,7 +262,7 @@ def test_a_subnet_does_not_come_where_the_old_one_stays() -> None:
     plan = plan_of(azure, network(subnet("app", 1)), account(), **FREE)
     code, reason = blocked(plan)[f"{NET}/subnets/app"]
     assert code == "overlap"
-    assert reason.startswith(f"VirtualNetwork/net/subnets/zoo has 10.0.1.0/24, which overlaps what it is to get")
+    assert reason.startswith("VirtualNetwork/net/subnets/zoo has 10.0.1.0/24, which overlaps what it is to get")
     assert "spec.prune" in decision(plan, f"{NET}/subnets/app").permit
     assert plan.steps == ()
 
@@ -296,7 +295,7 @@ def shared(*rules: Document) -> Document:
 def test_a_priority_that_a_strangers_rule_has_is_refused_until_that_is_gone() -> None:
     app, mine = rule("app", 100, "10.0.1.0/24"), rule("mine", 150, "10.0.4.0/24")
     azure = standing(shared(app))
-    theirs = {"name": "theirs", "properties": {"priority": 150, "direction": "Inbound", "access": "Allow"}}
+    theirs: Document = {"name": "theirs", "properties": {"priority": 150, "direction": "Inbound", "access": "Allow"}}
     guard = azure.live[GROUP.resource("Microsoft.Network/networkSecurityGroups", "guard")]
     before = copy.deepcopy(guard["properties"])
     assert isinstance(before, dict)
@@ -323,10 +322,9 @@ def test_an_endpoint_with_two_connections_is_not_made_again_for_one_of_them() ->
     assert isinstance(pe, dict)
     rows = pe["privateLinkServiceConnections"]
     assert isinstance(rows, list)
-    first = rows[0]
-    assert isinstance(first, dict)
+    first: Document = rows[0]  # type: ignore[assignment]
     two = str(GROUP.resource("Microsoft.CognitiveServices/accounts", "two"))
-    second = {"name": "second", "properties": {**first["properties"], "privateLinkServiceId": two}}  # type: ignore[dict-item]
+    second: Document = {"name": "second", "properties": {**first["properties"], "privateLinkServiceId": two}}
     pe["privateLinkServiceConnections"] = [second, first]
     plan = plan_of(azure, *documents, endpoint(), **FREE)
     code, reason = blocked(plan)[PE]
