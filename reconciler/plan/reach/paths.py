@@ -100,8 +100,10 @@ def find_paths(versions: Versions, touched: frozenset[ArmId] | None = None) -> I
 
 
 def _meet(ids: Set[ArmId], versions: Versions, touched: frozenset[ArmId]) -> bool:
-    """Whether changes of several can meet in between: one write alone goes from before to after."""
-    return bool(ids & touched) and len(ids & versions.stages.keys()) > 1
+    """Whether changes of several can meet in between: one write alone goes from before to after, and what is made from
+    nothing is made from the ground up."""
+    there = any(versions.before.get(id) is not None or id in versions.unseen for id in ids)
+    return there and bool(ids & touched) and len(ids & versions.stages.keys()) > 1
 
 
 def _kept(paths: Iterable[Path], touched: frozenset[ArmId] | None) -> Iterator[Path]:
