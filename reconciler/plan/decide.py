@@ -466,4 +466,4 @@ def _leave_parent(draft: Draft) -> Draft:
     assert draft.alone is not None
     if draft.acts:
         return replace(draft.alone, apart=draft.apart)
-    return replace(draft, live=draft.alone.live, alone=None)
+    return replace(draft, live=draft.alone.live, intent=draft.alone.action or draft.alone.intent, alone=None)

@@ -22,6 +22,7 @@ from tests.laws.stage import (
     account_document,
     account_id,
     changed,
+    failures,
     fleet_document,
     group_document,
     network_document,
@@ -99,6 +100,35 @@ async def test_a_priority_that_somebody_else_has_taken_is_never_asked_for(azure:
     await azure.mutate("DELETE", id.child("securityRules", "theirs"))
     await converge(azure, wanted)
     assert {each["name"] for each in azure.resource(id)["properties"]["securityRules"]} == {"first", "mine"}
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+async def test_a_network_moves_to_another_region_with_all_that_holds_on_to_it(azure: Stage, renamed: bool) -> None:
+    def documents(place: str, name: str) -> tuple[Document, ...]:
+        return (
+            group(rule("in"), location=place),
+            network({**app(), "name": name}, location=place),
+            account_document("aoai", customSubDomainName="aoai-moves"),
+            network_document("PrivateEndpoint", "pe", account="aoai", subnet=f"vnet/{name}", location=place),
+        )
+
+    await converge(azure, load(azure, *documents("swedencentral", "app")))
+    await azure.forget()
+    prune = {"subnets": True}
+    reports = await converge(azure, load(azure, *documents("francecentral", "new" if renamed else "app"), prune=prune))
+    assert failures(reports) == []
+    assert not any((await azure.self_inflicted()).values())
+    assert azure.resource(network_id(azure, "virtualNetworks", "vnet"))["location"] == "francecentral"
+
+
+async def test_a_subnet_is_renamed_where_pruning_is_permitted_and_else_refused_before_azure_does(azure: Stage) -> None:
+    await converge(azure, load(azure, group(), network(app())))
+    wanted = (group(), network({**app(), "name": "a-new-name"}))
+    await azure.forget()
+    reports = await azure.converge(load(azure, *wanted))
+    assert state_of(reports[-1].plan, "VirtualNetwork/vnet/subnets/a-new-name")[0] is DecisionState.BLOCKED
+    assert await azure.writes() == []
+    assert failures(await converge(azure, load(azure, *wanted, prune={"subnets": True}, allowEmpty=True))) == []
 
 
 @pytest.mark.parametrize("example", find_examples(), ids=lambda place: place.name)
