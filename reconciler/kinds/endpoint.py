@@ -147,6 +147,35 @@ def read_status(wire: JsonObject) -> str:
     return found if isinstance(found, str) else ""
 
 
+def _refuse_many(changes: tuple[FieldChange, ...], wire: JsonObject) -> Hold | None:
+    """Why what a document says differently of a connection is not done to an endpoint that has several of them."""
+    told = [change.path for change in changes if change.path in _SAID or change.effect is Effect.REPLACE]
+    return _refuse_loss(wire, f"{', '.join(told)} cannot be changed") if told else None
+
+
+def _refuse_loss(wire: JsonObject, why: str) -> Hold | None:
+    """A document says one connection. What has more is not made again for it, since the others would be lost."""
+    rows = [row for name in _LISTS.values() for row in _rows(wire, name)]
+    if len(rows) < 2:
+        return None
+    targets = sorted(str(read_path(row, ("properties", "privateLinkServiceId"))).rpartition("/")[2] for row in rows)
+    return Hold(
+        state=DecisionState.BLOCKED,
+        code="many_connections",
+        reason=f"{why}, and to make it again would take away all but one of its {len(rows)} connections: to "
+        f"{' and '.join(targets)}",
+        permit="give each target an endpoint of its own, or leave this one to others by lifecycle.policy: detach",
+    )
+
+
+def _rows(wire: JsonObject, name: str) -> list[JsonObject]:
+    found = read_path(wire, ("properties", name))
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+_SAID = ("approval", "groupIds", "privateLinkServiceId", "requestMessage")  # of the connection itself
+
+
 def _hold(wire: JsonObject) -> Hold | None:
     """What the other end makes of the connection, where it does not let it through."""
     _, row = _connection(wire.get("properties"))
@@ -172,32 +201,9 @@ def _hold(wire: JsonObject) -> Hold | None:
         )
     if status == "Disconnected":
         reason = f"{other} cut the connection off, and an endpoint does not connect a second time"
-        return Hold(state=DecisionState.ACT, code="disconnected", reason=reason)
+        return _refuse_loss(wire, reason) or Hold(state=DecisionState.ACT, code="disconnected", reason=reason)
     return None
 
-
-def _refuse_many(changes: tuple[FieldChange, ...], wire: JsonObject) -> Hold | None:
-    """A document says one connection. What has more is not made again for it, since the others would be lost."""
-    rows = [row for name in _LISTS.values() for row in _rows(wire, name)]
-    told = [change.path for change in changes if change.path in _SAID or change.effect is Effect.REPLACE]
-    if len(rows) < 2 or not told:
-        return None
-    targets = sorted(str(read_path(row, ("properties", "privateLinkServiceId"))).rpartition("/")[2] for row in rows)
-    return Hold(
-        state=DecisionState.BLOCKED,
-        code="many_connections",
-        reason=f"has {len(rows)} connections, to {' and '.join(targets)}, of which a document says one; "
-        f"to change {', '.join(told)} would take the others away",
-        permit="give each target an endpoint of its own, or leave this one to others by lifecycle.policy: detach",
-    )
-
-
-def _rows(wire: JsonObject, name: str) -> list[JsonObject]:
-    found = read_path(wire, ("properties", name))
-    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
-
-
-_SAID = ("approval", "groupIds", "privateLinkServiceId", "requestMessage")  # of the connection itself
 
 TYPE = ResourceType(
     arm_type=PRIVATE_ENDPOINT_TYPE,

@@ -333,3 +333,8 @@ def test_an_endpoint_with_two_connections_is_not_made_again_for_one_of_them() ->
     assert plan.steps == ()
     pe["privateLinkServiceConnections"] = [first, second]
     assert plan_of(azure, *documents, endpoint(), **FREE).converged
+    cut = {**first["properties"], "privateLinkServiceConnectionState": {"status": "Disconnected"}}
+    pe["privateLinkServiceConnections"] = [{**first, "properties": cut}, second]
+    assert blocked(plan_of(azure, *documents, endpoint(), **FREE))[PE][0] == "many_connections"
+    pe["privateLinkServiceConnections"] = [{**first, "properties": cut}]
+    assert names_of(plan_of(azure, *documents, endpoint(), **FREE)) == [f"{PE}#delete", f"{PE}#create"]
