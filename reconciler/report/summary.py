@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from reconciler.kinds.catalog import type_of
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import CycleReport, Outcome, Result
-from reconciler.model.plan import Action, DecisionState, Plan, Step, Verb
+from reconciler.model.plan import Action, Decision, DecisionState, Plan, Step, Verb
 from reconciler.report.words import RESULT_WORDS, count, show_duration
 
 _ALWAYS = (
@@ -57,6 +57,11 @@ def summarise(plan: Plan) -> Summary:
         seconds=estimate_seconds(plan),
         writes=len(plan.steps),
     )
+
+
+def list_following(plan: Plan) -> tuple[Decision, ...]:
+    """What is not done yet, because it waits for something, and shall be by the same run."""
+    return tuple(each for each in plan.decisions if each.state is DecisionState.IN_PROGRESS and each.action)
 
 
 def estimate_seconds(plan: Plan) -> float:
