@@ -506,8 +506,8 @@ def _choose(estate: Estate, selection: Selection) -> frozenset[ArmId] | None:
 
 
 def _spell_target(estate: Estate, target: str) -> str:
-    """The name of a declared resource where a target is another name that we print for it: of a subnet that
-    somebody is let in from (`vnet-ai/gateway`), of a connection, which no document declares and which comes with its account."""
+    """The name of a declared resource where a target is another name that we print: of a subnet that somebody is let in
+    from (`vnet-ai/gateway`), of a connection, which no document declares and which is chosen with its account."""
     folded, _, _ = target.lower().partition("/privateendpointconnections/")
     resources = [each for fleet in estate.fleets for each in fleet.desired.values()]
     return next((str(each.ref) for each in resources if folded in (shorten(each.id).lower(), each.id.key)), target)

@@ -223,7 +223,7 @@ def _dangers(decision: Decision) -> Iterable[tuple[str, str]]:
 
 
 def _find_open_now(decision: Decision) -> tuple[Passage, ...]:
-    """Whom of the world it stops, who gets through until then; whoever is behind a private endpoint is not the world."""
+    """Whom of the world it stops, who gets through until then; who comes by a private endpoint is not the world."""
     public = (way for way in decision.closed if not way.path.startswith(_PRIVATE))
     return tuple(each for each in join_ways(public) if is_wide(each.sources[0]))
 

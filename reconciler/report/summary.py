@@ -152,7 +152,7 @@ def cost_line(summary: Summary) -> str:
     if not summary.writes:
         return f"{read}; nothing to write."
     took = show_duration(summary.seconds)
-    return f"{read}; about {summary.requests} more to apply and to look again, in about {took}."
+    return f"{read}; about {summary.requests} more to apply and check, in about {took}."
 
 
 def merge_outcomes(reports: tuple[CycleReport, ...]) -> tuple[Outcome, ...]:

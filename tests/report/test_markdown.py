@@ -23,7 +23,7 @@ EXPECTED = """\
 
 `1 change closes something: Account/aoai-swc`
 
-0 requests spent on reading; about 7 more to apply and to look again, in about 36 s.
+0 requests spent on reading; about 7 more to apply and check, in about 36 s.
 
 **Read this first**
 

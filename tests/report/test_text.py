@@ -76,8 +76,7 @@ Plan: 1 to add, 1 to change, 1 to destroy, 0 to purge; 1 blocked; 1 in progress;
   2 in sync
 1 change opens something: Account/aoai-swc.
 1 change closes something: Account/aoai-swc.
-8 requests spent on reading; about 25 more to apply and to look again, in about
-  41 s.
+8 requests spent on reading; about 25 more to apply and check, in about 41 s.
 """
 
 CONVERGED_TEXT = """\
