@@ -161,7 +161,20 @@ GUARDS: tuple[Guard, ...] = (
 def stop_dependents(drafts: Drafts) -> Drafts:
     """What stands on something that will not be there is blocked too; what lies in something that goes and comes back
     does the same."""
-    return follow_parents(_stop(drafts))
+    return follow_parents(_stop({id: _despair(draft, drafts) for id, draft in drafts.items()}))
+
+
+def _despair(draft: Draft, drafts: Drafts) -> Draft:
+    """What somebody holds up is blocked after all where that which would have put it right was refused."""
+    waits = draft.decision.state is DecisionState.IN_PROGRESS and draft.decision.action is None
+    hold = draft.type.held(draft.live.wire) if waits and draft.live else None
+    if hold is None or draft.live is None or draft.live.state is not LiveState.SETTLED:
+        return draft
+    hopeful = (DecisionState.ACT, DecisionState.IN_PROGRESS)
+    helpers = (each for each in drafts.values() if each.type.serves and _served_by(each) == draft.id)
+    if any(each.decision.state in hopeful for each in helpers):
+        return draft
+    return draft.blocked(hold.code, hold.reason, hold.permit)
 
 
 def _stop(drafts: Drafts) -> Drafts:

@@ -8,7 +8,8 @@ import pytest
 
 from reconciler.consent import agree_to
 from reconciler.model.plan import Action, DecisionState, Plan, Step
-from tests.laws.stage import Stage, told
+from reconciler.model.resource import OWNER_TAG
+from tests.laws.stage import Stage, account_id, told
 from tests.laws.test_endpoints import STATE, account, connection_of, decided, endpoint_id, named, network, settled, zone
 
 pytestmark = pytest.mark.virtual_time
@@ -39,6 +40,19 @@ async def test_what_waits_for_an_approval_of_the_same_plan_is_part_of_that_plan(
     reports = await azure.converge(fleet)
     assert all(agree_to(plan).exceeded_by(each.plan) == () for each in reports)
     assert reports[-1].plan.converged, told(reports[-1].plan)
+
+
+async def test_what_nobody_puts_right_is_blocked_and_not_waited_for(azure: Stage) -> None:
+    """The account has become somebody else's, so its connection is not ours to approve any more."""
+    fleet = await settled(azure, network(), account(bare=True), named(), zone())
+    await azure.mutate("PATCH", account_id(azure, "aoai"), {"tags": {OWNER_TAG: "others"}}, EVE)
+    await azure.mutate("PATCH", connection_of(azure), {"properties": {STATE: {"status": "Rejected"}}}, EVE)
+    await azure.mutate("DELETE", endpoint_id(azure).child("privateDnsZoneGroups", "default"), actor=EVE)
+    plan = await azure.dry_run(fleet)
+    endpoint = decided(plan, "PrivateEndpoint/pe")
+    assert (endpoint.state, endpoint.code) == (DecisionState.BLOCKED, "rejected")
+    assert not any(each.state is DecisionState.IN_PROGRESS for each in plan.decisions)
+    assert len(await azure.converge(fleet)) < 4
 
 
 async def test_what_waits_for_azure_says_what_will_be_done_and_who_deleted_it(azure: Stage) -> None:
