@@ -53,7 +53,7 @@ from reconciler.report.paint import Style
 from reconciler.report.picture import render_dot, render_mermaid, tell_too_large
 from reconciler.report.progress import Progress, Quiet
 from reconciler.report.text import render_findings, render_plan, render_run
-from reconciler.report.words import count, join_words, plain
+from reconciler.report.words import count, join_words, plain, shorten
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.logs import configure_logs
 from reconciler.settings import LogFormat, LogLevel, Output, Settings, Source, load_settings, tell_settings
@@ -179,6 +179,8 @@ def _converge(call: Call, estate: Estate, saved: SavedPlan | None, chosen: froze
         progress=_open_progress(call),
         ask=lambda plans: _consult(call, saved, plans),
         beyond=call.options.yes and saved is None,
+        tell=terminal.tell,
+        renew=saved is None,
     )
     budget = Budget(seconds=call.settings.timeout, parallel=call.settings.parallelism)
     request = CycleRequest(chosen=chosen, budget=budget, consent=consultation.consent)
@@ -192,9 +194,10 @@ def _converge(call: Call, estate: Estate, saved: SavedPlan | None, chosen: froze
         case Output.MARKDOWN:
             terminal.say(render_markdown_runs(runs))
         case Output.TEXT:
-            if not any(plan.applicable for plan in first):
+            acted = [reports for reports in runs if any(report.plan.applicable for report in reports)]
+            if not acted:
                 _show_plans(first, terminal, terminal.out)
-            told = [render_run(reports, terminal.style(terminal.out)) for reports in runs if reports[0].plan.applicable]
+            told = [render_run(reports, terminal.style(terminal.out)) for reports in acted]
             terminal.say("\n".join(told))
     if moved:
         terminal.complain(f"{moved}\n")
@@ -235,7 +238,9 @@ def validate(call: Call) -> Exit:
     errors = sum(finding.severity is Severity.ERROR for finding in estate.findings)
     resources = sum(len(fleet.desired) for fleet in estate.fleets)
     told = f"{count(len(estate.fleets), 'fleet')} with {count(resources, 'resource')}"
-    verdict = f"{count(errors, 'error')} in the desired state." if broken else f"{told}: nothing is wrong."
+    warnings = len(estate.findings) - errors
+    fine = f"no errors, {count(warnings, 'warning')}" if warnings else "nothing is wrong"
+    verdict = f"{count(errors, 'error')} in the desired state." if broken else f"{told}: {fine}."
     call.terminal.tell(f"{verdict}\n")
     return code
 
@@ -497,7 +502,15 @@ def _choose(estate: Estate, selection: Selection) -> frozenset[ArmId] | None:
         if not key or not equals:
             raise UsageError(f"-l {selection.selector}: write KEY=VALUE, several joined by commas")
         labels[key] = value
-    return select(estate.fleets, selection.targets, labels)
+    return select(estate.fleets, [_spell_target(estate, each) for each in selection.targets], labels)
+
+
+def _spell_target(estate: Estate, target: str) -> str:
+    """The name of a declared resource where a target is another name that we print: of a subnet that somebody is let in
+    from (`vnet-ai/gateway`), of a connection, which no document declares and which is chosen with its account."""
+    folded, _, _ = target.lower().partition("/privateendpointconnections/")
+    resources = [each for fleet in estate.fleets for each in fleet.desired.values()]
+    return next((str(each.ref) for each in resources if folded in (shorten(each.id).lower(), each.id.key)), target)
 
 
 def _read_saved(path: str) -> SavedPlan:

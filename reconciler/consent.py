@@ -15,16 +15,17 @@ from reconciler.model.plan import Action, Decision, Plan
 from reconciler.model.reach import Way
 from reconciler.model.wire import Json, canonical_bytes
 from reconciler.report.openings import join_ways, tell_exposure, tell_passage
-from reconciler.report.summary import summarise
-from reconciler.report.words import count, join_words
+from reconciler.report.summary import count_following, list_following, summarise
+from reconciler.report.words import count, join_words, plain
 
 _DESTROYS = (Action.DELETE, Action.REPLACE, Action.PURGE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """The acting decisions of the plan that was agreed to, and the ways that all of it opens: what one write did not
-    open yet, another one may."""
+    """The decisions that were agreed to, those that act and those that shall as soon as what they wait for is done, and
+    the ways that all of it opens: what one write did not open yet, another one may. What would destroy something is
+    agreed to only where it acts."""
 
     decisions: Mapping[ArmId, Decision] = field(default_factory=dict)
     opened: tuple[Way, ...] = ()
@@ -71,25 +72,37 @@ def _covers_span(spans: Iterable[tuple[int, int]], span: tuple[int, int]) -> boo
 
 def agree_to(plan: Plan) -> Agreement:
     acting = [decision for decision in plan.decisions if decision.acts]
+    following = [each for each in list_following(plan) if each.action not in _DESTROYS]
     return Agreement(
-        decisions={decision.id: decision for decision in acting},
+        decisions={decision.id: decision for decision in (*acting, *following)},
         opened=tuple(way for decision in acting for way in decision.opened),
     )
 
 
 def ask_about(plans: Iterable[Plan]) -> str:
     """The question to somebody who has read `plans`; what opens is said again, for whoever has not."""
-    asked = [plan for plan in plans if plan.applicable]
+    asked = [plan for plan in plans if plan.applicable or (list_following(plan) and not plan.stopped)]
     changes = sum(summarise(plan).changes for plan in asked)
+    later = sum(len(list_following(plan)) for plan in asked)
     opening, _ = tell_exposure(asked)
-    question = f"Make {count(changes, 'change')} to {join_words(plan.fleet for plan in asked)}?"
+    more = f", and {count_following(later)}" if later else ""
+    question = f"Make {count(changes, 'change')} to {join_words(plan.fleet for plan in asked)}{more}?"
     return f"{question} {opening}." if opening else question
 
 
 def tell_excess(decisions: Iterable[Decision]) -> str:
     """Why a later plan is not carried out."""
-    names = ", ".join(f"{decision.action} {decision.ref}{_tell_opened(decision)}" for decision in decisions)
+    names = _tell_names(decisions)
     return f"Azure moved while this ran, and this was not in the plan that was agreed to: {names}; run it again"
+
+
+def tell_surplus(decisions: Iterable[Decision]) -> str:
+    """What a later plan does beyond what was shown, to whoever agreed to whatever it takes."""
+    return f"Azure moved while this ran; done as well, because --yes agrees to it: {_tell_names(decisions)}"
+
+
+def _tell_names(decisions: Iterable[Decision]) -> str:
+    return ", ".join(f"{decision.action} {plain(str(decision.ref))}{_tell_opened(decision)}" for decision in decisions)
 
 
 def _tell_opened(decision: Decision) -> str:

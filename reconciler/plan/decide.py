@@ -57,7 +57,7 @@ def _await_service(drafts: Drafts) -> Drafts:
     for id, draft in drafts.items():
         helper = helpers.get(id.key)
         if helper and draft.live and draft.decision.code and _hold(draft):
-            reason = f"waits for {helper.decision.ref}: {draft.decision.reason}"
+            reason = f"held up by {helper.decision.ref}, which this plan puts right"
             served[id] = draft.resting(DecisionState.IN_PROGRESS, reason)
     return served
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.kinds.base import read_ids, tell_users
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, DecisionState
-from reconciler.model.resource import Blind, Cap, Fleet, Snapshot
+from reconciler.model.resource import Blind, Cap, Fleet, LiveState, Snapshot
 from reconciler.model.wire import Json, Maybe, read_path
 from reconciler.plan.decide import follow_parents, leave_parents
 from reconciler.plan.draft import READ_AGAIN, Draft, Drafts, group_below
@@ -36,7 +36,7 @@ def guard(drafts: Drafts, grounds: Grounds) -> Drafts:
     guarded = {id: _keep_to_selection(draft, grounds) for id, draft in drafts.items()}
     for each in GUARDS:
         guarded = {id: each(draft, grounds, guarded) if draft.acts else draft for id, draft in guarded.items()}
-    return stop_dependents(guarded)
+    return stop_dependents({id: _wait_for_helpers(draft, guarded) for id, draft in guarded.items()})
 
 
 def _keep_to_selection(draft: Draft, grounds: Grounds) -> Draft:
@@ -164,11 +164,16 @@ def stop_dependents(drafts: Drafts) -> Drafts:
     """What stands on something that will not be there is blocked too; what lies in something that goes and comes back
     does the same; and what would wait for itself is refused. Takes what it gave before: nothing follows a parent that
     has been refused since."""
-    settled = follow_parents(_stop(leave_parents(drafts)))
+    settled = _settle(drafts)
     while circle := find_circle(settled):
         refused = _refuse_circle(circle)
-        settled = follow_parents(_stop(leave_parents({**settled, refused.id: refused})))
+        settled = _settle({**settled, refused.id: refused})
     return settled
+
+
+def _settle(drafts: Drafts) -> Drafts:
+    left = leave_parents(drafts)
+    return follow_parents(_stop({id: _despair(draft, left) for id, draft in left.items()}))
 
 
 def _refuse_circle(circle: tuple[Draft, ...]) -> Draft:
@@ -179,6 +184,19 @@ def _refuse_circle(circle: tuple[Draft, ...]) -> Draft:
     waits = "".join(f"{each.decision.ref}, which waits for " for each in others)
     reason = f"would have to wait for itself: it waits for {waits}{first.decision.ref}"
     return first.blocked("circle", reason, "make one of these changes in a commit of its own, before the others")
+
+
+def _despair(draft: Draft, drafts: Drafts) -> Draft:
+    """What somebody holds up is blocked after all where that which would have put it right was refused."""
+    waits = draft.decision.state is DecisionState.IN_PROGRESS and draft.decision.action is None
+    hold = draft.type.held(draft.live.wire) if waits and draft.live else None
+    if hold is None or draft.live is None or draft.live.state is not LiveState.SETTLED:
+        return draft
+    hopeful = (DecisionState.ACT, DecisionState.IN_PROGRESS)
+    helpers = (each for each in drafts.values() if each.type.serves and _served_by(each) == draft.id)
+    if any(each.decision.state in hopeful for each in helpers):
+        return draft
+    return draft.blocked(hold.code, hold.reason, hold.permit)
 
 
 def _stop(drafts: Drafts) -> Drafts:
@@ -217,7 +235,9 @@ def _held_by_needs(draft: Draft, drafts: Drafts) -> Draft | None:
             continue
         ref = base.decision.ref
         if base.decision.state is DecisionState.IN_PROGRESS:
-            return draft.resting(DecisionState.IN_PROGRESS, f"waits for {ref}: {base.decision.reason}")
+            if _find_helper(base, drafts) is not None:
+                continue
+            return _put_off(draft, f"waits for {ref}: {base.decision.reason}")
         if base.deleted is not None and base.deleted.id != base.id:
             reason = f"needs the purge of {ref}: {base.decision.reason}"
             return draft.blocked("needs", reason, base.decision.permit)
@@ -225,6 +245,34 @@ def _held_by_needs(draft: Draft, drafts: Drafts) -> Draft | None:
             permit = base.decision.permit or f"make {ref} by hand, or let its document manage it"
             return draft.blocked("needs", f"needs {ref}, which is not there", permit)
     return None
+
+
+def _put_off(draft: Draft, reason: str) -> Draft:
+    """The draft at rest until what it waits for has settled; what it will do then stays told."""
+    resting = draft.resting(DecisionState.IN_PROGRESS, reason)
+    return replace(resting, decision=replace(resting.decision, action=draft.action))
+
+
+def _find_helper(base: Draft, drafts: Drafts) -> Draft | None:
+    """What this very plan does so that `base`, which stands as declared, can do its work again."""
+    if base.live is None or base.live.state is not LiveState.SETTLED:
+        return None
+    helpers = (each for each in drafts.values() if each.acts and each.live and each.type.serves)
+    return next((each for each in helpers if _served_by(each) == base.id), None)
+
+
+def _served_by(helper: Draft) -> ArmId | None:
+    return _id_of(read_path(helper.live.wire, helper.type.serves)) if helper.live else None
+
+
+def _wait_for_helpers(draft: Draft, drafts: Drafts) -> Draft:
+    """What needs something that this plan puts right is done by this plan too, after that."""
+    bases = (drafts[need] for need in draft.decision.needs if need in drafts)
+    waited = (each for each in bases if each.decision.state is DecisionState.IN_PROGRESS)
+    helpers = [helper.id for each in waited if (helper := _find_helper(each, drafts)) is not None]
+    if not draft.acts or not helpers:
+        return draft
+    return replace(draft, decision=replace(draft.decision, needs=(*draft.decision.needs, *helpers)))
 
 
 def _held_by_lane(draft: Draft, drafts: Drafts) -> Draft | None:
@@ -238,8 +286,7 @@ def _held_by_lane(draft: Draft, drafts: Drafts) -> Draft | None:
         for each in held:
             busy = drafts.get(top) if (top := _top_of(each)) else None
             if busy is not None and busy.decision.state is DecisionState.IN_PROGRESS and busy.live is not None:
-                reason = f"waits for {busy.decision.ref}: {busy.decision.reason}"
-                return draft.resting(DecisionState.IN_PROGRESS, reason)
+                return _put_off(draft, f"waits for {busy.decision.ref}: {busy.decision.reason}")
     return None
 
 
@@ -247,7 +294,7 @@ def _held_by_host(draft: Draft, drafts: Drafts) -> Draft | None:
     """What came with something that goes now goes with it: its like will come with the next one."""
     if not draft.type.guest or draft.live is None:
         return None
-    served = _id_of(read_path(draft.live.wire, draft.type.serves))
+    served = _served_by(draft)
     host = drafts.get(served) if served else None
     if host is None or host.action not in (Action.DELETE, Action.REPLACE):
         return None
@@ -275,7 +322,7 @@ def _held_by_children(draft: Draft, children: Sequence[Draft]) -> Draft | None:
         if child.live is None:
             continue
         if state is DecisionState.IN_PROGRESS:
-            return draft.resting(DecisionState.IN_PROGRESS, f"waits for {ref}: {child.decision.reason}")
+            return _put_off(draft, f"waits for {ref}: {child.decision.reason}")
         if state is DecisionState.BLOCKED:
             return draft.blocked("needs", f"{ref} in it is blocked: {child.decision.reason}", child.decision.permit)
         if state is DecisionState.IGNORED and child.desired is None:

@@ -18,7 +18,7 @@ from reconciler.model.reach import Way
 from reconciler.model.resource import Actor
 from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
 from reconciler.report.openings import closes, opens
-from reconciler.report.summary import merge_outcomes, summarise
+from reconciler.report.summary import estimate_costs, merge_outcomes, summarise
 from reconciler.report.words import MASK, is_sensitive
 
 FORMAT_VERSION: Final = "1.1"
@@ -170,7 +170,7 @@ def _envelop(kind: str, fleets: list[Json], envelope: Envelope) -> JsonObject:
 
 
 def _plan(plan: Plan) -> JsonObject:
-    summary = summarise(plan)
+    summary, costs = summarise(plan), estimate_costs(plan)
     return {
         "fleet": plan.fleet,
         "digest": plan.digest,
@@ -187,7 +187,7 @@ def _plan(plan: Plan) -> JsonObject:
             "requests_spent": summary.requests_spent,
             "usual_seconds": round(summary.seconds),
         },
-        "decisions": [_decision(decision) for decision in plan.decisions],
+        "decisions": [{**_decision(each), "requests": costs.get(str(each.ref), 0)} for each in plan.decisions],
         "steps": [_step(step) for step in plan.steps],
         "findings": [tell_finding(finding) for finding in plan.findings],
         "blind": [{"scope": scope, "fault": _fault(fault)} for scope, fault in plan.blind],
@@ -240,7 +240,6 @@ def _decision(decision: Decision) -> JsonObject:
         "closes": [tell_way(way) for way in decision.closed],
         "needs": [str(id) for id in decision.needs],
         "warnings": list(decision.warnings),
-        "requests": decision.requests,
         "usual_seconds": decision.seconds,
         "location": decision.location,
         "owned": decision.owned,

@@ -16,19 +16,20 @@ from reconciler.model.plan import Decision, DecisionState, Plan
 from reconciler.report.openings import (
     Passage,
     join_ways,
-    list_some,
-    tell_dangers,
+    list_dangers,
     tell_exposure,
     tell_how,
     tell_unreached,
+    tell_who,
 )
 from reconciler.report.rules import fold_rules
-from reconciler.report.summary import cost_line, headline, merge_outcomes, result_line, summarise
+from reconciler.report.summary import cost_line, following_line, headline, merge_outcomes, result_line, summarise
 from reconciler.report.words import (
     RESULT_WORDS,
     count,
     document_of,
     group_blind,
+    name_of,
     name_within,
     plain,
     shorten,
@@ -38,6 +39,7 @@ from reconciler.report.words import (
     tell_converged,
     tell_field,
     tell_mark,
+    tell_reason,
     tell_step,
     word_of,
 )
@@ -101,10 +103,12 @@ def _because(outcome: Outcome) -> str:
 def _plan(plan: Plan) -> Iterator[str]:
     summary = summarise(plan)
     exposure = "".join(f"{code(sentence)}\n\n" for sentence in tell_exposure([plan]) if sentence)
-    yield f"### Fleet {code(plan.fleet)}\n\n**{headline(summary)}**\n\n{exposure}{cost_line(summary)}"
+    following = following_line(plan)
+    later = f"{code(following)}\n\n" if following else ""
+    yield f"### Fleet {code(plan.fleet)}\n\n**{headline(summary)}**\n\n{exposure}{later}{cost_line(summary)}"
     if plan.stopped:
         yield f"> **Stopped by a safety limit, nothing will be written:** {code(plan.stopped)}"
-    dangers = [_danger(decision, sentence) for decision in plan.decisions for sentence in tell_dangers(decision)]
+    dangers = [_danger(decision, sentence) for decision, sentence in list_dangers(plan.decisions)]
     if dangers:
         yield "**Read this first**\n\n" + "\n".join(dangers)
     yield from _reach(plan)
@@ -132,9 +136,9 @@ def _reach(plan: Plan) -> Iterator[str]:
 
 
 def _way(word: str, passage: Passage, decision: Decision) -> str:
-    who = _cell(list_some(passage.sources, _SOURCES))
+    who = _cell(tell_who(passage, _SOURCES))
     how = _cell(tell_how(passage.ports, passage.path))
-    by = f"{tell_action(decision.action)} {_cell(shorten(decision.id))}"
+    by = f"{tell_action(decision.action)} {_cell(name_of(decision))}"
     return f"| {word} | {_cell(shorten(passage.target))} | {who} | {how} | {by} |"
 
 
@@ -146,11 +150,12 @@ def _blind(fault: tuple[str, str], scopes: list[str]) -> str:
 
 
 def _danger(decision: Decision, sentence: str) -> str:
-    return f"- :warning: {tell_action(decision.action)} {code(shorten(decision.id))}: {code(sentence)}"
+    return f"- :warning: {tell_action(decision.action)} {code(name_of(decision))}: {code(sentence)}"
 
 
 def _row(decision: Decision) -> str:
-    reason = decision.reason if len(decision.reason) <= _REASON else decision.reason[: _REASON - 1] + "…"
+    reason = tell_reason(decision)
+    reason = reason if len(reason) <= _REASON else reason[: _REASON - 1] + "…"
     permit = f" — to permit: {_cell(decision.permit)}" if decision.permit and decision.code != "unknown" else ""
     return (
         f"| {_cell(symbol_of(decision))} | {word_of(decision)} | {_cell(str(decision.ref))} | {_cell(reason)}{permit} |"

@@ -9,18 +9,24 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses, summarize_address_range
 from typing import Final
 
-from reconciler.kinds.scalars import SECURITY_GROUP_TYPE, SUBNET_TYPE
+from reconciler.kinds.scalars import PRIVATE_ENDPOINT_TYPE, SECURITY_GROUP_TYPE, SUBNET_TYPE
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, Decision, FieldChange, Plan, Risk
 from reconciler.model.reach import ANYBODY, EVERYBODY, Way
-from reconciler.report.words import count, join_words, plain, shorten
+from reconciler.report.words import count, join_words, name_of, plain, shorten
 
 TRUSTED: Final = "trusted services"
 _WIDE: Final = (EVERYBODY, ANYBODY, f"{ANYBODY} behind it", "Internet")
 _GUARDS: Final = (SECURITY_GROUP_TYPE.lower(), SUBNET_TYPE.lower())  # they stand before more than accounts
-_NEARLY: Final = "any IPv4 address"
+# New, they stand before nothing that was reachable, or lead where no more than their document says get: whoever gets
+# through to an account by them is told as a way.
+_PASSIVE: Final = (*_GUARDS, PRIVATE_ENDPOINT_TYPE.lower())
+_ALL: Final = "any IPv4 address"
+_BUT: Final = "everybody but "
+_PRIVATE: Final = "private endpoint "
+_OPEN_NOW: Final = "open to the world now"
 _MOST: Final = 2**31  # addresses; of more than these it is shorter to say who is left out
-_SHOWN_LEFT_OUT: Final = 8
+_SHOWN_LEFT_OUT: Final = 3
 _SHOWN_SOURCES: Final = 3
 _SHOWN_FIELDS: Final = 4
 _SHOWN_NAMES: Final = 3
@@ -58,7 +64,7 @@ def join_ways(ways: Iterable[Way]) -> tuple[Passage, ...]:
 
 def is_wide(source: str) -> bool:
     """Whether that is everybody, or as good as."""
-    return source in _WIDE or source.startswith(_NEARLY)
+    return source in _WIDE or source.startswith((_ALL, _BUT))
 
 
 def sum_up(sources: Iterable[str]) -> tuple[str, ...]:
@@ -68,11 +74,13 @@ def sum_up(sources: Iterable[str]) -> tuple[str, ...]:
     networks = {source: network for source in listed if (network := _read_network(source))}
     whole = [*collapse_addresses(networks.values())]
     if sum(network.num_addresses for network in whole) > _MOST:
-        rest = [str(network).removesuffix("/32") for network in _left_out(whole)]
-        but = ", ".join(rest) if len(rest) <= _SHOWN_LEFT_OUT else f"{len(rest)} ranges"
+        rest = [*_left_out(whole)]
+        but = list_some((str(network).removesuffix("/32") for network in rest), _SHOWN_LEFT_OUT)
+        # The Internet is among them, unless it is some of the Internet that is not.
+        within = {"Internet"} if all(network.is_private for network in rest) else set()
         listed = [
-            *(source for source in listed if source not in networks),
-            _NEARLY + (f" (not counting {but})" if rest else ""),
+            *(source for source in listed if source not in networks and source not in within),
+            _BUT + but if rest else _ALL,
         ]
     return tuple(sorted(listed, key=lambda source: not is_wide(source)))
 
@@ -98,8 +106,14 @@ def _left_out(networks: Iterable[IPv4Network]) -> Iterator[IPv4Network]:
 
 def tell_passage(passage: Passage, most: int = 0) -> str:
     """`Account/aoai-a to 203.0.113.0/24 on port 443 by public endpoint`; of more than `most` sources the first ones."""
-    who = list_some((plain(each) for each in passage.sources), most)
-    return f"{shorten(passage.target)} to {who} {tell_how(passage.ports, passage.path)}"
+    return f"{shorten(passage.target)} to {tell_who(passage, most)} {tell_how(passage.ports, passage.path)}"
+
+
+def tell_who(passage: Passage, most: int = 0) -> str:
+    """`a, b and 7 more`; everybody but some comes last, so that nobody else is taken for one of those."""
+    but = next((plain(each) for each in passage.sources if each.startswith(_BUT)), "")
+    others = list_some((plain(each) for each in passage.sources if not each.startswith(_BUT)), most)
+    return f"{others}, and {but}" if others and but else others or but
 
 
 def tell_how(ports: str, path: str) -> str:
@@ -121,14 +135,19 @@ def list_some(words: Iterable[str], most: int) -> str:
     listed = [*words]
     if most and len(listed) > most:
         listed = [*listed[:most], f"{len(listed) - most} more"]
-    return join_words(listed)
+    return join_words(listed) if listed else ""
 
 
 def opens(decision: Decision) -> bool:
     """Whether doing it lets more through, to an account or to anything else. That Azure's own services reach a new
     account, as they do nearly every one, does not count."""
     reached = decision.opened and not _is_born_closed(decision)
-    return decision.acts and bool(reached or any(change.opens for change in decision.changes))
+    return decision.acts and bool(reached or _opens_by_fields(decision))
+
+
+def _opens_by_fields(decision: Decision) -> bool:
+    passive = decision.action is Action.CREATE and decision.id.type.lower() in _PASSIVE
+    return not passive and (decision.risk is Risk.OPENS or any(change.opens for change in decision.changes))
 
 
 def opens_wide(decision: Decision) -> bool:
@@ -163,8 +182,16 @@ def _tell_names(decisions: list[Decision], singular: str, plural: str) -> str:
         return ""
     # Who gives somebody a way to an account is named first.
     decisions.sort(key=lambda each: not each.opened)
-    names = list_some((shorten(each.id) for each in decisions), _SHOWN_NAMES)
+    names = list_some((name_of(each) for each in decisions), _SHOWN_NAMES)
     return f"{count(len(decisions), 'change')} {singular if len(decisions) == 1 else plural} something: {names}"
+
+
+def list_dangers(decisions: Iterable[Decision]) -> tuple[tuple[Decision, str], ...]:
+    """What to read before agreeing to all of it: first what the world can reach at this moment, then what is destroyed,
+    then what lets everybody in."""
+    told = [(each, name, sentence) for each in decisions for name, sentence in _dangers(each)]
+    told.sort(key=lambda each: (each[1] != _OPEN_NOW, each[0].risk is not Risk.DESTROYS, not opens_wide(each[0])))
+    return tuple((decision, sentence) for decision, _, sentence in told)
 
 
 def tell_dangers(decision: Decision) -> tuple[str, ...]:
@@ -180,17 +207,30 @@ def name_dangers(decision: Decision) -> tuple[str, ...]:
 def _dangers(decision: Decision) -> Iterable[tuple[str, str]]:
     if not decision.acts:
         return
+    if decision.risk is not Risk.DESTROYS:
+        yield from ((_OPEN_NOW, _tell_open_now(each)) for each in _find_open_now(decision))
     danger = _DANGERS.get(decision.risk)
     if danger:
         yield danger, danger
     if decision.opened and not _is_born_closed(decision):
         itself = all(way.target == decision.id for way in decision.opened)
         yield "becomes more reachable" if itself else "opens an account", _tell_opened(decision.opened)
-    elif any(change.opens for change in decision.changes) or decision.risk is Risk.OPENS:
+    elif _opens_by_fields(decision):
         name = "lets more through" if decision.id.type.lower() in _GUARDS else "becomes more reachable"
         fields = _name_fields(change for change in decision.changes if change.opens)
         yield name, f"{name}: {fields}" if fields else name
     yield from ((plain(warning).partition(":")[0], plain(warning)) for warning in decision.warnings)
+
+
+def _find_open_now(decision: Decision) -> tuple[Passage, ...]:
+    """Whom of the world it stops, who gets through until then; who comes by a private endpoint is not the world."""
+    public = (way for way in decision.closed if not way.path.startswith(_PRIVATE))
+    return tuple(each for each in join_ways(public) if is_wide(each.sources[0]))
+
+
+def _tell_open_now(passage: Passage) -> str:
+    who, how = tell_who(passage, _SHOWN_SOURCES), tell_how(passage.ports, passage.path)
+    return f"until this is done, {shorten(passage.target)} is open to {who} {how}"
 
 
 def _is_born_closed(decision: Decision) -> bool:

@@ -7,17 +7,16 @@ id can be copied.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from textwrap import TextWrapper
 
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.ids import Ref
 from reconciler.model.outcome import CycleReport, Outcome, Result
-from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Risk
-from reconciler.report.openings import join_ways, opens_wide, tell_dangers, tell_exposure, tell_passage, tell_unreached
+from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan
+from reconciler.report.openings import join_ways, list_dangers, tell_exposure, tell_passage, tell_unreached
 from reconciler.report.paint import Ink, Style, ink_of, ink_of_action
 from reconciler.report.rules import fold_rules, is_rule
-from reconciler.report.summary import cost_line, headline, merge_outcomes, result_line, summarise
+from reconciler.report.summary import cost_line, following_line, headline, merge_outcomes, result_line, summarise
 from reconciler.report.words import (
     RESULT_ADVICE,
     RESULT_WORDS,
@@ -25,9 +24,10 @@ from reconciler.report.words import (
     count,
     document_of,
     group_blind,
+    name_of,
+    name_of_step,
     name_within,
     plain,
-    shorten,
     show_duration,
     symbol_of,
     tell_action,
@@ -35,10 +35,12 @@ from reconciler.report.words import (
     tell_field,
     tell_mark,
     tell_part,
+    tell_reason,
     word_of,
 )
 
 _QUIET = (DecisionState.IN_SYNC, DecisionState.IGNORED)
+_LEFT = (DecisionState.BLOCKED, DecisionState.IN_PROGRESS, DecisionState.DRIFTED)
 _NAME = 26  # the column of names; a longer one pushes its reason to the next line
 _SHOWN_DANGERS = 12  # more dangers than this are only counted: a new fleet opens a door at every account
 _SHOWN_WAYS = 6  # of more than these, ways and who comes, the rest is only counted
@@ -84,11 +86,14 @@ def render_run(reports: tuple[CycleReport, ...], style: Style) -> str:
 
 def _left(plan: Plan, style: Style) -> Iterator[str]:
     """What the last look says about everything that is not as declared and on which nothing was tried."""
-    waiting = (DecisionState.BLOCKED, DecisionState.IN_PROGRESS, DecisionState.DRIFTED)
-    left = tuple(decision for decision in plan.decisions if decision.state in waiting)
-    if left:
+    if any(decision.state in _LEFT for decision in plan.decisions):
         yield style.paint("Left as it is", Ink.BOLD)
-        yield from _documents(replace(plan, decisions=left), style)
+    for ref, decisions in _group(plan).items():
+        left = [decision for decision in decisions if decision.state in _LEFT]
+        if left:
+            yield "\n".join(
+                (*_title(ref, decisions, style), *(line for each in left for line in _decision(each, style)))
+            )
     yield _blind(plan, style)
 
 
@@ -113,14 +118,13 @@ def _heading(plan: Plan, style: Style) -> str:
 
 
 def _dangers(plan: Plan, style: Style) -> str:
-    told = [(decision, sentence) for decision in plan.decisions for sentence in tell_dangers(decision)]
+    told = list_dangers(plan.decisions)
     if not told:
         return ""
-    told.sort(key=lambda each: (each[0].risk is not Risk.DESTROYS, not opens_wide(each[0])))
     shown = told if style.verbose else told[:_SHOWN_DANGERS]
     lines = [style.paint("Read this first", Ink.BOLD)]
     for decision, sentence in shown:
-        text = f"{tell_action(decision.action)} {shorten(decision.id)}: {sentence}"
+        text = f"{tell_action(decision.action)} {name_of(decision)}: {sentence}"
         lines += [style.paint(line, Ink.WARN) for line in _wrap(text, "  ! ", "    ", style)]
     if len(told) > len(shown):
         lines.append(style.paint(f"  ! ... and {len(told) - len(shown)} more, marked below", Ink.WARN))
@@ -128,32 +132,45 @@ def _dangers(plan: Plan, style: Style) -> str:
 
 
 def _documents(plan: Plan, style: Style) -> Iterator[str]:
+    for ref, decisions in _group(plan).items():
+        told = [each for each in decisions if style.verbose or each.state not in _QUIET]
+        if told:
+            yield "\n".join(_document(ref, told, decisions, style))
+
+
+def _group(plan: Plan) -> dict[Ref, list[Decision]]:
+    """The decisions by the document that declares them."""
     groups: dict[Ref, list[Decision]] = {}
     for decision in plan.decisions:
         groups.setdefault(document_of(decision.ref), []).append(decision)
-    for ref, decisions in groups.items():
-        told = [each for each in decisions if style.verbose or each.state not in _QUIET]
-        if told:
-            yield "\n".join(_document(ref, told, len(decisions) - len(told), style))
+    return groups
 
 
-def _document(ref: Ref, decisions: list[Decision], quiet: int, style: Style) -> Iterator[str]:
-    location = next((each.location for each in decisions if each.location), "")
-    whole = next((each for each in decisions if each.ref == ref), None)
-    origin = whole.origin if whole else decisions[0].origin
-    where = "".join(f"  {plain(str(each))}" for each in (location, origin) if each)
-    yield style.paint(plain(str(ref)), Ink.BOLD) + style.paint(where, Ink.FAINT)
-    for decision in decisions:
+def _document(ref: Ref, told: list[Decision], decisions: list[Decision], style: Style) -> Iterator[str]:
+    yield from _title(ref, decisions, style)
+    for decision in told:
         yield from _decision(decision, style)
-    if quiet:
-        yield style.paint(f"  ... {quiet} more left alone", Ink.FAINT)
+    if len(decisions) > len(told):
+        yield style.paint(f"  ... {len(decisions) - len(told)} more left alone", Ink.FAINT)
+
+
+def _title(ref: Ref, decisions: list[Decision], style: Style) -> Iterator[str]:
+    """Name, region and place of a document, also where only a child of its resource has news."""
+    whole = next((each for each in decisions if each.ref == ref), decisions[0])
+    location = whole.location or next((each.location for each in decisions if each.location), "")
+    words = [plain(str(each)) for each in (ref, location, whole.origin) if each]
+    lines = [words[0]]
+    for word in words[1:]:
+        fits = len(lines[-1]) + 2 + len(word) <= style.width
+        lines = [*lines[:-1], f"{lines[-1]}  {word}"] if fits else [*lines, f"  {word}"]
+    name = words[0]
+    yield style.paint(name, Ink.BOLD) + style.paint(lines[0][len(name) :], Ink.FAINT)
+    yield from (style.paint(line, Ink.FAINT) for line in lines[1:])
 
 
 def _decision(decision: Decision, style: Style) -> Iterator[str]:
     head = f"{symbol_of(decision):>3} {word_of(decision):<7}  {name_within(decision.ref)}"
-    reason = plain(decision.reason)
-    if decision.state is DecisionState.BLOCKED and decision.action:
-        reason = f"{tell_action(decision.action)} not allowed: {reason}"
+    reason = tell_reason(decision)
     column = 13 + _NAME
     ink = ink_of(decision)
     if len(head) < column and len(reason) <= style.width - column:
@@ -191,9 +208,10 @@ def _changes(decision: Decision, style: Style) -> Iterator[str]:
     told = [change for change in changes if not _goes_without_saying(decision, change)]
     compact = [change for change in changes if change not in told and change.after is not None]
     if compact:
-        # A field and its value stay on one line.
+        # A field and its value stay on one line, where there is room for them.
         fields = [f"{plain(change.path)} {' '.join(tell_field(decision, change))}" for change in compact]
-        text = ", ".join(field.replace(" ", _GLUE) for field in fields)
+        room = style.width - 7
+        text = ", ".join(field.replace(" ", _GLUE) if len(field) <= room else field for field in fields)
         yield from _wrap(text, "      ", "      ", style)
     column = min(max((len(plain(change.path)) for change in told), default=0), 40)
     for change in told:
@@ -257,6 +275,7 @@ def _closing(plan: Plan, style: Style) -> str:
     lines = [style.paint(line, Ink.BOLD) for line in _wrap(headline(summary), "", "  ", style)]
     for sentence, ink in zip(tell_exposure([plan]), (Ink.WARN, Ink.NONE), strict=True):
         lines += [style.paint(line, ink) for line in _wrap(f"{sentence}.", "", "  ", style) if sentence]
+    lines += _wrap(following_line(plan), "", "  ", style)
     lines += _wrap(cost_line(summary), "", "  ", style)
     if plan.stopped:
         stopped = f"Stopped by a safety limit, nothing will be written: {plain(plan.stopped)}"
@@ -268,13 +287,19 @@ def _closing(plan: Plan, style: Style) -> str:
 
 def _outcome(outcome: Outcome, style: Style) -> Iterator[str]:
     step = outcome.step
-    head = f"{SYMBOLS[step.action]:>3} {step.action.value:<7}  {shorten(step.id)}{tell_part(step)}"
+    head = f"{SYMBOLS[step.action]:>3} {step.action.value:<7}  {name_of_step(step)}{tell_part(step)}"
     ended = RESULT_WORDS[outcome.result]
     took = f" in {show_duration(outcome.ended - outcome.began)}" if outcome.ended > outcome.began else ""
     ink = ink_of_action(step.action) if outcome.result is Result.DONE else Ink.WARN
     if outcome.result in (Result.IN_PROGRESS, Result.NOT_STARTED):
         ink = Ink.WAIT
-    yield style.paint(head.ljust(style.width - _ENDED), ink) + f"  {ended}{took}"
+    tail = f"  {ended}{took}"
+    column = min(style.width - _ENDED, style.width - len(tail))
+    if len(head) <= column:
+        yield style.paint(head.ljust(column), ink) + tail
+    else:
+        yield style.paint(head, ink)
+        yield f"    {tail}"
     if outcome.result is Result.DONE:
         return
     if outcome.because:

@@ -16,7 +16,7 @@ from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, 
 from reconciler.model.wire import Json, canonical_bytes
 
 MASK: Final = "(sensitive)"
-NOTHING: Final = "(none)"
+NOTHING: Final = "none"
 
 SYMBOLS: Final[Mapping[Action, str]] = {
     Action.CREATE: "+",
@@ -84,6 +84,16 @@ def shorten(id: ArmId) -> str:
     return plain(f"{id.segments[-1][0]}/{id.name}")
 
 
+def name_of(decision: Decision) -> str:
+    """The one name of a resource: how its document declares it, which is also what `--target` takes."""
+    return plain(str(decision.ref))
+
+
+def name_of_step(step: Step) -> str:
+    """The name of the resource that a step writes, the same as that of its decision."""
+    return plain(step.name.rpartition("#")[0]) or shorten(step.id)
+
+
 def document_of(ref: Ref) -> Ref:
     """The document that a resource was declared in: the account of a deployment."""
     return Ref(kind=ref.kind, name=ref.name.split("/", 1)[0])
@@ -134,24 +144,23 @@ def _show_object(value: dict[str, Json], *, shortened: bool) -> str:
 
 def tell_field(decision: Decision, change: FieldChange) -> tuple[str, ...]:
     """A field as words that may be broken between; of something new only the value it begins with."""
-    if decision.action is Action.CREATE and not change.sensitive:
-        return (show_value(change.after),)
+    if decision.action is Action.CREATE:
+        return (MASK if change.sensitive else show_value(change.after),)
     return tell_change(change)
 
 
 def tell_change(change: FieldChange) -> tuple[str, ...]:
-    """A change as words that may be broken between: `before -> after`; of a list only what comes and goes."""
+    """A change as words that may be broken between: `before -> after`; of a list only what comes and goes. What was
+    not there before, or is not afterwards, is `none`: else nobody can tell a value that comes from one that goes."""
     if change.sensitive:
-        return (MASK if change.before is None else f"{MASK} -> {MASK}",)
+        before, after = (NOTHING if value is None else MASK for value in (change.before, change.after))
+        return (f"{before} -> {after}",)
     if isinstance(change.before, list) and isinstance(change.after, list):
         moved = _list_moves(change.before, change.after)
         if moved:
             return moved
     shortened = show_value(change.before) != show_value(change.after)
-    after = _show(change.after, shortened=shortened)
-    if change.before is None:
-        return (after,)
-    return (f"{_show(change.before, shortened=shortened)} -> {after}",)
+    return (f"{_show(change.before, shortened=shortened)} -> {_show(change.after, shortened=shortened)}",)
 
 
 def _list_moves(before: list[Json], after: list[Json]) -> tuple[str, ...]:
@@ -210,7 +219,7 @@ def tell_part(step: Step) -> str:
 
 
 def tell_step(step: Step) -> str:
-    return f"{SYMBOLS[step.action]} {step.action.value} {shorten(step.id)}{tell_part(step)}"
+    return f"{SYMBOLS[step.action]} {step.action.value} {name_of_step(step)}{tell_part(step)}"
 
 
 def symbol_of(decision: Decision) -> str:
@@ -223,6 +232,14 @@ def word_of(decision: Decision) -> str:
     if decision.acts:
         return tell_action(decision.action)
     return STATE_WORDS[decision.state]
+
+
+def tell_reason(decision: Decision) -> str:
+    """Why, with what would be done, or will be, where that is not what happens now."""
+    if decision.acts or not decision.action:
+        return plain(decision.reason)
+    held = "follows" if decision.state is DecisionState.IN_PROGRESS else "not allowed"
+    return f"{tell_action(decision.action)} {held}: {plain(decision.reason)}"
 
 
 def count(number: int, noun: str) -> str:

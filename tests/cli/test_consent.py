@@ -79,12 +79,20 @@ def test_the_same_write_may_not_let_in_more_than_was_agreed_to(
     assert excess == (() if covered else later.decisions)
 
 
-def _consultation(fleets: set[str], answer: str, asked: list[list[str]], *, beyond: bool = False) -> Consultation:
+def _consultation(
+    fleets: set[str], answer: str, asked: list[list[str]], *, beyond: bool = False, told: list[str] | None = None
+) -> Consultation:
     async def ask(plans: tuple[Plan, ...]) -> str:
         asked.append([plan.fleet for plan in plans])
         return answer
 
-    return Consultation(fleets=frozenset(fleets), progress=Quiet(), ask=ask, beyond=beyond)
+    return Consultation(
+        fleets=frozenset(fleets),
+        progress=Quiet(),
+        ask=ask,
+        beyond=beyond,
+        tell=(told if told is not None else []).append,
+    )
 
 
 async def test_fleets_are_asked_about_once_when_all_have_a_plan() -> None:
@@ -116,11 +124,46 @@ async def test_a_later_plan_that_exceeds_the_first_is_refused_without_asking() -
     assert asked == [["prod"]]
 
 
+@pytest.mark.parametrize("renew", [True, False])
+async def test_the_plan_that_is_asked_about_is_the_newest_unless_it_was_saved(renew: bool) -> None:
+    waiting = replace(MIXED, decisions=(replace(CREATE, state=DecisionState.IN_PROGRESS),), steps=())
+    shown: list[Plan] = []
+
+    async def ask(plans: tuple[Plan, ...]) -> str:
+        shown.extend(plans)
+        assert ask_about(plans)
+        return ""
+
+    consultation = Consultation(
+        fleets=frozenset({"prod"}), progress=Quiet(), ask=ask, beyond=False, tell=print, renew=renew
+    )
+    later = _plan(CREATE)
+    for plan in (waiting, later):
+        consultation.planned(plan)
+    assert await consultation.consent(later) == ""
+    assert shown == [later if renew else waiting]
+
+
 async def test_beyond_the_first_plan_everything_is_agreed_to_when_nobody_is_asked() -> None:
-    consultation = _consultation({"prod"}, "", [], beyond=True)
+    told: list[str] = []
+    consultation = _consultation({"prod"}, "", [], beyond=True, told=told)
     consultation.planned(_plan(UPDATE))
     assert await consultation.consent(_plan(UPDATE)) == ""
+    assert told == []
     assert await consultation.consent(_plan(UPDATE, DELETE)) == ""
+    assert told == [
+        "Fleet prod: Azure moved while this ran; done as well, because --yes agrees to it: delete Account/aoai-old\n"
+    ]
+
+
+def test_what_was_shown_as_put_off_is_agreed_to_unless_it_destroys() -> None:
+    agreement = agree_to(_plan(*(replace(each, state=DecisionState.IN_PROGRESS) for each in (CREATE, DELETE))))
+    assert agreement.exceeded_by(_plan(CREATE, DELETE)) == (DELETE,)
+
+
+def test_the_question_counts_what_follows() -> None:
+    put_off = replace(CREATE, state=DecisionState.IN_PROGRESS)
+    assert ask_about((_plan(DELETE, put_off),)) == "Make 1 change to prod, and 1 more when what it waits for is done?"
 
 
 def test_the_question_says_what_opens_and_counts_only_what_can_be_done() -> None:

@@ -219,6 +219,31 @@ def test_a_target_is_acted_on_with_what_it_needs_and_nothing_else(live: Azure, t
     assert acting == {"ResourceGroup/rg-chosen", "Account/aoai-two", "Account/aoai-two/deployments/chat"}
 
 
+NETWORK = """\
+apiVersion: reconciler/v1
+kind: VirtualNetwork
+metadata: {name: vnet-named}
+spec:
+  addressSpace: {addressPrefixes: [10.9.0.0/16]}
+  subnets: [{name: back, addressPrefix: 10.9.1.0/24}]
+"""
+
+
+def test_every_name_that_is_printed_is_taken_as_a_target(live: Azure, tmp_path: Path) -> None:
+    home = write_fleet(tmp_path, "named", account("aoai-named"), NETWORK)
+    subnet = {"ResourceGroup/rg-named", "VirtualNetwork/vnet-named", "VirtualNetwork/vnet-named/subnets/back"}
+    whole = {"ResourceGroup/rg-named", "Account/aoai-named", "Account/aoai-named/deployments/chat"}
+    for target, chosen in (
+        ("vnet-named/back", subnet),
+        ("VNET-named/Back", subnet),
+        ("VirtualNetwork/vnet-named/subnets/back", subnet),
+        ("Account/aoai-named/privateEndpointConnections/pe-x", whole),
+    ):
+        planned = reconcile(live, "once", "-n", "-o", "json", "--target", target, home)
+        decisions = planned.document["fleets"][0]["decisions"]
+        assert {each["ref"] for each in decisions if each["state"] == "act"} == chosen, target
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [

@@ -106,6 +106,15 @@ def test_a_good_desired_state_validates_without_azure(tmp_path: Path) -> None:
     ]
 
 
+def test_where_there_are_warnings_nobody_says_that_nothing_is_wrong(tmp_path: Path) -> None:
+    rules = 'privateEndpointConnections: [{match: "*", status: Approved}, {match: pe-a, status: Rejected}]'
+    home = write_fleet(tmp_path, "warned", account("aoai-warned").replace("spec:", f"spec:\n  {rules}"))
+    done = reconcile_bare("validate", home, environment=IDS)
+    assert done.code == 0
+    assert "pe-a never decides" in done.out
+    assert done.err == "1 fleet with 3 resources: no errors, 1 warning.\n"
+
+
 def test_every_mistake_is_told_with_its_place_and_exit_1(tmp_path: Path) -> None:
     broken = account("aoai-bad").replace("disableLocalAuth: true", "disableLocalAuth: on\n  colour: red")
     home = write_fleet(tmp_path, "bad", broken)

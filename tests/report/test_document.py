@@ -51,7 +51,7 @@ def test_a_plan_document_has_a_version_sorted_keys_and_the_digest() -> None:
         "restore": 0,
         "adopt": 0,
     }
-    assert fleet["summary"]["usual_seconds"] == 36
+    assert fleet["summary"]["usual_seconds"] == 41
     assert [each["ref"] for each in fleet["decisions"]][1] == "Account/aoai-old"
     assert [each["name"] for each in fleet["steps"]] == [step.name for step in MIXED.steps]
 

@@ -23,7 +23,7 @@ EXPECTED = """\
 
 `1 change closes something: Account/aoai-swc`
 
-0 requests spent on reading; about 5 more to apply, in about 31 s.
+0 requests spent on reading; about 7 more to apply and check, in about 36 s.
 
 **Read this first**
 
@@ -46,7 +46,7 @@ EXPECTED = """\
 ~ update aoai-swc
     disableLocalAuth     false -> true  (closes)
     networkAcls.ipRules  +203.0.113.0/24  -198.51.100.0/24  (opens)
-    tags.team            a -> (none)
+    tags.team            a -> none
 ```
 
 </details>

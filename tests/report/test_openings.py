@@ -75,7 +75,7 @@ def test_most_of_all_addresses_are_told_by_who_is_not_among_them() -> None:
     assert len(ways) > 50
     assert told(*ways, way("ApiManagement")) == [
         (
-            f"Account/aoai-swc to any IPv4 address (not counting {', '.join(closed)}) and ApiManagement on port 443 "
+            "Account/aoai-swc to ApiManagement, and everybody but 10.20.0.0/24, 10.20.8.0/24 and 192.0.2.7 on port 443 "
             "by public endpoint"
         )
     ]
@@ -161,7 +161,7 @@ def test_a_delete_that_opens_says_both() -> None:
 
 
 def test_who_opens_an_account_is_named_before_who_opens_by_its_fields_only() -> None:
-    others = [replace(GUARD, id=replace(NSG, segments=((NSG.segments[0][0], f"nsg-{n}"),))) for n in range(4)]
+    others = [replace(GUARD, ref=replace(GUARD.ref, name=f"nsg-{n}")) for n in range(4)]
     opening, closing = tell_exposure([plan_of(*others), plan_of(UPDATE, CREATE)])
     assert opening == (
         "5 changes open something: Account/aoai-swc, NetworkSecurityGroup/nsg-0, NetworkSecurityGroup/nsg-1 and 2 more"
@@ -191,3 +191,55 @@ def test_of_many_dangers_what_opens_to_everybody_comes_before_what_opens_to_few(
     lines = render_plan(plan_of(*few, replace(UPDATE, opened=(way("everybody"),)), DELETE), WIDE).splitlines()
     assert lines[3] == "  ! delete Account/aoai-old: is destroyed"
     assert lines[5].endswith("opens Account/aoai-swc to everybody on port 443 by public endpoint")
+
+
+def test_what_the_world_reaches_now_is_read_before_anything_else() -> None:
+    open_now = replace(UPDATE, opened=(), closed=(way("everybody"),), changes=(UPDATE.changes[0],), risk=Risk.CLOSES)
+    lines = render_plan(plan_of(DELETE, open_now), WIDE).splitlines()
+    assert lines[3] == (
+        "  ! update Account/aoai-swc: until this is done, Account/aoai-swc is open to everybody on port 443 by public "
+        "endpoint"
+    )
+    assert "is destroyed" in lines[4]
+    behind = replace(open_now, closed=(way("any address behind it", PRIVATE),))
+    assert tell_dangers(behind) == ()
+    assert tell_dangers(replace(DELETE, closed=(way("everybody"),), warnings=())) == ("is destroyed",)
+
+
+def test_everybody_but_a_few_is_said_in_few_words() -> None:
+    def but(*holes: str) -> list[str]:
+        parts = [IPv4Network("0.0.0.0/0")]
+        for hole in map(IPv4Network, holes):
+            inner = [part for part in parts if hole.subnet_of(part)]
+            parts = [part for part in parts if part not in inner]
+            parts += [rest for part in inner for rest in part.address_exclude(hole)]
+        return [str(part) for part in parts]
+
+    def who(*sources: str) -> str:
+        (only,) = told(*(way(source) for source in sources))
+        return only.removeprefix("Account/aoai-swc to ").removesuffix(" on port 443 by public endpoint")
+
+    assert who("Internet", *but("10.20.0.0/23")) == "everybody but 10.20.0.0/23"
+    assert who("Internet", *but("8.8.8.0/24")) == "Internet, and everybody but 8.8.8.0/24"
+    many = [f"10.{number}.0.0/24" for number in range(0, 50, 2)]
+    assert (
+        who("vnet/app", *but(*many)) == "vnet/app, and everybody but 10.0.0.0/24, 10.2.0.0/24, 10.4.0.0/24 and 22 more"
+    )
+
+
+@pytest.mark.parametrize(
+    "type_", ["networkSecurityGroups", "privateEndpoints", "virtualNetworks/subnets"], ids=lambda each: each
+)
+def test_what_is_new_and_lets_nobody_through_to_an_account_is_no_danger(type_: str) -> None:
+    parent, _, child = type_.partition("/")
+    id = GROUP.resource(f"Microsoft.Network/{parent}", "new")
+    made = replace(GUARD, id=id.child(child, "new") if child else id, action=Action.CREATE)
+    assert tell_dangers(made) == ()
+    assert tell_exposure([plan_of(made)]) == ("", "")
+    assert tell_dangers(replace(made, opened=(LET_IN,))) == (
+        "opens Account/aoai-swc to 203.0.113.0/24 on port 443 by public endpoint",
+    )
+    keyed = replace(
+        CREATE, id=ACCOUNT, changes=(FieldChange(path="disableLocalAuth", before=None, after=False, opens=True),)
+    )
+    assert tell_dangers(keyed) == ("becomes more reachable: disableLocalAuth",)

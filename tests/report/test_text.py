@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from reconciler.model.finding import Finding, Origin
+from reconciler.model.ids import Ref
 from reconciler.model.outcome import Result
-from reconciler.model.plan import DecisionState, Plan
+from reconciler.model.plan import DecisionState, FieldChange, Plan
 from reconciler.report.paint import Style
 from reconciler.report.text import render_findings, render_plan, render_run
 from reconciler.report.words import RESULT_ADVICE
@@ -18,8 +19,10 @@ from tests.report.samples import (
     CONVERGED,
     CREATE,
     CREATE_STEP,
+    DELETE,
     DELETE_STEP,
     FORBIDDEN,
+    GROUP,
     HOSTILE,
     MIXED,
     SECRET,
@@ -51,7 +54,7 @@ Account/aoai-swc  swedencentral  prod.yaml:12:1
       closes  Account/aoai-swc to 198.51.100.0/24 on port 443 by public endpoint
       disableLocalAuth     false -> true  (closes)
       networkAcls.ipRules  +203.0.113.0/24  -198.51.100.0/24  (opens)
-      tags.team            a -> (none)
+      tags.team            a -> none
   + create   deployments/gpt-4o        does not exist
       model.name gpt-4o, model.version 0613, sku.capacity 50
   ... 1 more left alone
@@ -73,7 +76,7 @@ Plan: 1 to add, 1 to change, 1 to destroy, 0 to purge; 1 blocked; 1 in progress;
   2 in sync
 1 change opens something: Account/aoai-swc.
 1 change closes something: Account/aoai-swc.
-8 requests spent on reading; about 13 more to apply, in about 36 s.
+8 requests spent on reading; about 25 more to apply and check, in about 41 s.
 """
 
 CONVERGED_TEXT = """\
@@ -90,7 +93,7 @@ RUN_TEXT = """\
       AuthorizationFailed: The client has no permission
       next: grant the role Reader on the subscription
       request id: req-1
-  ~ update   Account/aoai-swc                                   not started in 41 s
+  ~ update   Account/aoai-swc                                not started in 41 s
       Account/aoai-swc/deployments/gpt-4o#create is blocked
 
 Left as it is
@@ -213,7 +216,7 @@ def test_a_blocked_resource_with_an_action_says_which_action() -> None:
 
 
 def test_the_second_write_of_a_resource_says_which_part_it_is() -> None:
-    opening = replace(CREATE_STEP, name="Account/aoai-swc#open")
+    opening = replace(CREATE_STEP, name=f"{CREATE.ref}#open")
     text = render_run((report(CONVERGED, outcome(opening, Result.DONE)),), PLAIN)
     assert "deployments/gpt-4o (open)" in text
 
@@ -264,4 +267,53 @@ def test_what_a_long_change_does_stands_beside_its_name() -> None:
     long = replace(UPDATE.changes[1], before=None, after=[f"10.0.{number}.0/24" for number in range(20)])
     lines = render_plan(Plan(fleet="prod", decisions=(replace(UPDATE, changes=(long,)),), steps=()), PLAIN).splitlines()
     at = lines.index("      networkAcls.ipRules  (opens)")
-    assert lines[at + 1].startswith("        10.0.0.0/24, 10.0.1.0/24, ")
+    assert lines[at + 1].startswith("        none -> 10.0.0.0/24, 10.0.1.0/24, ")
+
+
+ZONE = GROUP.resource("Microsoft.Network/privateDnsZones", "privatelink.cognitiveservices.azure.com")
+LINK = replace(
+    CREATE,
+    id=ZONE.child("virtualNetworkLinks", "vnet-ai-private"),
+    ref=Ref(kind="PrivateDnsZone", name="privatelink.cognitiveservices.azure.com/virtualNetworkLinks/vnet-ai-private"),
+    origin=Origin(file="desired_state/examples/private-endpoints/dns.yaml", line=10, column=1),
+    changes=(
+        FieldChange(
+            path="ipConfigurations",
+            before=None,
+            after=[{"groupId": "account", "memberName": "default", "privateIPAddress": "10.20.4.10"}],
+        ),
+        FieldChange(path="privateDnsZones", before=None, after=[str(ZONE), str(ZONE), str(ZONE)]),
+    ),
+)
+
+
+def test_nothing_but_a_name_is_wider_than_80_columns_whatever_it_is_about() -> None:
+    step = replace(CREATE_STEP, id=LINK.id, name=f"{LINK.ref}#create")
+    for result in (Result.DONE, Result.NOT_CONVERGING):
+        told = render_run((report(Plan(fleet="prod", decisions=(LINK,), steps=()), outcome(step, result)),), PLAIN)
+        told += render_plan(Plan(fleet="prod", decisions=(LINK,), steps=()), PLAIN)
+        for line in told.splitlines():
+            assert len(line) <= 80 or len(line.split()) <= 3, line
+        assert f"PrivateDnsZone/{ZONE.name}/virtualNetworkLinks/vnet-ai-private\n      " in told
+
+
+def test_the_heading_of_a_resource_of_which_only_a_child_changes_keeps_its_region() -> None:
+    whole = replace(SHRINK, id=UPDATE.id, ref=UPDATE.ref, location="swedencentral", origin=UPDATE.origin)
+    plan = Plan(fleet="prod", decisions=(whole, CREATE), steps=())
+    assert "Account/aoai-swc  swedencentral  prod.yaml:12:1\n  + create" in render_plan(plan, PLAIN)
+    stuck = replace(CREATE, state=DecisionState.BLOCKED)
+    left = render_run((report(replace(plan, decisions=(whole, stuck)), outcome(CREATE_STEP, Result.FAILED)),), PLAIN)
+    assert "Account/aoai-swc  swedencentral  prod.yaml:12:1\n  ! blocked" in left
+
+
+def test_what_is_put_off_says_what_will_be_done() -> None:
+    put_off = replace(CREATE, state=DecisionState.IN_PROGRESS, reason="waits for Account/aoai-swc: Azure is at it")
+    text = render_plan(Plan(fleet="prod", decisions=(put_off,), steps=()), PLAIN)
+    assert "  > waiting  deployments/gpt-4o\n      create follows: waits for Account/aoai-swc: Azure is at it\n" in text
+    assert "1 more when what it waits for is done: create\n  Account/aoai-swc/deployments/gpt-4o.\n" in text
+
+
+def test_what_goes_with_what_it_lies_in_is_told_apart_as_a_limit_counts_it() -> None:
+    below = replace(DELETE, id=DELETE.id.child("deployments", "d"), warnings=())
+    text = render_plan(Plan(fleet="prod", decisions=(DELETE, below), steps=()), PLAIN)
+    assert "Plan: 0 to add, 0 to change, 2 to destroy (1 with what it lies in), 0 to purge\n" in text

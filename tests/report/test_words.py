@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,18 @@ from hypothesis import strategies as st
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import FieldChange
 from reconciler.model.wire import Json
-from reconciler.report.words import count, join_words, plain, shorten, show_duration, show_value, tell_change
+from reconciler.report.words import (
+    count,
+    join_words,
+    plain,
+    shorten,
+    show_duration,
+    show_value,
+    tell_change,
+    tell_field,
+    tell_step,
+)
+from tests.report.samples import CREATE, CREATE_STEP, UPDATE
 
 S = "/subscriptions/s"
 SUBNET = f"{S}/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/vnet-ai/subnets/gateway"
@@ -39,7 +52,7 @@ def test_an_id_is_shortened_to_what_people_call_it(id: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (None, "(none)"),
+        (None, "none"),
         (True, "true"),
         ("true", '"true"'),
         ("", '""'),
@@ -87,3 +100,31 @@ def test_a_duration_reads_like_speech(seconds: float, shown: str) -> None:
 def test_words_are_counted_and_joined() -> None:
     assert (count(1, "request"), count(2, "request"), count(2, "entry")) == ("1 request", "2 requests", "2 entries")
     assert (join_words(["a"]), join_words(["a", "b", "c"])) == ("a", "a, b and c")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sensitive", "shown"),
+    [
+        (None, "x", False, "none -> x"),
+        ("x", None, False, "x -> none"),
+        (None, ["a", "b"], False, "none -> a, b"),
+        ("none", None, False, '"none" -> none'),
+        (None, "s", True, "none -> (sensitive)"),
+        ("s", None, True, "(sensitive) -> none"),
+        ("s", "t", True, "(sensitive) -> (sensitive)"),
+    ],
+)
+def test_a_change_of_what_exists_tells_before_and_after(before: Json, after: Json, sensitive: bool, shown: str) -> None:
+    assert tell_change(FieldChange(path="p", before=before, after=after, sensitive=sensitive)) == (shown,)
+    (text,) = tell_field(UPDATE, FieldChange(path="p", before=before, after=after, sensitive=sensitive))
+    assert text == shown
+
+
+def test_of_something_new_only_the_value_is_told_and_nothing_sensitive() -> None:
+    assert tell_field(CREATE, FieldChange(path="p", before=None, after="x")) == ("x",)
+    assert tell_field(CREATE, FieldChange(path="p", before=None, after="x", sensitive=True)) == ("(sensitive)",)
+
+
+def test_a_write_has_the_name_of_its_decision() -> None:
+    subnet = replace(CREATE_STEP, id=ArmId.parse(SUBNET), name="VirtualNetwork/vnet-ai/subnets/gateway#write-1")
+    assert tell_step(subnet) == "+ create VirtualNetwork/vnet-ai/subnets/gateway"
