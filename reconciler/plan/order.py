@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -36,6 +36,11 @@ _Around = tuple[Mapping[ArmId, list[Draft]], Mapping[str, tuple[ArmId, ...]], Ma
 def put_after(steps: Iterable[Step], after: Mapping[str, tuple[str, ...]]) -> tuple[Step, ...]:
     """The steps with these edges, in the order that they make."""
     return _sort([replace(step, after=after.get(step.name, step.after)) for step in steps])
+
+
+def put_last(steps: Iterable[Step], last: Collection[str]) -> tuple[Step, ...]:
+    """The steps in an order in which those named come as late as they can: after all that does not wait for them."""
+    return _sort([*steps], last)
 
 
 def _users(drafts: Drafts) -> Mapping[str, tuple[ArmId, ...]]:
@@ -256,7 +261,7 @@ def _maker(draft: Draft, steps: tuple[Step, ...]) -> str:
     return standing[-1] if standing else ""
 
 
-def _sort(steps: list[Step]) -> tuple[Step, ...]:
+def _sort(steps: list[Step], last: Collection[str] = ()) -> tuple[Step, ...]:
     known = {step.name for step in steps}
     waiting = {step.name: {name for name in step.after if name in known} for step in steps}
     by_name = {step.name: step for step in steps}
@@ -264,16 +269,16 @@ def _sort(steps: list[Step]) -> tuple[Step, ...]:
     for name, blockers in waiting.items():
         for blocker in blockers:
             released[blocker].append(name)
-    ready = [(_key(by_name[name]), name) for name, blockers in waiting.items() if not blockers]
+    ready = [(name in last, _key(by_name[name]), name) for name, blockers in waiting.items() if not blockers]
     heapq.heapify(ready)
     ordered: list[Step] = []
     while ready:
-        _, name = heapq.heappop(ready)
+        _, _, name = heapq.heappop(ready)
         ordered.append(by_name[name])
         for freed in released[name]:
             waiting[freed].discard(name)
             if not waiting[freed]:
-                heapq.heappush(ready, (_key(by_name[freed]), freed))
+                heapq.heappush(ready, (freed in last, _key(by_name[freed]), freed))
     if len(ordered) != len(steps):
         raise ValueError("the steps of this plan wait for each other in a circle")
     return tuple(ordered)
