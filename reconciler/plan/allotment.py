@@ -8,7 +8,7 @@ never overdrawn, in whatever order the rest is done. What a purge gives back is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.kinds import deployment
@@ -102,28 +102,58 @@ def keep_within(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> tuple[Draft
         drafts = stop_dependents({**drafts, **{id: counter.refuse(each) for id, each in found.short.items()}})
 
 
-def _allot(books: Books, steps: tuple[Step, ...], moves: Iterable[Move]) -> _Allotment:
-    by_step: dict[str, list[Move]] = defaultdict(list)
+def _allot(books: Books, steps: tuple[Step, ...], moves: tuple[Move, ...]) -> _Allotment:
+    """Along an order in which whoever takes comes last, so that no two writes can come to wait for each other."""
+    taking = {move.step for move in moves if move.units > 0}
+    giving = {move.id for move in moves if move.units < 0}
+    places = {step.name: at for at, step in enumerate(put_last(steps, taking))}
+    moves = tuple(sorted(moves, key=lambda move: places[move.step]))
+    out = _find_short(books, moves, giving)
+    after, _ = _serve(books, [move for move in moves if move.id not in out])
+    known = {step.name: step.after for step in steps}
+    edges = {name: tuple(dict.fromkeys((*known[name], *waits))) for name, waits in after.items()}
+    return _Allotment(after=edges, short=out)
+
+
+def _find_short(books: Books, moves: tuple[Move, ...], giving: set[ArmId]) -> dict[ArmId, _Shortage]:
+    """Who goes without. Whoever would have given something back takes that from others, and then there may be room for
+    some who had none: those go without one at a time, and are asked once more at the end."""
+    out: dict[ArmId, _Shortage] = {}
+    while True:
+        _, short = _serve(books, [move for move in moves if move.id not in out])
+        first = next((id for id in short if id in giving), None)
+        if first is None:
+            break
+        out[first] = short[first]
+    again = bool(out)
+    out |= short
+    while again:
+        again = False
+        for id in [*out]:
+            _, still = _serve(books, [move for move in moves if move.id == id or move.id not in out])
+            if not still:
+                del out[id]
+                again = True
+    return out
+
+
+def _serve(books: Books, moves: list[Move]) -> tuple[dict[str, list[str]], dict[ArmId, _Shortage]]:
+    """What each write that takes has to wait for, and who goes without, in the order of the moves."""
     own: dict[tuple[ArmId, PoolKey], int] = defaultdict(int)
     for move in moves:
-        by_step[move.step].append(move)
         own[move.id, move.pool] += max(0, move.units)
-    taking = {name for name, each in by_step.items() if any(move.units > 0 for move in each)}
     tills: dict[PoolKey, _Till] = {}
-    after: dict[str, tuple[str, ...]] = {}
+    after: dict[str, list[str]] = defaultdict(list)
     short: dict[ArmId, _Shortage] = {}
-    # Along this order no write waits for a later one, so that no two can come to wait for each other.
-    for step in put_last(steps, taking):
-        for move in by_step.get(step.name, ()):
-            till = tills.setdefault(move.pool, _Till(free=books.left(move.pool)))
-            if move.units < 0:
-                till.put(move, own[move.id, move.pool])
-            elif till.available(move.id) < move.units:
-                short.setdefault(move.id, _Shortage(move=move, available=till.available(move.id)))
-            else:
-                waits = (*after.get(step.name, step.after), *till.take(move))
-                after[step.name] = tuple(name for name in dict.fromkeys(waits) if name != step.name)
-    return _Allotment(after=after, short=short)
+    for move in moves:
+        till = tills.setdefault(move.pool, _Till(free=books.left(move.pool)))
+        if move.units < 0:
+            till.put(move, own[move.id, move.pool])
+        elif till.available(move.id) < move.units:
+            short.setdefault(move.id, _Shortage(move=move, available=till.available(move.id)))
+        else:
+            after[move.step] += [name for name in till.take(move) if name != move.step]
+    return after, short
 
 
 class _Refusals:
@@ -149,10 +179,7 @@ class _Refusals:
         held, move = self._wanted(draft), shortage.move
         more = " more" if held.units > move.units else ""
         offer = f"{held.offer.model} {self._sku(draft)}"
-        usage = self._books.quotas.markets[move.pool[0]].usages[move.pool[1]]
-        return (
-            f"asks {move.units:,}{more} of {offer} in {move.pool[0]}, where {usage.used:,} of {usage.limit:,} are used"
-        )
+        return f"asks {move.units:,}{more} of {offer} in {move.pool[0]}"
 
     def _arithmetic(self, shortage: _Shortage) -> str:
         """Who has what is used, and what this plan does with the rest."""
@@ -167,13 +194,14 @@ class _Refusals:
             if surveyed:
                 who = "soft-deleted accounts" if books.deleted_in(pool[0]) else "nobody that can be seen"
             parts.append(f"up to {residue:,} by {who}")
-        told = f"{', '.join(parts)}; {max(0, shortage.available):,} left for it"
-        mine = [move for move in self._moves if move.pool == pool and move.id != shortage.move.id]
-        gives = -sum(move.units for move in mine if move.units < 0)
-        takes = books.left(pool) + gives - shortage.available if books.left(pool) >= 0 else 0
-        if gives or takes > 0:
-            told += f", as this plan gives back {gives:,} and needs {max(0, takes):,} elsewhere"
-        return told
+        usage = books.quotas.markets[pool[0]].usages[pool[1]]
+        told = f"{usage.used:,} of {usage.limit:,} are used ({', '.join(parts)})"
+        mine = [move for move in self._moves if move.pool == pool]
+        back = -sum(move.units for move in mine if move.units < 0)
+        elsewhere = max(0, books.left(pool) + back - shortage.available)
+        if back or elsewhere:
+            told += f", this plan gives back {back:,} and needs {elsewhere:,} elsewhere"
+        return f"{told}: {shortage.available:,} left for it"
 
     def _permit(self, draft: Draft, shortage: _Shortage) -> str:
         """What would make it fit, the cheapest first."""
