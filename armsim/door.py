@@ -160,7 +160,7 @@ class Door:
                 await cloud.clock.sleep(cloud.settings.latency)
             await self._before(call)
             call.now = cloud.settle()
-            outcome = await self._after(call, self._answer(call, arrived))
+            outcome = await self._after(call, self._respond(call, arrived))
         except errors.ArmError as error:
             outcome = _refusal(error)
         except _CutError:
@@ -176,6 +176,15 @@ class Door:
             return self.identity.accept(arrived.headers.get("authorization"), arrived.base), None
         except TokenError as problem:
             return NOBODY, gate.unauthorised(problem, arrived.base)
+
+    def _respond(self, call: Call, arrived: _Request) -> Reply:
+        """The answer; a client that is to be killed after it is killed after a refusal as well."""
+        try:
+            return self._answer(call, arrived)
+        except errors.ArmError:
+            if call.fault is not None and call.fault.kind == "kill" and call.fault.text("when", "before") == "after":
+                _kill(call.fault)
+            raise
 
     def _answer(self, call: Call, arrived: _Request) -> Reply:
         """Through the gate to the provider, without waiting for anything."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from reconciler.kinds.addresses import ANY, within_ports
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, Decision, Plan
+from reconciler.model.reach import Way
 from reconciler.model.wire import Json, canonical_bytes
 from reconciler.report.openings import join_ways, tell_exposure, tell_passage
 from reconciler.report.summary import summarise
@@ -21,9 +23,11 @@ _DESTROYS = (Action.DELETE, Action.REPLACE, Action.PURGE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """The acting decisions of the plan that was agreed to."""
+    """The acting decisions of the plan that was agreed to, and the ways that all of it opens: what one write did not
+    open yet, another one may."""
 
     decisions: Mapping[ArmId, Decision] = field(default_factory=dict)
+    opened: tuple[Way, ...] = ()
 
     def exceeded_by(self, plan: Plan) -> tuple[Decision, ...]:
         """What `plan` would do that was not agreed to."""
@@ -36,11 +40,41 @@ class Agreement:
         if decision.action in _DESTROYS and decision.action is not agreed.action:
             return False
         wanted = {change.path: _spell(change.after) for change in agreed.changes}
-        return all(wanted.get(change.path) == _spell(change.after) for change in decision.changes)
+        told = all(wanted.get(change.path) == _spell(change.after) for change in decision.changes)
+        return told and all(self._has_opened(way) for way in decision.opened)
+
+    def _has_opened(self, way: Way) -> bool:
+        """Whether what was agreed to lets them through as well: the same words, or all the addresses."""
+        agreed = [
+            each
+            for each in self.opened
+            if (each.target, each.path) == (way.target, way.path) and within_ports(_ports(way), _ports(each))
+        ]
+        if any(each.source == way.source for each in agreed):
+            return True
+        spans = sorted(span for each in agreed if each.numeric for span in each.addresses)
+        return way.numeric and all(_covers_span(spans, span) for span in way.addresses)
+
+
+def _ports(way: Way) -> list[str]:
+    return [ANY if port == "any" else port for port in way.ports.split(", ")]
+
+
+def _covers_span(spans: Iterable[tuple[int, int]], span: tuple[int, int]) -> bool:
+    """Whether every address of `span` is in one of `spans`, which ascend."""
+    missing = span[0]
+    for first, last in spans:
+        if first <= missing <= last:
+            missing = last + 1
+    return missing > span[1]
 
 
 def agree_to(plan: Plan) -> Agreement:
-    return Agreement(decisions={decision.id: decision for decision in plan.decisions if decision.acts})
+    acting = [decision for decision in plan.decisions if decision.acts]
+    return Agreement(
+        decisions={decision.id: decision for decision in acting},
+        opened=tuple(way for decision in acting for way in decision.opened),
+    )
 
 
 def ask_about(plans: Iterable[Plan]) -> str:

@@ -178,23 +178,26 @@ async def converge(world: World, fleet: Fleet, request: CycleRequest) -> tuple[C
     reports: list[CycleReport] = []
     hearing = Hearing()
     fruitless = pauses = 0
+    done: frozenset[str] = frozenset()
     while True:
         left = Budget(seconds=end - world.clock.monotonic(), parallel=request.budget.parallel)
         cycle = CycleRequest(chosen=request.chosen, budget=left, consent=request.consent, hearing=hearing)
         report = await run_cycle(world, fleet, cycle)
         reports.append(report)
-        fruitless = 0 if _moved(report) else fruitless + 1
+        # What is done over and over again is no progress: Azure takes it each time and does not do it yet.
+        done, moved = _done(report), bool(_done(report) - done)
+        fruitless = 0 if moved else fruitless + 1
         if _finished(report) or (report.outcomes and fruitless >= _FRUITLESS):
             return tuple(reports)
-        pause = 0.0 if _moved(report) else min(5.0 + 2.5 * pauses, 15.0)
+        pause = 0.0 if moved else min(5.0 + 2.5 * pauses, 15.0)
         if world.clock.monotonic() + pause >= end:
             return tuple(reports)
-        pauses = 0 if _moved(report) else pauses + 1
+        pauses = 0 if moved else pauses + 1
         await world.clock.sleep(pause)
 
 
-def _moved(report: CycleReport) -> bool:
-    return any(outcome.result is Result.DONE for outcome in report.outcomes)
+def _done(report: CycleReport) -> frozenset[str]:
+    return frozenset(outcome.step.name for outcome in report.outcomes if outcome.result is Result.DONE)
 
 
 def _finished(report: CycleReport) -> bool:

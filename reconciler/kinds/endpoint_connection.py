@@ -7,6 +7,7 @@ is declared: a document says rules, and what they mean is known once Azure has b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field as Described
@@ -82,6 +83,16 @@ def read_rules(document: Document, rules: Iterable[ConnectionRuleSpec]) -> tuple
         )
         for at, each in enumerate(rules)
     )
+
+
+def find_judgement(judgements: Iterable[Judgement], endpoint: str) -> Judgement | None:
+    """The first that fits the id of an endpoint, by the whole of it or by its name."""
+    folded = endpoint.lower()
+    for each in judgements:
+        pattern = each.match.replace("[", "[[]")
+        if fnmatchcase(folded, pattern) or fnmatchcase(folded.rpartition("/")[2], pattern):
+            return each
+    return None
 
 
 def check_rules(document: Document, rules: tuple[ConnectionRuleSpec, ...]) -> Iterator[Finding]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from reconciler.kinds import dns_zone_group, subnet
 from reconciler.kinds.addresses import read_network
 from reconciler.kinds.common import lie_apart, near
-from reconciler.kinds.endpoint import TYPE
+from reconciler.kinds.endpoint import AUTOMATIC, TYPE
+from reconciler.kinds.endpoint_connection import find_judgement
 from reconciler.kinds.scalars import ACCOUNT_TYPE
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.ids import ArmId
@@ -38,6 +39,15 @@ def _relate_account(endpoint: Desired, group: Desired | None, fleet: Mapping[Arm
             message=f"{endpoint.ref} leads to {account.ref}, which has no customSubDomainName; Azure refuses that",
             hint=f"add customSubDomainName to the account at {account.origin}",
             origin=endpoint.origins["privateLinkServiceId"],
+        )
+    rule = find_judgement(account.judgements, str(endpoint.id))
+    if rule is not None and rule.status == "Rejected" and endpoint.fields.get("approval") == AUTOMATIC:
+        yield Finding(
+            code="contradiction",
+            message=f"{endpoint.ref} connects to {account.ref} by itself, whose privateEndpointConnections reject it; "
+            "it would be let in until then",
+            hint=f"write `approval: manual` here, or change the rule at {rule.origin}",
+            origin=endpoint.origins.get("approval", endpoint.origin),
         )
     zones = _listed(group.fields.get("privateDnsZones")) if group else ()
     kind = str(account.fields.get("kind") or "OpenAI")

@@ -200,6 +200,7 @@ class Plan:
                 "action": decision.action.value if decision.action else None,
                 "reason": decision.reason.removesuffix(decision.who),
                 "changes": [[change.path, change.before, change.after] for change in decision.changes],
+                "opens": [[*way.key] for way in decision.opened],
             }
             for decision in self.decisions
         ]

@@ -9,7 +9,7 @@ from reconciler.kinds.base import read_ids, read_links, tell_users
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, DecisionState
 from reconciler.model.resource import Blind, Cap, Fleet, Snapshot
-from reconciler.model.wire import Json
+from reconciler.model.wire import Json, Maybe, read_path
 from reconciler.plan.decide import follow_parents
 from reconciler.plan.draft import READ_AGAIN, Draft, Drafts, group_below
 
@@ -184,6 +184,7 @@ def _held(draft: Draft, drafts: Drafts, children: Sequence[Draft]) -> Draft | No
     return (
         _held_by_needs(draft, drafts)
         or _held_by_lane(draft, drafts)
+        or _held_by_host(draft, drafts)
         or _held_by_children(draft, children)
         or _held_by_purpose(draft, drafts)
         or _held_by_users(draft, drafts)
@@ -224,11 +225,27 @@ def _held_by_lane(draft: Draft, drafts: Drafts) -> Draft | None:
     return None
 
 
-def _top_of(value: Json) -> ArmId | None:
+def _held_by_host(draft: Draft, drafts: Drafts) -> Draft | None:
+    """What came with something that goes now goes with it: its like will come with the next one."""
+    if not draft.type.guest or draft.live is None:
+        return None
+    served = _id_of(read_path(draft.live.wire, draft.type.serves))
+    host = drafts.get(served) if served else None
+    if host is None or host.action not in (Action.DELETE, Action.REPLACE):
+        return None
+    return draft.resting(DecisionState.IGNORED, f"goes with {host.decision.ref}")
+
+
+def _id_of(value: Maybe) -> ArmId | None:
     try:
-        return ArmId.parse(value).top if isinstance(value, str) else None
+        return ArmId.parse(value) if isinstance(value, str) else None
     except ValueError:
         return None
+
+
+def _top_of(value: Json) -> ArmId | None:
+    id = _id_of(value)
+    return id.top if id else None
 
 
 def _held_by_children(draft: Draft, children: Sequence[Draft]) -> Draft | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from reconciler.kinds.base import ResourceType
 from reconciler.kinds.catalog import type_of
 from reconciler.kinds.common import child_lifecycle
+from reconciler.kinds.endpoint_connection import find_judgement
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.resource import Desired, Fleet, Judgement, Live, Snapshot
 from reconciler.model.wire import Json, read_path
@@ -54,11 +54,9 @@ def _endpoint(live: Live, type_: ResourceType) -> str:
 
 def _rule(fleet: Fleet, host: Desired, endpoint: str) -> Judgement | None:
     """The first rule of the account that fits; else what its own fleet declares by an endpoint that leads to it."""
-    folded = endpoint.lower()
-    for rule in host.judgements:
-        pattern = rule.match.replace("[", "[[]")
-        if fnmatchcase(folded, pattern) or fnmatchcase(folded.rpartition("/")[2], pattern):
-            return rule
+    rule = find_judgement(host.judgements, endpoint)
+    if rule is not None:
+        return rule
     try:
         wanted = fleet.desired.get(ArmId.parse(endpoint))
     except ValueError:
@@ -66,7 +64,7 @@ def _rule(fleet: Fleet, host: Desired, endpoint: str) -> Judgement | None:
     if wanted is None or wanted.fields.get("approval") != "automatic":
         return None
     leads_here = str(wanted.fields.get("privateLinkServiceId")) == host.id.key
-    return Judgement(match=folded, status="Approved", origin=wanted.origin) if leads_here else None
+    return Judgement(match=endpoint.lower(), status="Approved", origin=wanted.origin) if leads_here else None
 
 
 def _connection(host: Desired, live: Live, rule: Judgement, name: str, status: str) -> Desired:

@@ -141,7 +141,7 @@ def _read_fleet(entry: JsonObject) -> SavedFleet:
 
 
 def _steering(decision: JsonObject) -> bytes:
-    told: JsonObject = {key: decision.get(key) for key in ("state", "action", "changes")}
+    told: JsonObject = {key: decision.get(key) for key in ("state", "action", "changes", "opens")}
     told["reason"] = str(decision.get("reason")).removesuffix(str(decision.get("who", "")))  # Azure tells it late
     return canonical_bytes(told)
 

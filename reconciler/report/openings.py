@@ -12,11 +12,11 @@ from typing import Final
 from reconciler.kinds.scalars import SECURITY_GROUP_TYPE, SUBNET_TYPE
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, Decision, FieldChange, Plan, Risk
-from reconciler.model.reach import Way
+from reconciler.model.reach import ANYBODY, EVERYBODY, Way
 from reconciler.report.words import count, join_words, plain, shorten
 
 TRUSTED: Final = "trusted services"
-_WIDE: Final = ("everybody", "any address", "any address behind it", "Internet")
+_WIDE: Final = (EVERYBODY, ANYBODY, f"{ANYBODY} behind it", "Internet")
 _GUARDS: Final = (SECURITY_GROUP_TYPE.lower(), SUBNET_TYPE.lower())  # they stand before more than accounts
 _NEARLY: Final = "any IPv4 address"
 _MOST: Final = 2**31  # addresses; of more than these it is shorter to say who is left out

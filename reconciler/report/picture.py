@@ -42,7 +42,7 @@ _SHAPES: Final[Mapping[str, Shape]] = {
     "microsoft.network/privateendpoints": Shape(dot="ellipse", mermaid=("([", "])")),
     "microsoft.network/privateendpoints/privatednszonegroups": Shape(dot="tab", mermaid=("[\\", "/]")),
     "microsoft.network/privatednszones": Shape(dot="cylinder", mermaid=("[(", ")]")),
-    "microsoft.network/privatednszones/virtualnetworklinks": Shape(dot="cds", mermaid=(">", "]")),
+    "microsoft.network/privatednszones/virtualnetworklinks": Shape(dot="parallelogram", mermaid=(">", "]")),
 }
 _SHAPE: Final = Shape(dot="box", mermaid=("[", "]"))
 _ROUNDED: Final = "("  # what DOT draws as a style

@@ -6,6 +6,7 @@ Tokens and requests per minute are told where the model list says what a unit is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Final
 
 from reconciler.model.plan import Plan
@@ -23,11 +24,10 @@ def draw_bar(pool: Pool, width: int = _BAR) -> str:
     asked = max(0, min(pool.asked, pool.left))
     parts = (ours, others, held, asked, max(0, pool.left - asked))
     whole = max(1, sum(parts))
-    cells = [max(1, round(part * width / whole)) if part else 0 for part in parts]
-    while (excess := sum(cells) - width) != 0:
-        # The longest part bears what rounding has made of the others.
-        longest = cells.index(max(cells))
-        cells[longest] -= 1 if excess > 0 else -1
+    ends = [(end * width + whole // 2) // whole for end in accumulate(parts)]
+    cells = [max(end - begin, 1 if part else 0) for begin, end, part in zip([0, *ends], ends, parts, strict=False)]
+    # The longest part makes room for the small ones.
+    cells[cells.index(max(cells))] -= sum(cells) - width
     return "[" + "".join(mark * number for mark, number in zip(_MARKS, cells, strict=True)) + "]"
 
 

@@ -1,7 +1,7 @@
 """Report: quota as a table with bars, as Markdown and as JSON. Pure.
 
-All numbers are Azure's capacity units; tokens and requests per minute stand beside them where the model list says what a
-unit is worth. "Up to" is never left out: what one soft-deleted account holds Azure does not tell.
+All numbers are Azure's capacity units; tokens and requests per minute stand beside them where the model list says what
+a unit is worth. "Up to" is never left out: what one soft-deleted account holds Azure does not tell.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from reconciler.report.pools import (
 )
 from reconciler.report.words import count, plain
 
-_LEGEND: Final = "# ours   = others   ~ no live deployment's   + asked by the plan   . left"
+_LEGEND: Final = "# ours, = others', ~ no live deployment's, + asked by the plan, . left."
 _HELD: Final = (
-    "What is used and belongs to no live deployment is what soft-deleted accounts hold at most; Azure does not tell how "
-    "much each of them holds. It stays held until they are purged or expire."
+    "What is used and belongs to no live deployment is what soft-deleted accounts hold at most; Azure does not tell "
+    "how much each of them holds. It stays held until they are purged or expire."
 )
 _BILLED: Final = "Provisioned units of a soft-deleted account are billed until it is purged."
 
@@ -65,8 +65,7 @@ def render_quota(plans: Iterable[Plan], chosen: Filter, style: Style) -> str:
         pools = [pool for pool in ledger.pools if chosen.picks(pool)]
         shown += pools
         blocks.append(_heading(plan, style))
-        for location in sorted({pool.location for pool in pools}):
-            blocks.append("\n".join(_region(location, pools, style)))
+        blocks += ["\n".join(_region(location, pools, style)) for location in sorted({each.location for each in pools})]
         blocks.append("\n".join(_unknown(ledger, style)))
         idle = sum(chosen.covers(pool) for pool in ledger.pools) - len(pools)
         if idle:
@@ -116,10 +115,9 @@ def _unknown(ledger: Ledger, style: Style) -> Iterator[str]:
 
 
 def _foot(pools: list[Pool], style: Style) -> Iterator[str]:
-    yield style.paint(_LEGEND, Ink.FAINT)
     held = _HELD if any(pool.residue for pool in pools) else ""
     billed = _BILLED if any(pool.residue and pool.billed for pool in pools) else ""
-    for text in (held, billed):
+    for text in (_LEGEND, held, billed):
         yield from (style.paint(line, Ink.FAINT) for line in _wrap(text, "", "", style))
 
 

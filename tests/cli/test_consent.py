@@ -9,7 +9,9 @@ import pytest
 
 from reconciler.consent import agree_to, ask_about, tell_excess
 from reconciler.consultation import Consultation
+from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan
+from reconciler.model.reach import Way
 from reconciler.report.progress import Quiet
 from tests.report.samples import CONVERGED, CREATE, DELETE, MIXED, SHRINK, UPDATE
 
@@ -44,6 +46,37 @@ def test_more_than_was_agreed_to_is_named(other: Decision) -> None:
     excess = agree_to(_plan(UPDATE)).exceeded_by(_plan(other))
     assert excess == (other,)
     assert f"{other.action} {other.ref}" in tell_excess(excess)
+
+
+def way(source: str, *addresses: tuple[int, int], ports: str = "443") -> Way:
+    account = ArmId.parse("/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/one")
+    return Way(source=source, target=account, path="private endpoint pe", ports=ports, addresses=addresses)
+
+
+LOW, HIGH, BOTH = way("10.0.0.0/25", (0, 127)), way("10.0.0.128/25", (128, 255)), way("10.0.0.0/24", (0, 255))
+
+
+@pytest.mark.parametrize(
+    ("agreed", "then", "covered"),
+    [
+        ((BOTH,), (LOW,), True),
+        ((LOW, HIGH), (BOTH,), True),  # the same addresses in other pieces
+        ((LOW,), (BOTH,), False),
+        ((way("10.0.0.0/24", (0, 255), ports="any"),), (BOTH,), True),
+        ((BOTH,), (way("10.0.0.0/24", (0, 255), ports="any"),), False),
+        ((way("VirtualNetwork", (0, 2**32 - 1)),), (BOTH,), False),  # nobody here knows whom that means
+        ((way("any address", (0, 2**32 - 1)),), (BOTH,), True),
+        ((BOTH,), (way("Storage", (0, 2**32 - 1)),), False),
+        ((way("Storage", (0, 2**32 - 1)),), (way("Storage", (0, 2**32 - 1)),), True),
+    ],
+)
+def test_the_same_write_may_not_let_in_more_than_was_agreed_to(
+    agreed: tuple[Way, ...], then: tuple[Way, ...], covered: bool
+) -> None:
+    """Somebody else may have opened the group in front of it meanwhile."""
+    later = _plan(replace(UPDATE, opened=then))
+    excess = agree_to(_plan(replace(UPDATE, opened=agreed))).exceeded_by(later)
+    assert excess == (() if covered else later.decisions)
 
 
 def _consultation(fleets: set[str], answer: str, asked: list[list[str]], *, beyond: bool = False) -> Consultation:

@@ -258,3 +258,10 @@ def test_findings_come_in_the_order_of_their_places() -> None:
 def test_a_document_without_news_is_left_out() -> None:
     assert "ResourceGroup" not in render_plan(MIXED, PLAIN)
     assert SHRINK.ref.name not in render_plan(CONVERGED, PLAIN)
+
+
+def test_what_a_long_change_does_stands_beside_its_name() -> None:
+    long = replace(UPDATE.changes[1], before=None, after=[f"10.0.{number}.0/24" for number in range(20)])
+    lines = render_plan(Plan(fleet="prod", decisions=(replace(UPDATE, changes=(long,)),), steps=()), PLAIN).splitlines()
+    at = lines.index("      networkAcls.ipRules  (opens)")
+    assert lines[at + 1].startswith("        10.0.0.0/24, 10.0.1.0/24, ")

@@ -4,6 +4,8 @@ than it was before or shall be.
     grid         everybody who could call, as few cells
     security     what the rules of a security group let through
     state        resources as they are, and after each write
+    bodies       what a resource says about who gets through
+    ground       who leads where, what stands in which network
     paths        the gates on every path to an account
     sequence     which write has to come before which
     connection   whom a plan would cut off

@@ -9,13 +9,16 @@ from itertools import product
 from reconciler.kinds import subnet
 from reconciler.model.ids import ArmId
 from reconciler.model.resource import Protected
-from reconciler.plan.reach.grid import read_ends
+from reconciler.plan.reach.grid import JOINED, read_ends
 from reconciler.plan.reach.paths import SERVICE, TRUSTED, Path
 from reconciler.plan.reach.security import Cells
 from reconciler.plan.reach.sequence import Sequence as Steps
 from reconciler.plan.reach.state import State, Versions
 
 Spans = list[tuple[int, int]]  # of addresses, ascending, apart from each other
+_PRIVATE = [
+    ends for text in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16") if (ends := read_ends(text))
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ def find_cut_off(protected: Iterable[Protected], paths: Iterable[Path], steps: S
     exchanged for another, asks `steps` to open the new one first."""
     by_account: dict[ArmId, list[Path]] = {}
     for path in paths:
-        if not path.inner:
+        if not path.quiet:
             by_account.setdefault(path.target, []).append(path)
     for who, (account, ways) in product(protected, sorted(by_account.items())):
         look = _Look(who=who, account=account, paths=ways, steps=steps)
@@ -90,7 +93,12 @@ class _Look:
         for place in range(len(path.columns.places)):
             for column in path.columns.find(place, ports, (0,)):
                 callers |= path.columns.read(path.grid, cells, column)
-        return intersect(path.grid.intervals(callers, whole=True), self.whom)
+        if path.via is None:
+            return intersect(path.grid.intervals(callers, whole=True), self.whom)
+        # Whoever is protected and comes by a private address is joined to the network, or would not be protected.
+        joined = path.grid.intervals(callers | (path.grid.everybody & ~path.grid.flagged(JOINED)), whole=True)
+        private = [*_PRIVATE, *path.grid.intervals(path.space, whole=True)]
+        return intersect(intersect(joined, merge(private)), self.whom)
 
     def _moving(self, path: Path) -> list[ArmId]:
         return sorted(id for id in path.ids if id in self.steps.chains and id not in self.versions.withheld)

@@ -11,43 +11,35 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
-from reconciler.kinds import account, endpoint, endpoint_connection, subnet
-from reconciler.kinds.addresses import prefixes
-from reconciler.kinds.scalars import ACCOUNT_TYPE, PRIVATE_ENDPOINT_TYPE, SUBNET_TYPE
+from reconciler.kinds import endpoint, endpoint_connection, subnet
 from reconciler.kinds.subnet import COGNITIVE_SERVICES
 from reconciler.model.ids import ArmId
-from reconciler.model.wire import JsonObject, read_path
-from reconciler.plan.reach.grid import JOINED, Grid, make_grid, read_ends, tell_span
-from reconciler.plan.reach.security import (
-    BALANCER_ADDRESS,
-    Cells,
-    Columns,
-    Place,
-    name_flags,
-    pass_rules,
-    read_rules,
-    texts,
+from reconciler.model.wire import JsonObject
+from reconciler.plan.reach.bodies import (
+    allowed,
+    answers,
+    default_allows,
+    group_of,
+    home_of,
+    list_texts,
+    prefixes_of,
+    ruled_subnets,
+    trusts,
 )
+from reconciler.plan.reach.grid import JOINED, Grid, make_grid, read_ends
+from reconciler.plan.reach.ground import Gate, Ground, Yard
+from reconciler.plan.reach.security import Cells, Columns, Place
 from reconciler.plan.reach.state import State, Versions, read_id
 
 PUBLIC, SERVICE, TRUSTED = "public endpoint", "service endpoint", "trusted services"
 _HTTPS = ("443",)
 _GUARDED = ("Enabled", "NetworkSecurityGroupEnabled")
-_PROTOCOLS = ("Tcp", "Udp", "Icmp")
-_CONNECTION_TYPE = endpoint_connection.TYPE.arm_type.lower()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Gate:
-    """One condition on a path: who passes, in a given state. Only the resources of `ids` decide."""
-
-    ids: frozenset[ArmId]
-    read: Callable[[State], Cells]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Path:
-    """One way to `target`, an account, or a subnet where nothing but its own security group is asked (`inner`).
+    """One way to `target`, an account, or a subnet where nothing but its own security group is asked. What is `quiet`
+    is kept in order like any other, and told of by nobody: somebody else tells it already, or it leads to no account.
 
     A path is `blind` that comes through an endpoint which cannot be seen. `space` are the addresses of the network that
     it comes through and `neighbours` the subnets in there; `own` are those of the `subnet` that alone can take it.
@@ -60,7 +52,7 @@ class Path:
     gates: tuple[Gate, ...]
     via: ArmId | None = None
     subnet: ArmId | None = None
-    inner: bool = False
+    quiet: bool = False
     blind: bool = False
     own: int = 0
     space: int = 0
@@ -87,14 +79,19 @@ def meet(several: Iterable[Cells]) -> Cells:
 
 def find_paths(versions: Versions, touched: frozenset[ArmId] | None = None) -> Iterator[Path]:
     """Every path that any version of the resources could open; with `touched`, only those that one of them decides."""
-    ground = _Ground(versions)
+    ground = Ground(versions)
     for id in sorted(ground.accounts):
         yield from _kept(_public_paths(id, ground), touched)
         for found in sorted(ground.services.get(id, ())):
-            yield from _kept(_service_paths(id, found, ground, touched), touched)
+            if touched is None or ({id} | ground.deciders(found)) & touched:
+                yield _service_path(id, found, ground)
         for found in sorted(ground.endpoints.get(id, ())):
             yield from _private_paths(id, found, ground, touched)
         yield from _kept(_stranger_paths(id, ground), touched)
+        if touched is not None and any(default_allows(wire) for wire in versions.of(id)):
+            # What everybody may do, those may who are in a subnet: as soon as it is there, and its group lets them out.
+            changing = (each for each in sorted(ground.subnets) if len(({id} | ground.deciders(each)) & touched) > 1)
+            yield from (_common_path(id, each, ground) for each in changing)
     for id in sorted(ground.subnets):
         # One write alone goes from before to after; only several can meet in between.
         if touched is not None and len(ground.deciders(id) & touched) > 1:
@@ -105,241 +102,89 @@ def _kept(paths: Iterable[Path], touched: frozenset[ArmId] | None) -> Iterator[P
     return (path for path in paths if touched is None or path.ids & touched)
 
 
-@dataclass(slots=True)
-class _Ground:
-    """What there is in any version, found once: who leads where, what stands in which network."""
-
-    versions: Versions
-    accounts: set[ArmId] = field(default_factory=set)
-    subnets: set[ArmId] = field(default_factory=set)
-    endpoints: dict[ArmId, set[ArmId]] = field(default_factory=dict)  # by account
-    services: dict[ArmId, set[ArmId]] = field(default_factory=dict)  # subnets by account
-    connections: dict[ArmId, dict[ArmId, set[ArmId]]] = field(default_factory=dict)  # by account, by endpoint
-    inside: dict[ArmId, set[ArmId]] = field(default_factory=dict)  # subnets by network
-    _yards: dict[tuple[ArmId, bool], Yard] = field(default_factory=dict)
-    _spaces: dict[ArmId, frozenset[str]] = field(default_factory=dict)
-    _rules: dict[tuple[int, str], tuple[JsonObject, list[JsonObject]]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for id in self.versions:
-            match id.type.lower():
-                case kind if kind == ACCOUNT_TYPE.lower():
-                    self.accounts.add(id)
-                    self.services[id] = {each for wire in self.versions.of(id) for each in _ruled_subnets(wire)}
-                case kind if kind == PRIVATE_ENDPOINT_TYPE.lower():
-                    for wire in self.versions.of(id):
-                        target = read_id(endpoint.TYPE.lens("privateLinkServiceId").read(wire))
-                        if target is not None:
-                            self.endpoints.setdefault(target, set()).add(id)
-                case kind if kind == SUBNET_TYPE.lower() and id.parent is not None:
-                    self.subnets.add(id)
-                    self.inside.setdefault(id.parent, set()).add(id)
-                case kind if kind == _CONNECTION_TYPE and id.parent is not None:
-                    for wire in self.versions.of(id):
-                        peer = read_id(read_path(wire, endpoint_connection.TYPE.serves))
-                        if peer is not None:
-                            self.connections.setdefault(id.parent, {}).setdefault(peer, set()).add(id)
-
-    def groups(self, id: ArmId) -> set[ArmId]:
-        """The security groups that a subnet names in any version."""
-        return {found for wire in self.versions.of(id) if (found := _group_of(wire))}
-
-    def deciders(self, id: ArmId) -> frozenset[ArmId]:
-        return frozenset({id, *self.groups(id)})
-
-    def around(self, id: ArmId) -> list[ArmId]:
-        """The subnets with a security group in the network of `id`, and in networks that are peered with it."""
-        network = id.parent
-        if network is None:
-            return []
-        peers = {peer for wire in self.versions.of(network) for peer in _peers(wire)}
-        found = {each for net in (network, *peers) for each in self.inside.get(net, ())}
-        return sorted(each for each in found if self.groups(each))
-
-    def neighbours(self, id: ArmId) -> Mapping[ArmId, tuple[str, ...]]:
-        """The subnets of the network of `id`, as they will be."""
-        beside = sorted(self.inside.get(id.parent, ())) if id.parent else []
-        return {each: tuple(_prefixes_of(wire)) for each in beside if (wire := self.versions.final.get(each))}
-
-    def rules(self, wire: JsonObject, direction: str) -> list[JsonObject]:
-        """The rules of one version of a security group, read once. Bodies are never changed, so one is known by its
-        place in memory as long as somebody holds it."""
-        known = self._rules.get((id(wire), direction))
-        if known is None:
-            known = self._rules[id(wire), direction] = (wire, read_rules(wire, direction))
-        return known[1]
-
-    def space(self, network: ArmId | None) -> frozenset[str]:
-        """The addresses of a network, in any version."""
-        if network is None:
-            return frozenset()
-        known = self._spaces.get(network)
-        if known is None:
-            known = self._spaces[network] = frozenset(self._space(network))
-        return known
-
-    def _space(self, network: ArmId) -> set[str]:
-        found: set[str] = set()
-        for wire in self.versions.of(network):
-            found.update(
-                _texts(prefixes([*_texts(read_path(wire, ("properties", "addressSpace", "addressPrefixes")))]))
-            )
-        for each in self.inside.get(network, ()):
-            for wire in self.versions.of(each):
-                found.update(_prefixes_of(wire))
-        return found
-
-    def yard(self, id: ArmId, *, inner: bool) -> Yard:
-        known = self._yards.get((id, inner))
-        if known is None:
-            known = self._yards[id, inner] = _make_yard(id, self, inner=inner)
-        return known
-
-
-@dataclass(slots=True, eq=False)
-class Yard:
-    """A subnet and those around it on one grid; what rules let through is worked out once for each version."""
-
-    ground: _Ground
-    grid: Grid
-    columns: Columns
-    space: int
-    everybody: Cells = field(init=False)
-    _column: Cells = field(init=False)  # one bit for each column
-    _passed: dict[tuple[int, str, int], Cells] = field(default_factory=dict)
-    _spread: dict[int, Cells] = field(default_factory=dict)
-    _gates: dict[tuple[object, ...], Gate] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._column = self.columns.spread(self.grid, 1)
-        self.everybody = self.spread(self.grid.everybody)
-
-    def spread(self, callers: int) -> Cells:
-        """The same callers in every column."""
-        known = self._spread.get(callers)
-        if known is None:
-            known = self._spread[callers] = callers * self._column
-        return known
-
-    def gate(self, key: tuple[object, ...], make: Callable[[], Gate]) -> Gate:
-        """A gate that all who stand here share."""
-        if key not in self._gates:
-            self._gates[key] = make()
-        return self._gates[key]
-
-    def passing(self, group: ArmId, state: State, direction: str, space: int) -> Cells:
-        """Whom a security group lets through."""
-        body = state.get(group)
-        if body is None:
-            # A group that nobody may read: whom it lets through is a question of its own.
-            return self.spread(self.grid.flagged(f"group:{group.key}"))
-        key = (id(body), direction, space)
-        known = self._passed.get(key)
-        if known is None:
-            rules = self.ground.rules(body, direction)
-            known = self._passed[key] = pass_rules(rules, direction, self.grid, space, self.columns)
-        return known
-
-
-def _make_yard(id: ArmId, ground: _Ground, *, inner: bool) -> Yard:
-    """The grid of a subnet and all around it that decides about it."""
-    space = ground.space(id.parent)
-    near = {id} if inner else {id, *ground.around(id)}
-    own = {text for wire in ground.versions.of(id) for text in _prefixes_of(wire)}
-    words, ports, flags = {*space, *own}, set[str](), {JOINED}
-    aims: set[str] = set()
-    words |= {text for each in near for wire in ground.versions.of(each) for text in _prefixes_of(wire)}
-    for group in {group for each in near for group in ground.groups(each)}:
-        if not ground.versions.of(group):
-            flags.add(f"group:{group.key}")
-        for wire in ground.versions.of(group):
-            rules = [*ground.rules(wire, "Inbound"), *ground.rules(wire, "Outbound")]
-            words |= {text for rule in rules for text in texts(rule, "sourceAddressPrefixes")}
-            aims |= {text for rule in rules for text in texts(rule, "destinationAddressPrefixes")}
-            ports |= {text for rule in rules for text in texts(rule, "destinationPortRanges")}
-            flags |= name_flags(rules, inside=True)
-    grid = make_grid({*words, BALANCER_ADDRESS}, ports, flags)
-    places = tuple(Place(address=text) for text in _cut(own, aims)) or (Place(address="0.0.0.0/0"),)
-    columns = Columns(places=places, ports=tuple(range(len(grid.gates))), protocols=_PROTOCOLS if inner else ("Tcp",))
-    return Yard(ground, grid, columns, grid.within(space))
-
-
-def _cut(own: Iterable[str], aims: Iterable[str]) -> list[str]:
-    """The addresses of a subnet, cut wherever a rule aims at some of them only."""
-    return [text for span in make_grid({*own, *aims}, (), ()).cut(own) for text in tell_span(*span)]
-
-
-def _public_paths(id: ArmId, ground: _Ground) -> Iterator[Path]:
-    words = {text for wire in ground.versions.of(id) for text in _allowed(wire)}
+def _public_paths(id: ArmId, ground: Ground) -> Iterator[Path]:
+    words = {text for wire in ground.versions.of(id) for text in allowed(wire)}
     grid = make_grid(words, (), ())
     columns = Columns(places=(Place(),), ports=tuple(grid.ports(_HTTPS)))
 
     def firewall(state: State) -> Cells:
         wire = state.get(id)
-        if wire is None or not _answers(wire):
+        if wire is None or not answers(wire):
             return 0
-        return grid.everybody if _default_allows(wire) else grid.within(_allowed(wire))
+        return grid.everybody if default_allows(wire) else grid.within(allowed(wire))
 
     def bypass(state: State) -> Cells:
         wire = state.get(id)
-        return grid.everybody if wire is not None and _trusts(wire) else 0
+        return grid.everybody if wire is not None and trusts(wire) else 0
 
     own = frozenset({id})
     yield Path(target=id, word=PUBLIC, grid=grid, columns=columns, gates=(Gate(ids=own, read=firewall),))
     yield Path(target=id, word=TRUSTED, grid=grid, columns=columns, gates=(Gate(ids=own, read=bypass),))
 
 
-def _service_paths(id: ArmId, source: ArmId, ground: _Ground, touched: frozenset[ArmId] | None) -> Iterator[Path]:
+def _service_path(id: ArmId, source: ArmId, ground: Ground) -> Path:
     """From the workloads of a subnet over its service endpoint to the public endpoint of the account."""
-    if touched is not None and not ({id} | ground.deciders(source)) & touched:
-        return
-    versions = ground.versions
-    own = {text for wire in versions.of(source) for text in _prefixes_of(wire)} or {"0.0.0.0/0"}
-    space = ground.space(source.parent)
-    words, flags = {*own, *space}, {JOINED}
-    for group in ground.groups(source):
-        if not versions.of(group):
-            flags.add(f"group:{group.key}")
-        for wire in versions.of(group):
-            rules = ground.rules(wire, "Outbound")
-            words |= {text for rule in rules for text in texts(rule, "sourceAddressPrefixes")}
-            flags |= name_flags(rules, inside=False)
-    grid = make_grid(words, (), flags)
-    yard = Yard(ground, grid, Columns(places=(Place(),), ports=tuple(grid.ports(_HTTPS))), grid.within(space))
-    seen = bool(versions.of(source))
+    yard = ground.way_out(source)
+    seen = bool(ground.versions.of(source))
 
     def firewall(state: State) -> Cells:
         wire = state.get(id)
-        if wire is None or not _answers(wire):
-            return 0
-        return grid.everybody if _default_allows(wire) or source in _ruled_subnets(wire) else 0
+        return yard.everybody if wire is not None and answers(wire) and source in ruled_subnets(wire) else 0
 
-    def leaves(state: State) -> Cells:
-        """Out of the subnet, with its identity."""
+    def known(state: State) -> Cells:
+        """Whether the subnet shows who it is."""
         wire = state.get(source)
-        if not seen:
-            return yard.everybody
-        if wire is None or COGNITIVE_SERVICES not in _texts(subnet.TYPE.lens("serviceEndpoints").read(wire)):
-            return 0
-        group = _group_of(wire)
-        passing = yard.passing(group, state, "Outbound", yard.space) if group else yard.everybody
-        return grid.within(_prefixes_of(wire)) & passing
+        services = list_texts(subnet.TYPE.lens("serviceEndpoints").read(wire)) if wire is not None else []
+        return yard.everybody if COGNITIVE_SERVICES in services or not seen else 0
 
-    yield Path(
+    return Path(
         target=id,
         word=SERVICE,
-        grid=grid,
+        grid=yard.grid,
         columns=yard.columns,
-        gates=(Gate(ids=frozenset({id}), read=firewall), Gate(ids=ground.deciders(source), read=leaves)),
+        gates=(
+            Gate(ids=frozenset({id}), read=firewall),
+            yard.gate(("known",), lambda: Gate(ids=frozenset({source}), read=known)),
+            yard.gate(("leaves",), partial(_leaves, source, ground, yard)),
+        ),
         subnet=source,
-        own=grid.within(own),
+        own=yard.grid.within(text for wire in ground.versions.of(source) for text in prefixes_of(wire))
+        or yard.grid.everybody,
     )
 
 
-def _private_paths(id: ArmId, through: ArmId, ground: _Ground, touched: frozenset[ArmId] | None) -> Iterator[Path]:
+def _common_path(id: ArmId, source: ArmId, ground: Ground) -> Path:
+    """From the workloads of a subnet to a public endpoint that everybody may call."""
+    yard = ground.way_out(source)
+
+    def firewall(state: State) -> Cells:
+        wire = state.get(id)
+        return yard.everybody if wire is not None and answers(wire) and default_allows(wire) else 0
+
+    leaves = yard.gate(("leaves",), partial(_leaves, source, ground, yard))
+    gates = (Gate(ids=frozenset({id}), read=firewall), leaves)
+    return Path(target=id, word=PUBLIC, grid=yard.grid, columns=yard.columns, gates=gates, subnet=source, quiet=True)
+
+
+def _leaves(source: ArmId, ground: Ground, yard: Yard) -> Gate:
+    """From where a subnet is, out of it, as far as its security group lets."""
+    seen = bool(ground.versions.of(source))
+
+    def read(state: State) -> Cells:
+        wire = state.get(source)
+        if wire is None:
+            return 0 if seen else yard.everybody
+        group = group_of(wire)
+        passing = yard.passing(group, state, "Outbound", yard.space) if group else yard.everybody
+        return yard.grid.within(prefixes_of(wire)) & passing
+
+    return Gate(ids=ground.deciders(source), read=read)
+
+
+def _private_paths(id: ArmId, through: ArmId, ground: Ground, touched: frozenset[ArmId] | None) -> Iterator[Path]:
     """Through a private endpoint that can be seen, from wherever its subnet is reached."""
     versions = ground.versions
-    homes = {home for wire in versions.of(through) if (home := read_id(_home_of(wire)))}
+    homes = {home for wire in versions.of(through) if (home := read_id(home_of(wire)))}
     connections = ground.connections.get(id, {}).get(through, set())
     for home in sorted(homes):
         near = ground.around(home)
@@ -350,10 +195,13 @@ def _private_paths(id: ArmId, through: ArmId, ground: _Ground, touched: frozense
             continue
         yard = ground.yard(home, inner=False)
         gates = [
-            _exists(id, yard),
+            _stands(id, yard),
             _connected(id, through, home, frozenset(connections), yard),
-            yard.gate((home,), partial(_inbound, home, ground, yard)),
-            *(yard.gate(each, partial(_outbound, each, ground, yard)) for each in _alike(near, ground, touched)),
+            yard.gate(("in", home), partial(_inbound, home, ground, yard)),
+            *(
+                yard.gate(("out", *each), partial(_outbound, each, ground, yard))
+                for each in _alike(near, ground, touched)
+            ),
         ]
         yield Path(
             target=id,
@@ -367,8 +215,10 @@ def _private_paths(id: ArmId, through: ArmId, ground: _Ground, touched: frozense
         )
 
 
-def _exists(id: ArmId, yard: Yard) -> Gate:
-    return Gate(ids=frozenset({id}), read=lambda state: yard.everybody if state.get(id) is not None else 0)
+def _stands(id: ArmId, yard: Yard) -> Gate:
+    """The account is there, for those who are in the network or joined to it: an endpoint has no public address."""
+    callers = yard.spread(yard.space | yard.grid.flagged(JOINED))
+    return Gate(ids=frozenset({id}), read=lambda state: callers if state.get(id) is not None else 0)
 
 
 def _connected(id: ArmId, through: ArmId, home: ArmId, connections: frozenset[ArmId], yard: Yard) -> Gate:
@@ -377,7 +227,7 @@ def _connected(id: ArmId, through: ArmId, home: ArmId, connections: frozenset[Ar
 
     def read(state: State) -> Cells:
         wire = state.get(through)
-        if wire is None or read_id(_home_of(wire)) != home:
+        if wire is None or read_id(home_of(wire)) != home:
             return 0
         if read_id(endpoint.TYPE.lens("privateLinkServiceId").read(wire)) != id or not _approved(wire, state):
             return 0
@@ -413,7 +263,7 @@ def _is_in(address: str, place: Place) -> bool:
     return one is not None and all_ is not None and all_[0] <= one[0] <= all_[1]
 
 
-def _inbound(home: ArmId, ground: _Ground, yard: Yard) -> Gate:
+def _inbound(home: ArmId, ground: Ground, yard: Yard) -> Gate:
     """Into the subnet of an endpoint; its security group counts only where the subnet says that it does."""
     seen = bool(ground.versions.of(home))
 
@@ -424,13 +274,13 @@ def _inbound(home: ArmId, ground: _Ground, yard: Yard) -> Gate:
         policy = subnet.TYPE.lens("privateEndpointNetworkPolicies").read(wire)
         if policy not in _GUARDED:
             return yard.everybody
-        group = _group_of(wire)
+        group = group_of(wire)
         return yard.passing(group, state, "Inbound", yard.space) if group else yard.everybody
 
     return Gate(ids=ground.deciders(home), read=read)
 
 
-def _alike(sources: Iterable[ArmId], ground: _Ground, touched: frozenset[ArmId] | None) -> list[tuple[ArmId, ...]]:
+def _alike(sources: Iterable[ArmId], ground: Ground, touched: frozenset[ArmId] | None) -> list[tuple[ArmId, ...]]:
     """Subnets about whose ways out the same changes decide, together: they are one gate."""
     alike: dict[frozenset[ArmId], list[ArmId]] = {}
     for each in sources:
@@ -438,11 +288,13 @@ def _alike(sources: Iterable[ArmId], ground: _Ground, touched: frozenset[ArmId] 
     return [tuple(each) for each in alike.values()]
 
 
-def _outbound(sources: tuple[ArmId, ...], ground: _Ground, yard: Yard) -> Gate:
-    """Out of some subnets; says nothing of callers from elsewhere. Where a subnet is not there yet, nobody is in it."""
+def _outbound(sources: tuple[ArmId, ...], ground: Ground, yard: Yard) -> Gate:
+    """Out of some subnets; says nothing of callers from elsewhere. Nobody is where such a subnet was or will be, unless
+    another one is there."""
     versions = ground.versions
-    ranges = {each: yard.grid.within(p for wire in versions.of(each) for p in _prefixes_of(wire)) for each in sources}
+    ranges = {each: yard.grid.within(p for wire in versions.of(each) for p in prefixes_of(wire)) for each in sources}
     spaces = {each.parent: yard.grid.within(ground.space(each.parent)) for each in sources}
+    shared = {each: yard.grid.within(ground.beside(each)) for each in sources}
     known: dict[tuple[int, tuple[tuple[int, ArmId, int, int], ...]], Cells] = {}
 
     def read(state: State) -> Cells:
@@ -451,12 +303,12 @@ def _outbound(sources: tuple[ArmId, ...], ground: _Ground, yard: Yard) -> Gate:
         empty = 0
         for each in sources:
             wire = state.get(each)
-            group = _group_of(wire) if wire is not None else None
-            if wire is None:
-                empty |= ranges[each]
-            elif group is not None:
+            own = yard.grid.within(prefixes_of(wire)) if wire is not None else 0
+            group = group_of(wire) if wire is not None else None
+            empty |= ranges[each] & ~own & ~shared[each]
+            if group is not None:
                 key = (group, spaces[each.parent])
-                callers[key] = callers.get(key, 0) | yard.grid.within(_prefixes_of(wire))
+                callers[key] = callers.get(key, 0) | own
         told = tuple((id(state.get(group)), group, space, own) for (group, space), own in callers.items())
         if (empty, told) not in known:
             known[empty, told] = _leave(empty, told, state)
@@ -472,7 +324,7 @@ def _outbound(sources: tuple[ArmId, ...], ground: _Ground, yard: Yard) -> Gate:
     return Gate(ids=frozenset().union(*(ground.deciders(each) for each in sources)), read=read)
 
 
-def _stranger_paths(id: ArmId, ground: _Ground) -> Iterator[Path]:
+def _stranger_paths(id: ArmId, ground: Ground) -> Iterator[Path]:
     """Through endpoints that cannot be seen from here: whoever is behind them."""
     seen = ground.endpoints.get(id, set())
     grid = make_grid((), (), ())
@@ -501,69 +353,16 @@ def _read_strangers(id: ArmId, connections: tuple[ArmId, ...], grid: Grid) -> Ca
     return read
 
 
-def _inner_path(id: ArmId, ground: _Ground) -> Path:
+def _inner_path(id: ArmId, ground: Ground) -> Path:
     """Into a subnet, whatever is in it."""
     yard = ground.yard(id, inner=True)
 
     def read(state: State) -> Cells:
         wire = state.get(id)
-        group = _group_of(wire) if wire is not None else None
+        group = group_of(wire) if wire is not None else None
         if wire is None:
             return 0
         return yard.passing(group, state, "Inbound", yard.space) if group else yard.everybody
 
     gate = Gate(ids=ground.deciders(id), read=read)
-    return Path(target=id, word="subnet", grid=yard.grid, columns=yard.columns, gates=(gate,), inner=True)
-
-
-# -- what bodies say
-
-
-def _answers(wire: JsonObject) -> bool:
-    return account.TYPE.lens("publicNetworkAccess").read(wire) == "Enabled"
-
-
-def _default_allows(wire: JsonObject) -> bool:
-    return account.TYPE.lens("networkAcls.defaultAction").read(wire) != "Deny"
-
-
-def _trusts(wire: JsonObject) -> bool:
-    """Trusted services pass a firewall that does not say otherwise, also where the public endpoint is off."""
-    acls = read_path(wire, ("properties", "networkAcls"))
-    if _answers(wire) and _default_allows(wire):
-        return True
-    return isinstance(acls, dict) and acls.get("bypass", "AzureServices") != "None"
-
-
-def _allowed(wire: JsonObject) -> list[str]:
-    return _texts(account.TYPE.lens("networkAcls.ipRules").read(wire))
-
-
-def _ruled_subnets(wire: JsonObject) -> set[ArmId]:
-    rules = account.TYPE.lens("networkAcls.virtualNetworkRules").read(wire)
-    listed = rules if isinstance(rules, list) else []
-    return {id for each in listed if isinstance(each, dict) and (id := read_id(each.get("id")))}
-
-
-def _group_of(wire: JsonObject) -> ArmId | None:
-    return read_id(read_path(wire, ("properties", "networkSecurityGroup", "id")))
-
-
-def _home_of(wire: JsonObject) -> str:
-    return str(read_path(wire, ("properties", "subnet", "id")))
-
-
-def _prefixes_of(wire: JsonObject) -> list[str]:
-    return _texts(subnet.TYPE.lens("addressPrefixes").read(wire))
-
-
-def _peers(wire: JsonObject) -> Iterator[ArmId]:
-    listed = read_path(wire, ("properties", "virtualNetworkPeerings"))
-    for each in listed if isinstance(listed, list) else ():
-        peer = read_id(read_path(each, ("properties", "remoteVirtualNetwork", "id")))
-        if peer is not None:
-            yield peer
-
-
-def _texts(value: object) -> list[str]:
-    return [str(each) for each in value] if isinstance(value, list) else []
+    return Path(target=id, word="subnet", grid=yard.grid, columns=yard.columns, gates=(gate,), quiet=True)

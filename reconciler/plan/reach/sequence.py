@@ -15,7 +15,8 @@ from functools import cached_property
 from itertools import pairwise, product
 
 from reconciler.model.ids import ArmId
-from reconciler.plan.reach.paths import Gate, Path
+from reconciler.plan.reach.ground import Gate
+from reconciler.plan.reach.paths import Path
 from reconciler.plan.reach.security import Cells
 from reconciler.plan.reach.state import Versions
 
@@ -159,7 +160,7 @@ class _Moving:
 
     @cached_property
     def changes(self) -> bool:
-        return self.before != self.final or any(each > 1 for each in self._lengths)
+        return self.writes > 1 or self.before != self.final
 
     def read(self, position: Position) -> Cells:
         """Whom the gate lets through after so many writes of each chain."""

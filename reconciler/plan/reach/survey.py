@@ -15,8 +15,9 @@ from reconciler.model.reach import Way
 from reconciler.model.resource import Fleet, ManagePolicy, Snapshot
 from reconciler.model.wire import Json, JsonObject
 from reconciler.plan.draft import Drafts
+from reconciler.plan.reach.bodies import answers, default_allows
 from reconciler.plan.reach.connection import CutOff, find_cut_off
-from reconciler.plan.reach.paths import Path, find_paths, meet
+from reconciler.plan.reach.paths import SERVICE, Path, find_paths, meet
 from reconciler.plan.reach.security import Cells
 from reconciler.plan.reach.sequence import Conflict, Links
 from reconciler.plan.reach.sequence import Sequence as Search
@@ -107,19 +108,26 @@ def tell(found: Survey, steps: Sequence[Step]) -> Mapping[ArmId, Told]:
     the one whose write is the first to do so. `steps` are in the order of the plan."""
     told: dict[ArmId, Told] = {}
     for path in found.paths:
-        if path.inner:
+        if path.quiet:
             continue
         before, final = path.read(found.versions.before), path.read(found.versions.reached)
         if before == final:
             continue
         for id, now, then in _walk(path, found.versions, steps):
-            opened, closed = then & ~now & final & ~before, now & ~then & before & ~final
+            opened = 0 if _is_open(path, found.versions.before) else then & ~now & final & ~before
+            closed = 0 if _is_open(path, found.versions.reached) else now & ~then & before & ~final
             if opened or closed:
                 known = told.get(id, Told())
                 told[id] = Told(
                     opened=(*known.opened, *tell_ways(path, opened)), closed=(*known.closed, *tell_ways(path, closed))
                 )
     return told
+
+
+def _is_open(path: Path, state: State) -> bool:
+    """Whether those whom a firewall may name come in anyhow, as it lets in everybody."""
+    wire = state.get(path.target) if path.word == SERVICE else None
+    return wire is not None and answers(wire) and default_allows(wire)
 
 
 def _walk(path: Path, versions: Versions, steps: Iterable[Step]) -> Iterator[tuple[ArmId, Cells, Cells]]:
@@ -141,7 +149,7 @@ def _walk(path: Path, versions: Versions, steps: Iterable[Step]) -> Iterator[tup
 
 
 def _accounts(paths: Iterable[Path]) -> frozenset[ArmId]:
-    return frozenset(path.target for path in paths if not path.inner)
+    return frozenset(path.target for path in paths if not path.quiet)
 
 
 def _chain(steps: Iterable[Step]) -> Mapping[ArmId, tuple[Step, ...]]:
@@ -183,5 +191,5 @@ def declared_ways(fleet: Fleet) -> tuple[Way, ...]:
 
 def _ways(wires: Mapping[ArmId, JsonObject]) -> Iterator[Way]:
     versions = Versions(wires, {})
-    found = (tell_ways(path, path.read(State(wires))) for path in find_paths(versions) if not path.inner)
+    found = (tell_ways(path, path.read(State(wires))) for path in find_paths(versions) if not path.quiet)
     yield from sorted((way for ways in found for way in ways), key=lambda way: way.key)

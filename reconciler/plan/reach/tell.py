@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.model.ids import ArmId
-from reconciler.model.reach import Way
+from reconciler.model.reach import ANYBODY, EVERYBODY, Way
 from reconciler.plan.reach.grid import JOINED, Grid, tell_span
 from reconciler.plan.reach.paths import PUBLIC, SERVICE, TRUSTED, Path
 from reconciler.plan.reach.security import INTERNET, NETWORK, Cells
 
-EVERYBODY, ANYBODY, SERVICES = "everybody", "any address", "trusted Azure services"
+SERVICES = "trusted Azure services"
 
 
 def tell_ways(path: Path, cells: Cells) -> tuple[Way, ...]:
     """The ways that `cells` stand for: those who get through, with the ports that are theirs together."""
     ways = []
     for callers, ports in _by_callers(path, cells):
-        for source, subnet in _sources(path, callers):
+        for source, subnet, meant in _sources(path, callers):
             ways.append(
-                Way(source=source, target=path.target, path=path.word, ports=ports, subnet=subnet, via=path.via)
+                Way(
+                    source=source,
+                    target=path.target,
+                    path=path.word,
+                    ports=ports,
+                    subnet=subnet,
+                    via=path.via,
+                    addresses=tuple(path.grid.intervals(meant, whole=False)),
+                )
             )
     return tuple(sorted(ways, key=lambda way: way.key))
 
@@ -52,18 +60,21 @@ def _tell_ports(ranges: list[tuple[int, int]]) -> str:
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in merged)
 
 
-def _sources(path: Path, callers: int) -> Iterator[tuple[str, ArmId | None]]:
+_Source = tuple[str, ArmId | None, int]  # what people call them, the subnet that they are, all whom it stands for
+
+
+def _sources(path: Path, callers: int) -> Iterator[_Source]:
     if path.word == TRUSTED:
-        yield SERVICES, None
+        yield SERVICES, None, callers
     elif path.word == SERVICE and path.subnet is not None and callers == path.own:
-        yield _name(path.subnet), path.subnet
+        yield _name(path.subnet), path.subnet, callers
     elif callers == path.grid.everybody:
-        yield (EVERYBODY if path.word == PUBLIC else f"{ANYBODY} behind it" if path.blind else ANYBODY), None
+        yield (EVERYBODY if path.word == PUBLIC else f"{ANYBODY} behind it" if path.blind else ANYBODY), None, callers
     else:
         yield from _tell_callers(path.grid, callers, path)
 
 
-def _tell_callers(grid: Grid, callers: int, path: Path) -> Iterator[tuple[str, ArmId | None]]:
+def _tell_callers(grid: Grid, callers: int, path: Path) -> Iterator[_Source]:
     """Service tags that are meant as a whole, then subnets, then addresses."""
     network = path.space | grid.flagged(JOINED)
     for word, meant in (
@@ -72,17 +83,17 @@ def _tell_callers(grid: Grid, callers: int, path: Path) -> Iterator[tuple[str, A
         *((flag.removeprefix("from:"), grid.flagged(flag)) for flag in grid.flags if flag.startswith("from:")),
     ):
         if meant and not meant & ~callers:
-            yield word.rpartition("/")[2], None
+            yield word.rpartition("/")[2], None, meant
             callers &= ~meant
     for subnet, prefixes in path.neighbours.items():
         meant = grid.within(prefixes)
         if meant and not meant & ~callers:
-            yield _name(subnet), subnet
+            yield _name(subnet), subnet, meant
             callers &= ~meant
     for whole in (True, False):
         spans = grid.intervals(callers, whole=whole)
         for span in spans:
-            yield from ((text, None) for text in tell_span(*span))
+            yield from ((text, None, grid.addresses(text)) for text in tell_span(*span))
             callers &= ~grid.within(tell_span(*span))
 
 
