@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from reconciler.kinds.addresses import ANY, within_ports
 from reconciler.model.ids import ArmId
-from reconciler.model.plan import Action, Decision, Plan
+from reconciler.model.plan import Action, Decision, DecisionState, Plan
 from reconciler.model.reach import Way
 from reconciler.model.wire import Json, canonical_bytes
 from reconciler.report.openings import join_ways, tell_exposure, tell_passage
@@ -23,8 +23,8 @@ _DESTROYS = (Action.DELETE, Action.REPLACE, Action.PURGE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """The acting decisions of the plan that was agreed to, and the ways that all of it opens: what one write did not
-    open yet, another one may."""
+    """The decisions of the plan that was agreed to, those that act and those that only wait for these, and the ways
+    that all of it opens: what one write did not open yet, another one may."""
 
     decisions: Mapping[ArmId, Decision] = field(default_factory=dict)
     opened: tuple[Way, ...] = ()
@@ -71,8 +71,9 @@ def _covers_span(spans: Iterable[tuple[int, int]], span: tuple[int, int]) -> boo
 
 def agree_to(plan: Plan) -> Agreement:
     acting = [decision for decision in plan.decisions if decision.acts]
+    waiting = [each for each in plan.decisions if each.state is DecisionState.IN_PROGRESS and each.action]
     return Agreement(
-        decisions={decision.id: decision for decision in acting},
+        decisions={decision.id: decision for decision in (*acting, *waiting)},
         opened=tuple(way for decision in acting for way in decision.opened),
     )
 

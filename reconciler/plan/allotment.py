@@ -171,7 +171,7 @@ class _Refusals:
         purge, frees = self._purge(move.pool)
         if purge and frees >= lacking:
             reason = f"waits for the purge of {purge}, and for usages to show what that gives back: "
-            return draft.resting(DecisionState.IN_PROGRESS, reason + self._ask(draft, shortage))
+            return draft.waiting(reason + self._ask(draft, shortage))
         reason = f"{self._ask(draft, shortage)}; {self._arithmetic(shortage)}"
         return draft.blocked("insufficient_quota", reason, self._permit(draft, shortage))
 

@@ -84,6 +84,10 @@ def body(azure: Stage, name: str, account: Account, owner: str = "") -> dict[str
     }
 
 
+def owned_group(azure: Stage) -> dict[str, Any]:
+    return {"id": str(account_id(azure, "x").parent), "location": REGION, "tags": {"reconciler-fleet": "law"}}
+
+
 async def used(azure: Stage) -> dict[str, float]:
     state = await azure.sim.control("GET", "/_sim/state")
     return {pool: amount for _, location, pool, amount in state["usages"] if location == REGION and pool in POOLS}
@@ -115,7 +119,7 @@ async def assert_within_quota(
     limits = {pool: max(1, held(everybody)[pool] + more) for pool, more in zip(POOLS, spare, strict=True)}
     await azure.seed_world(
         resources=[
-            {"id": str(account_id(azure, "x").parent), "location": REGION, "tags": {"reconciler-fleet": "law"}},
+            owned_group(azure),
             *(body(azure, name, account, "law") for name, account in before.items()),
             body(azure, "theirs", theirs),
         ],
@@ -186,6 +190,25 @@ async def test_a_full_pool_is_reshuffled_between_ten_deployments_in_five_account
     for (account, name), wanted in zip(names, reversed(units), strict=True):
         stored = final["byId"][str(account_id(azure, account).child("deployments", name))]
         assert stored["sku"]["capacity"] == wanted
+
+
+@pytest.mark.virtual_time
+async def test_a_region_full_of_an_account_that_is_purged_is_deployed_to_in_one_run(azure: Stage) -> None:
+    full: Account = {"d0": (0, 300)}
+    await azure.seed_world(
+        resources=[owned_group(azure)],
+        deletedAccounts=[body(azure, "a0", full, "law"), body(azure, "theirs", {"d0": (0, 100)})],
+        limits={azure.sim.subscription_id: {REGION: {POOLS[0]: 400}}},
+    )
+    first, *rest = documents({"a0": full})
+    fleet = azure.load([{**first, "spec": {**first["spec"], "softDeleted": "purge"}}, *rest])
+    waiting = [each for each in (await azure.dry_run(fleet)).decisions if each.state is DecisionState.IN_PROGRESS]
+    assert [each.id.name for each in waiting] == ["d0"]
+    reports = await azure.converge(fleet)
+    assert reports[-1].plan.converged, told(reports[-1].plan)
+    assert await refused(azure) == []
+    # The account of strangers stays, with what it holds.
+    assert await used(azure) == {POOLS[0]: 400}
 
 
 @pytest.mark.virtual_time

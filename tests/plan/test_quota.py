@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.consent import agree_to
 from reconciler.model.plan import Action, DecisionState, Plan
 from reconciler.model.quota import Holding, Quotas
 from reconciler.model.resource import Cap, Fleet
@@ -204,10 +205,18 @@ def test_what_a_purge_frees_is_waited_for_and_not_counted_on() -> None:
     plan = plan_with(fleet, azure, surveyed(100, 100))
     assert decided(plan, account_id()).acts
     waiting = decided(plan, deployment_id("a"))
-    assert waiting.state is DecisionState.IN_PROGRESS
-    assert waiting.reason.startswith(
-        "waits for the purge of DeletedAccount/one, and for usages to show what that gives back: asks 50 of gpt-4o"
+    assert (waiting.state, waiting.action) == (DecisionState.IN_PROGRESS, Action.CREATE)
+    assert waiting.reason == (
+        "waits for the purge of DeletedAccount/one, and for usages to show what that gives back: "
+        "asks 50 of gpt-4o GlobalStandard in swedencentral"
     )
+    # Whoever agreed to the purge has seen what it is for.
+    azure.apply(plan)
+    second = plan_with(fleet, azure, surveyed(0, 100))
+    assert [step.id.name for step in second.steps] == ["a"]
+    assert agree_to(plan).exceeded_by(second) == ()
+    # Nothing came back: then it is blocked, and nobody waits for ever.
+    assert decided(plan_with(fleet, azure, surveyed(100, 100)), deployment_id("a")).code == "insufficient_quota"
 
 
 def test_a_restored_account_brings_back_what_it_holds() -> None:
