@@ -156,13 +156,22 @@ def _serve(books: Books, moves: list[Move]) -> tuple[dict[str, list[str]], dict[
     return after, short
 
 
+def _purges(draft: Draft) -> bool:
+    """Whether it frees what an account holds: one that is soft-deleted, or one that is replaced."""
+    return draft.action is Action.PURGE or (draft.action is Action.REPLACE and draft.type.soft_deletes)
+
+
 class _Refusals:
     """Puts what does not fit into words: what is asked, who has the pool, and the least that would make it fit."""
 
     def __init__(self, books: Books, drafts: Drafts, moves: tuple[Move, ...]) -> None:
         self._books = books
         self._drafts = drafts
-        self._moves = moves
+        self._moves: dict[PoolKey, list[Move]] = defaultdict(list)
+        for move in moves:
+            self._moves[move.pool].append(move)
+        self._purges = [draft for draft in drafts.values() if _purges(draft)]
+        self._withheld = self._find_withheld()
 
     def refuse(self, shortage: _Shortage) -> Draft:
         move = shortage.move
@@ -196,8 +205,7 @@ class _Refusals:
             parts.append(f"up to {residue:,} by {who}")
         usage = books.quotas.markets[pool[0]].usages[pool[1]]
         told = f"{usage.used:,} of {usage.limit:,} are used ({', '.join(parts)})"
-        mine = [move for move in self._moves if move.pool == pool]
-        back = -sum(move.units for move in mine if move.units < 0)
+        back = -sum(move.units for move in self._moves[pool] if move.units < 0)
         elsewhere = max(0, books.left(pool) + back - shortage.available)
         if back or elsewhere:
             told += f", this plan gives back {back:,} and needs {elsewhere:,} elsewhere"
@@ -213,7 +221,8 @@ class _Refusals:
         fitting = (held.units - lacking) // step * step
         if fitting >= least and shortage.available > 0:
             ways.append(f"declare a capacity of {fitting:,}, {held.units - fitting:,} fewer")
-        ways += [f"permit what {ref} would give back ({units:,})" for ref, units in self._withheld(move.pool, lacking)]
+        enough = [each for each in self._withheld.get(move.pool, ()) if each[0] >= lacking]
+        ways += [f"permit what {ref} would give back ({units:,})" for units, ref in enough[:1]]
         residue, deleted = self._books.residue(move.pool), self._books.deleted_in(move.pool[0])
         if residue and deleted:
             more = f" and {len(deleted) - _NAMED} more" if len(deleted) > _NAMED else ""
@@ -222,32 +231,28 @@ class _Refusals:
         ways.append(f"free {lacking:,} of this pool, or ask Azure for a higher limit")
         return "; or ".join(ways)
 
-    def _withheld(self, pool: PoolKey, lacking: int) -> list[tuple[Ref, int]]:
-        """Blocked changes of this plan, each of which would give back enough."""
-        found = []
+    def _find_withheld(self) -> dict[PoolKey, list[tuple[int, Ref]]]:
+        """What blocked changes of this plan would give back, the least first."""
+        found: dict[PoolKey, list[tuple[int, Ref]]] = defaultdict(list)
         for draft in self._drafts.values():
-            blocked = draft.decision.state is DecisionState.BLOCKED and draft.live is not None
-            if not blocked or draft.type is not deployment.TYPE or draft.decision.code == "insufficient_quota":
+            blocked = draft.decision.state is DecisionState.BLOCKED and draft.type is deployment.TYPE
+            if not blocked or draft.live is None or draft.decision.code == "insufficient_quota":
                 continue
-            assert draft.live is not None
-            had = deployment.read_holding(draft.live, pool[0])
-            gives = had.units
-            if draft.desired and draft.decision.action is not Action.DELETE:
-                gives -= self._wanted(draft).units
-            same = self._books.region_of(draft.id, declared=False) == pool[0] and self._books.pool_of(had) == pool
-            if same and gives >= lacking:
-                found.append((draft.decision.ref, gives))
-        return sorted(found, key=lambda each: (each[1], each[0]))[:1]
+            had = deployment.read_holding(draft.live, self._books.region_of(draft.id, declared=False))
+            kept = self._wanted(draft).units if draft.desired and draft.decision.action is not Action.DELETE else 0
+            pool = self._books.pool_of(had)
+            if pool and had.units > kept:
+                found[pool].append((had.units - kept, draft.decision.ref))
+        return {pool: sorted(each) for pool, each in found.items()}
 
     def _purge(self, pool: PoolKey) -> tuple[str, int]:
         """An account whose purge is part of this plan, and the most that the plan's purges can free of a pool."""
         names, frees = [], 0
-        for draft in self._drafts.values():
-            replaced = draft.action is Action.REPLACE and draft.type.soft_deletes
-            if draft.action is Action.PURGE and draft.deleted and self._region(draft) == pool[0]:
+        for draft in self._purges:
+            if draft.deleted and self._region(draft) == pool[0]:
                 names.append(str(draft.decision.ref))
                 frees = max(frees, self._books.residue(pool))
-            elif replaced and (held := self._below(draft.id, pool)):
+            elif not draft.deleted and (held := self._below(draft.id, pool)):
                 names.append(str(draft.decision.ref))
                 frees += held
         return (names[0], frees) if names else ("", 0)
