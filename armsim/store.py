@@ -170,6 +170,8 @@ class World:
         self.operations: dict[str, Operation] = {}
         self.lanes: dict[str, str] = {}
         self.used: dict[PoolKey, float] = {}
+        # What nobody holds any more and still counts, by ticket.
+        self.lingering: dict[str, list[tuple[PoolKey, float]]] = {}
         self.limits: dict[PoolKey, float] = {}
         # Pools that the catalogue does not know, as they were written.
         self.spelled: dict[str, str] = {}
@@ -253,8 +255,11 @@ class World:
             self._hold(each, -1)
         return grave
 
-    def purge(self, tombstone: str, now: float) -> None:
+    def purge(self, tombstone: str, now: float, returns: float = 0.0) -> None:
+        """An account is gone for good; what it held counts until `returns`, a moment."""
         grave = self.exhume(tombstone, now)
+        if returns > now:
+            self._linger(grave, returns)
         domain = _domain(grave.account)
         if domain and self.domains.get(domain) == grave.account.key:
             del self.domains[domain]
@@ -264,6 +269,11 @@ class World:
 
     def in_use(self, key: PoolKey) -> float:
         return self.used.get(key, 0.0)
+
+    def give_back(self, ticket: str) -> None:
+        """What a purged account held counts no longer."""
+        for key, amount in self.lingering.pop(ticket, []):
+            self.used[key] = self.used.get(key, 0.0) - amount
 
     # -- what is due
 
@@ -305,6 +315,7 @@ class World:
             ],
             "operations": [asdict(each) for each in self.operations.values()],
             "lanes": self.lanes,
+            "lingering": {ticket: [[*key, amount] for key, amount in held] for ticket, held in self.lingering.items()},
             "limits": [[*key, limit] for key, limit in self.limits.items()],
             "spelled": self.spelled,
             "subscriptions": [
@@ -345,6 +356,8 @@ class World:
             world._name_domain(grave.account)
         world.operations = {each["guid"]: Operation(**each) for each in dump["operations"]}
         world.lanes = dict(dump["lanes"])
+        for ticket, held in dump.get("lingering", {}).items():
+            world._count(ticket, [((each[0], each[1], each[2]), each[3]) for each in held])
         world.limits = {(each[0], each[1], each[2]): each[3] for each in dump["limits"]}
         world.spelled = dict(dump.get("spelled", {}))
         for each in dump["subscriptions"]:
@@ -375,6 +388,17 @@ class World:
         for pool, amount in resource.held:
             key = (resource.subscription, resource.location, pool)
             self.used[key] = self.used.get(key, 0.0) + sign * amount
+
+    def _linger(self, grave: Grave, returns: float) -> None:
+        ticket = f"{grave.account.key}@{returns}"
+        each_held = ((each, pool, amount) for each in (grave.account, *grave.children) for pool, amount in each.held)
+        self._count(ticket, [((each.subscription, each.location, pool), amount) for each, pool, amount in each_held])
+        self.schedule(returns, "return", ticket)
+
+    def _count(self, ticket: str, held: list[tuple[PoolKey, float]]) -> None:
+        self.lingering[ticket] = held
+        for key, amount in held:
+            self.used[key] = self.used.get(key, 0.0) + amount
 
     def _name_domain(self, resource: Resource) -> None:
         if resource.type == ACCOUNT and (domain := _domain(resource)):

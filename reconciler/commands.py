@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -17,7 +18,7 @@ from reconciler.app import Wiring, converge_fleets, look, plan_fleets, wire
 from reconciler.apply import Budget
 from reconciler.consent import ask_about
 from reconciler.consultation import Consultation
-from reconciler.cycle import CycleRequest
+from reconciler.cycle import CycleRequest, Regions
 from reconciler.desired import load_estate
 from reconciler.desired.explain import UnknownTopicError, explain, make_schema
 from reconciler.desired.fleet import CLOUDS, Endpoints
@@ -26,9 +27,10 @@ from reconciler.desired.writer import write_documents
 from reconciler.graphviz import GraphvizError, find_graphviz, make_svg
 from reconciler.importing import Choice, describe_live
 from reconciler.model.finding import Severity
-from reconciler.model.ids import ArmId
+from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.plan import Plan
 from reconciler.model.ports import Watcher
+from reconciler.model.quota import Pool
 from reconciler.model.reach import Way
 from reconciler.model.resource import CloudTarget, Estate, Fleet, Scope
 from reconciler.model.wire import Json, JsonObject
@@ -52,6 +54,7 @@ from reconciler.report.markdown import render_markdown, render_markdown_runs
 from reconciler.report.paint import Style
 from reconciler.report.picture import render_dot, render_mermaid, tell_too_large
 from reconciler.report.progress import Progress, Quiet
+from reconciler.report.quota import Filter, render_quota, render_quota_json, render_quota_markdown
 from reconciler.report.text import render_findings, render_plan, render_run
 from reconciler.report.words import count, join_words, plain, shorten
 from reconciler.runtime.clock import SystemClock
@@ -408,6 +411,52 @@ def _draw(call: Call, drawn: Graph, program: str) -> str:
     return f"```mermaid\n{picture}```\n" if call.settings.output is Output.MARKDOWN else picture
 
 
+def quota(call: Call) -> Exit:
+    """The pools of quota in the regions of every fleet, and who holds them."""
+    options, terminal = call.options, call.terminal
+    estate = _load(call)
+    chosen = Filter(
+        regions=frozenset(fold_location(region) for region in options.regions),
+        models=tuple(model.lower() for model in options.models),
+        unused=terminal.verbose,
+    )
+    terminal.complain(render_findings(estate.findings, terminal.style(terminal.err)))
+    if _broken(estate):
+        terminal.complain("The desired state is wrong, so no request was sent.\n")
+        if call.json:
+            terminal.say(render_quota_json((), chosen, Envelope(exit_code=Exit.ERROR, findings=estate.findings)))
+        return Exit.ERROR
+    request = CycleRequest(regions=Regions(named=chosen.regions))
+    plans = [report.plan for report in _complete(call, plan_fleets(estate.fleets, _wire(call, Quiet()), request))]
+    for plan in plans:
+        terminal.complain("".join(plain(f"{scope} could not be read: {fault}") + "\n" for scope, fault in plan.blind))
+    ledgers = [plan.ledger for plan in plans if plan.ledger]
+    missing = _find_unsold(chosen, [pool for ledger in ledgers for pool in ledger.pools])
+    terminal.complain("".join(f"reconciler quota: {sentence}\n" for sentence in missing))
+    known = all(plan.complete for plan in plans) and all(ledger.complete for ledger in ledgers)
+    code = Exit.OK if known and not missing else Exit.ERROR
+    match call.settings.output:
+        case Output.JSON:
+            terminal.say(render_quota_json(plans, chosen, Envelope(exit_code=code, findings=estate.findings)))
+        case Output.MARKDOWN:
+            terminal.say(render_quota_markdown(plans, chosen))
+        case Output.TEXT:
+            terminal.say(render_quota(plans, chosen, terminal.style(terminal.out)))
+    return code
+
+
+def _find_unsold(chosen: Filter, pools: list[Pool]) -> list[str]:
+    """The models that were asked about and that no region sells, each with a name that may have been meant."""
+    sold = sorted({model for pool in pools for model in pool.models})
+    sentences = []
+    for model in chosen.models:
+        if sold and not any(fnmatchcase(each, model) for each in sold):
+            close = get_close_matches(model, sold, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            sentences.append(plain(f"no region that was asked sells a model named {model}{hint}"))
+    return sentences
+
+
 def simulate(call: Call) -> Exit:
     """A simulated Azure for other clients, until somebody ends it."""
     options = call.options
@@ -615,5 +664,6 @@ COMMANDS: Mapping[str, Callable[[Call], Exit]] = {
     "explain": explain_topic,
     "import": import_live,
     "graph": graph,
+    "quota": quota,
     "simulate": simulate,
 }

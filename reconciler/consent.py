@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from reconciler.kinds.addresses import ANY, within_ports
 from reconciler.model.ids import ArmId
-from reconciler.model.plan import Action, Decision, Plan
+from reconciler.model.plan import Action, Decision, DecisionState, Plan
 from reconciler.model.reach import Way
 from reconciler.model.wire import Json, canonical_bytes
 from reconciler.report.openings import join_ways, tell_exposure, tell_passage
@@ -72,9 +72,10 @@ def _covers_span(spans: Iterable[tuple[int, int]], span: tuple[int, int]) -> boo
 
 def agree_to(plan: Plan) -> Agreement:
     acting = [decision for decision in plan.decisions if decision.acts]
-    following = [each for each in list_following(plan) if each.action not in _DESTROYS]
+    waiting = (each for each in plan.decisions if each.state is DecisionState.IN_PROGRESS and each.action)
+    following = [each for each in (*list_following(plan), *waiting) if each.action not in _DESTROYS]
     return Agreement(
-        decisions={decision.id: decision for decision in (*acting, *following)},
+        decisions={decision.id: decision for decision in (*following, *acting)},
         opened=tuple(way for decision in acting for way in decision.opened),
     )
 

@@ -13,8 +13,17 @@ from reconciler.model.ids import ArmId
 from reconciler.model.outcome import CycleReport, Result
 from reconciler.model.plan import DecisionState, Plan
 from reconciler.model.ports import World
+from reconciler.model.quota import QuotaScope
 from reconciler.model.resource import Activity, Fleet, ManagePolicy, Scope, Snapshot
-from reconciler.plan import find_unexplained, live_ways, make_plan, tell_authors
+from reconciler.plan import (
+    find_asked,
+    find_regions,
+    find_strangers,
+    find_unexplained,
+    live_ways,
+    make_plan,
+    tell_authors,
+)
 
 Consent = Callable[[Plan], Awaitable[str]]
 _FRUITLESS = 3  # cycles that may do nothing before a run gives up: a plan can be overtaken by somebody else's change
@@ -42,11 +51,19 @@ class Hearing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Regions:
+    """Regions to tell the quota of: these, folded, or if none is named, all in which a fleet has or wants accounts."""
+
+    named: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CycleRequest:
     """What one cycle is asked for. Without `budget` nothing is written. `chosen` limits who may be acted upon.
 
     `consent` is asked about each plan that would write and answers "" or why not. Cycles of one run share `hearing`.
-    `ways`: the report shall say who reaches which account before anything is done.
+    `ways`: the report shall say who reaches which account before anything is done. `regions` are those whose quota
+    shall be told whatever the plan does, and of whoever holds it.
     """
 
     chosen: frozenset[ArmId] | None = None
@@ -54,6 +71,7 @@ class CycleRequest:
     consent: Consent | None = None
     hearing: Hearing = field(default_factory=Hearing)
     ways: bool = False
+    regions: Regions | None = None
 
 
 def scope_of(fleet: Fleet) -> Scope:
@@ -100,6 +118,7 @@ async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snap
     """What there is and what to do about it; who is behind it is asked only where something is not as it should be."""
     snapshot = await world.cloud.observe(scope_of(fleet))
     plan = make_plan(fleet, snapshot, request.chosen)
+    snapshot, plan = await _weigh(world, fleet, request, (snapshot, plan))
     activity = await request.hearing.ask(world, find_unexplained(plan.decisions, snapshot))
     if activity is None:
         return snapshot, plan
@@ -107,6 +126,49 @@ async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snap
     # What is to be done does not hang on it, so only the reasons are told anew.
     told = tell_authors(plan.decisions, snapshot)
     return snapshot, replace(plan, decisions=told, requests_spent=snapshot.requests)
+
+
+async def _weigh(
+    world: World, fleet: Fleet, request: CycleRequest, seen: tuple[Snapshot, Plan]
+) -> tuple[Snapshot, Plan]:
+    """The plan held against the quota that there is. It is read where the plan changes what deployments hold, and who
+    else holds it only where a pool turns out too small, or where somebody asked: a quiet look costs nothing."""
+    snapshot, plan = seen
+    regions = find_asked(plan, fleet, snapshot)
+    surveys: frozenset[str] = frozenset()
+    if request.regions:
+        surveys = request.regions.named or find_regions(fleet, snapshot)
+        regions |= surveys
+    if not regions:
+        return seen
+    measured = await _measure(world, fleet, snapshot, (regions, surveys))
+    plan = make_plan(fleet, measured, request.chosen)
+    assert plan.ledger is not None
+    tight = frozenset(pool.location for pool in plan.ledger.pools if pool.short) - surveys
+    if tight:
+        measured = await _measure(world, fleet, measured, (frozenset(), tight))
+        plan = make_plan(fleet, measured, request.chosen)
+    return measured, plan
+
+
+async def _measure(
+    world: World, fleet: Fleet, snapshot: Snapshot, asked: tuple[frozenset[str], frozenset[str]]
+) -> Snapshot:
+    """The snapshot with the lists of the first regions, and with everybody's deployments in the second ones."""
+    locations, surveys = asked
+    scope = QuotaScope(
+        subscription=fleet.subscription,
+        locations=locations,
+        surveys=surveys,
+        accounts=find_strangers(fleet, snapshot, surveys),
+    )
+    found = await world.cloud.measure(scope)
+    requests = snapshot.requests + found.requests
+    if snapshot.quotas is not None:
+        found = replace(
+            snapshot.quotas, strangers=found.strangers, unseen=found.unseen, surveyed=snapshot.quotas.surveyed | surveys
+        )
+    return replace(snapshot, quotas=found, requests=requests)
 
 
 async def converge(world: World, fleet: Fleet, request: CycleRequest) -> tuple[CycleReport, ...]:

@@ -59,6 +59,8 @@ class Options:
     pace: float = 1.0
     env_file: str = ""
     format: str = ""
+    regions: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
     live: bool = False
     reach: bool = True
 
@@ -72,6 +74,7 @@ Keeps a fleet of Azure OpenAI accounts exactly as its YAML says.
   reconciler explain Account.networkAcls    what a field means
   reconciler import --subscription ID       live Azure as YAML
   reconciler graph desired_state/           a picture of what needs what
+  reconciler quota desired_state/           who holds which quota, what is left
 
 No Azure at hand? --simulate on any command starts a simulated one for it:
 
@@ -152,6 +155,18 @@ which account now.
   reconciler graph --live --output markdown     for a pull request
   reconciler graph --target Account/aoai-swc    this account and what it needs
   reconciler graph --output json                nodes and edges for programs
+"""
+
+_QUOTA = """\
+Tells every pool of quota in the regions where a fleet has accounts: limit, what
+this fleet holds, what others hold, what soft-deleted accounts hold at most,
+what the plan would take, and what is left, also as tokens per minute. Reads
+Azure and writes nothing.
+
+  reconciler quota                        pools that somebody uses; -v shows all
+  reconciler quota --model gpt-4o         where this model can still be deployed
+  reconciler quota --model 'gpt-4.1*' --region swedencentral --region eastus2
+  reconciler quota --output json          for programs, pools without use as well
 """
 
 _SIMULATE = """\
@@ -252,6 +267,7 @@ def _make_parser() -> _Parser:
     explain.add_argument("topic", nargs="?", default="", metavar="KIND[.FIELD]")
     _add_import(command("import", "live Azure as YAML that plans empty", _IMPORT, ""))
     _add_graph(command("graph", "a picture of what needs what", _GRAPH, "[PATH ...]"))
+    _add_quota(command("quota", "who holds which quota, and what is left", _QUOTA, "[PATH ...]"))
     _add_simulate(command("simulate", "run a simulated Azure", _SIMULATE, ""))
     return parser
 
@@ -346,6 +362,26 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fleet", default="imported", metavar="NAME", help="name of the Fleet (imported)")
     parser.add_argument("--out", default="", metavar="FILE", help="write here, not to stdout")
+
+
+def _add_quota(parser: argparse.ArgumentParser) -> None:
+    _add_paths(parser)
+    parser.add_argument(
+        "--region",
+        action="append",
+        default=[],
+        dest="regions",
+        metavar="NAME",
+        help="this region, also one without accounts; repeatable",
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        dest="models",
+        metavar="NAME",
+        help="pools that this model draws on; * stands for anything; repeatable",
+    )
 
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:

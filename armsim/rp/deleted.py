@@ -66,7 +66,12 @@ def expire(cloud: Cloud, at: float, key: str) -> None:
     """Retention is over. An entry that was restored and deleted again has its own, later date."""
     grave = cloud.world.graves.get(key)
     if grave is not None and grave.purge_at <= at:
-        cloud.world.purge(key, at)
+        cloud.world.purge(key, at, at + cloud.settings.purge_returns)
+
+
+def give_back(cloud: Cloud, _at: float, ticket: str) -> None:
+    """What a purged account held is free from now on."""
+    cloud.world.give_back(ticket)
 
 
 def get(cloud: Cloud, call: Call) -> Reply:
@@ -100,7 +105,7 @@ def settle_purge(cloud: Cloud, operation: Operation, at: float) -> None:
         return
     grave.purging = False
     if operation.error is None:
-        cloud.world.purge(operation.target, at)
+        cloud.world.purge(operation.target, at, at + cloud.settings.purge_returns)
 
 
 def _require(cloud: Cloud, call: Call) -> Resource:

@@ -152,6 +152,7 @@ def wire(cloud: Cloud) -> None:
         "operation": operations.finish,
         "recovery": operations.recover,
         "expiry": deleted.expire,
+        "return": deleted.give_back,
         "registration": resources.settle_registration,
     }
     network_table.wire(cloud)

@@ -12,14 +12,17 @@ from reconciler.cloud.budget import Urgency, retry_after
 from reconciler.cloud.faults import own_fault, read_operation_fault
 from reconciler.cloud.gateway import Gateway, Reply
 from reconciler.cloud.live import text_at, to_live
+from reconciler.cloud.models import ModelLists
 from reconciler.cloud.observe import Observer
 from reconciler.cloud.patience import Patience
+from reconciler.cloud.quota import Appraiser
 from reconciler.kinds.base import ResourceType
 from reconciler.kinds.catalog import type_of
 from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Verb
 from reconciler.model.ports import Answer, Chance, Clock, Operation, Poll, Progress, Write
+from reconciler.model.quota import Quotas, QuotaScope
 from reconciler.model.resource import Activity, Live, LiveState, Scope, Snapshot
 
 # Not URLs: what is polled where Azure gave none is the resource itself, until it is settled or until it is gone.
@@ -33,7 +36,9 @@ class ArmCloud:
     def __init__(self, gateway: Gateway, clock: Clock, chance: Chance) -> None:
         self._gateway = gateway
         self._patience = Patience(clock, chance)
-        self._observer = Observer(gateway, clock, self._patience)
+        models = ModelLists(gateway, clock, self._patience)
+        self._observer = Observer(gateway, clock, self._patience, models)
+        self._appraiser = Appraiser(gateway, models, self._patience)
         self._witness = Witness(gateway, clock)
 
     @property
@@ -47,6 +52,9 @@ class ArmCloud:
 
     async def who(self, ids: Collection[ArmId], seconds: float) -> Activity:
         return await self._witness.who(ids, seconds)
+
+    async def measure(self, scope: QuotaScope) -> Quotas:
+        return await self._appraiser.measure(scope)
 
     async def read(self, id: ArmId) -> Live | Fault:
         return await self._look(id, Urgency.STEP)

@@ -203,6 +203,11 @@ class Gateway:
         client = self._client_named("cognitiveservices", subscription)
         return await self._list(client.models.list, location=location)
 
+    async def list_usages(self, subscription: str, location: str) -> Page:
+        """The pools of quota of a region: about 170 short lines."""
+        client = self._client_named("cognitiveservices", subscription)
+        return await self._list(client.usages.list, location=location)
+
     async def list_events(self, subscription: str, terms: str) -> Page:
         """What the activity log holds, newest first; of a busy subscription no more than its newest pages."""
         client = self._client_named("monitor", subscription)

@@ -13,14 +13,15 @@ from reconciler.cloud.budget import Urgency
 from reconciler.cloud.faults import own_fault
 from reconciler.cloud.gateway import Gateway, Page, Reply
 from reconciler.cloud.live import to_deleted, to_live
+from reconciler.cloud.models import ModelLists
 from reconciler.cloud.patience import Patience
-from reconciler.cloud.rates import read_rates
 from reconciler.kinds.base import ResourceType
 from reconciler.kinds.catalog import TYPES, type_of
 from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.ids import GROUP_TYPE, ArmId
 from reconciler.model.ports import Clock
-from reconciler.model.resource import Blind, DeletedAccount, Live, Offer, Scope, Snapshot
+from reconciler.model.quota import Offer
+from reconciler.model.resource import Blind, DeletedAccount, Live, Scope, Snapshot
 from reconciler.model.wire import read_path
 
 
@@ -43,10 +44,11 @@ class _Sight:
 
 
 class Observer:
-    def __init__(self, gateway: Gateway, clock: Clock, patience: Patience) -> None:
+    def __init__(self, gateway: Gateway, clock: Clock, patience: Patience, models: ModelLists) -> None:
         self._gateway = gateway
         self._clock = clock
         self._patience = patience
+        self._models = models
 
     async def observe(self, scope: Scope) -> Snapshot:
         """The snapshot that answers `scope`."""
@@ -130,11 +132,10 @@ class Observer:
 
     async def _list_rates(self, location: str, scope: Scope, sight: _Sight) -> None:
         """What a unit is worth in a region. A list that fails leaves the rate unknown, which blocks who needs it."""
-        page = await self._patience.through_faults(
-            lambda: self._gateway.list_models(scope.subscription, location), _fault_of_page
-        )
-        for entry in page.items:
-            sight.rates.update({offer: rate for offer, rate in read_rates(location, entry) if offer in scope.offers})
+        models = await self._models.read(scope.subscription, location)
+        for offer, terms in models.terms.items():
+            if offer in scope.offers and terms.tokens is not None:
+                sight.rates[offer] = terms.tokens
 
     async def _confirm_absent(self, scope: Scope, sight: _Sight) -> None:
         """A list over a subscription may lag for one region, so a wanted resource that it lacks is asked for by name;

@@ -55,7 +55,8 @@ from reconciler.kinds.values import (
 )
 from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.plan import Effect, FieldChange
-from reconciler.model.resource import Desired, Live, Offer, Throughput
+from reconciler.model.quota import Offer
+from reconciler.model.resource import Desired, Live, Throughput
 from reconciler.model.wire import Json, JsonObject
 
 

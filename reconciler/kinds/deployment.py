@@ -7,12 +7,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field as Described
 
-from reconciler.kinds.base import Binding, Field, Patience, ResourceType, Shape, once
+from reconciler.kinds.base import Binding, Field, Patience, ResourceType, Shape, once, project
 from reconciler.kinds.common import Unknowns
 from reconciler.kinds.scalars import TagName, TagValue
 from reconciler.kinds.spec import Flag, Spec, Text, Whole
 from reconciler.kinds.values import folded, whole_number
+from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.plan import FieldChange
+from reconciler.model.quota import Holding, Offer
+from reconciler.model.resource import Live
 from reconciler.model.wire import Json
 
 SKUS = (
@@ -102,6 +105,26 @@ TYPE = ResourceType(
     split=split_capacity,
     billed=count_provisioned,
 )
+
+
+_HELD = ("model.format", "model.name", "model.version", "sku.name", "sku.capacity")
+
+
+def read_held(live: Live) -> Mapping[str, Json]:
+    """The values of a live deployment that say what quota it holds."""
+    return project(TYPE, live.wire, _HELD)
+
+
+def make_holding(id: ArmId, values: Mapping[str, Json], location: str) -> Holding:
+    """What a deployment with these values holds in a region."""
+    format_, model, version, sku = (str(values.get(path) or "").lower() for path in _HELD[:4])
+    capacity = values.get("sku.capacity")
+    offer = Offer(location=fold_location(location), format=format_, model=model, version=version, sku=sku)
+    return Holding(id=id, offer=offer, units=capacity if isinstance(capacity, int) else 1)
+
+
+def read_holding(live: Live, location: str) -> Holding:
+    return make_holding(live.id, read_held(live), location)
 
 
 def read_tpm(text: str) -> int:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from reconciler.model.finding import Fault, Finding, Origin
 from reconciler.model.ids import ArmId, Ref
+from reconciler.model.quota import Ledger
 from reconciler.model.reach import Way
 from reconciler.model.resource import Actor
 from reconciler.model.wire import Json, digest, thaw
@@ -163,7 +164,8 @@ class Plan:
     """Every resource exactly once in `decisions`; only what acts in `steps`, in the order they would run alone.
 
     `complete`: everything that the plan depends on could be read. `stopped`: a safety limit forbids the whole plan.
-    `converged`: there is nothing left to do or to wait for.
+    `converged`: there is nothing left to do or to wait for. `ledger` is there where somebody had to know what quota is
+    left; it explains, and only what it has blocked or ordered is part of the digest.
     """
 
     fleet: str
@@ -172,6 +174,7 @@ class Plan:
     findings: tuple[Finding, ...] = ()
     blind: tuple[tuple[str, Fault], ...] = ()
     stopped: str = ""
+    ledger: Ledger | None = None
     requests_spent: int = 0
 
     @property

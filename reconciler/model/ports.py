@@ -14,6 +14,7 @@ from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Plan, Step, Verb
+from reconciler.model.quota import Quotas, QuotaScope
 from reconciler.model.resource import Activity, Live, Scope, Snapshot
 from reconciler.model.wire import JsonObject
 
@@ -79,6 +80,10 @@ class Cloud(Protocol):
     async def who(self, ids: Collection[ArmId], seconds: float) -> Activity:
         """Who wrote to `ids`, or deleted them, in the last `seconds` of Azure's own clock: one list per subscription,
         asked once and not again, because nothing waits for the answer."""
+        ...
+
+    async def measure(self, scope: QuotaScope) -> Quotas:
+        """What the regions of `scope` allow and sell, two lists each, and one list for each account of `scope`."""
         ...
 
     async def write(self, write: Write) -> Answer: ...

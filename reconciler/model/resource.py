@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from reconciler.model.finding import Fault, Finding, Origin
 from reconciler.model.ids import ArmId, Ref
+from reconciler.model.quota import Offer, Quotas
 from reconciler.model.wire import Json, JsonObject
 
 OWNER_TAG = "reconciler-fleet"
@@ -32,20 +33,6 @@ class Lifecycle:
     prevent_destroy: bool = False
     ignore: tuple[str, ...] = ()
     allow: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Offer:
-    """A model as a region sells it, folded: what one unit of capacity is worth depends on all of it.
-
-    An empty `version` is the model's default version there.
-    """
-
-    location: str
-    format: str
-    model: str
-    version: str
-    sku: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,7 +287,8 @@ class Snapshot:
     """Live Azure at `taken_at` (epoch seconds), read through the eyes of `principal` (our own name in systemData).
 
     `taken` are the ids that do not exist yet and whose wanted subdomain somebody else holds. `rates` gives the tokens
-    per minute of one unit of capacity. `activity` is there where somebody had to be asked who changed something.
+    per minute of one unit of capacity. `activity` is there where somebody had to be asked who changed something,
+    `quotas` where somebody had to know what is left.
     """
 
     taken_at: float
@@ -311,6 +299,7 @@ class Snapshot:
     blind: tuple[Blind, ...] = ()
     principal: str | None = None
     activity: Activity | None = None
+    quotas: Quotas | None = None
     requests: int = 0
     _blind_at: Mapping[ArmId, list[Blind]] = field(init=False, repr=False, compare=False)
 

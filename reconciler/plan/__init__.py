@@ -2,12 +2,16 @@
 
 from reconciler.plan.authors import find_unexplained, tell_authors
 from reconciler.plan.planner import make_plan
+from reconciler.plan.quota import find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
 from reconciler.plan.selection import NothingSelectedError, select
 
 __all__ = [
     "NothingSelectedError",
     "declared_ways",
+    "find_asked",
+    "find_regions",
+    "find_strangers",
     "find_unexplained",
     "live_ways",
     "make_plan",

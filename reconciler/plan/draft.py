@@ -71,6 +71,11 @@ class Draft:
         kept = self.blocked(code, reason)
         return replace(kept, decision=replace(kept.decision, state=state, action=None))
 
+    def waiting(self, reason: str) -> Draft:
+        """The same resource, acted upon as soon as this very plan has made it possible. What that will be stays
+        visible, so that whoever agrees to the plan agrees to it too."""
+        return replace(self, decision=replace(self.blocked("", reason).decision, state=DecisionState.IN_PROGRESS))
+
 
 Drafts = Mapping[ArmId, Draft]
 

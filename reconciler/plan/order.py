@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -101,6 +101,11 @@ def _find_before(wired: Mapping[str, Step], name: str) -> set[str]:
 def put_after(steps: Iterable[Step], after: Mapping[str, tuple[str, ...]]) -> tuple[Step, ...]:
     """The steps with these edges, in the order that they make."""
     return _sort([replace(step, after=after.get(step.name, step.after)) for step in steps])
+
+
+def put_last(steps: Iterable[Step], last: Collection[str]) -> tuple[Step, ...]:
+    """The steps in an order in which those named come as late as they can: after all that does not wait for them."""
+    return _sort([*steps], last)
 
 
 def _users(drafts: Drafts) -> Mapping[ArmId, tuple[Draft, ...]]:
@@ -347,14 +352,14 @@ def _leave(steps: Iterable[Step]) -> list[Step]:
     return [step for step in known if step.name not in ordered]
 
 
-def _sort(steps: list[Step]) -> tuple[Step, ...]:
-    ordered = _walk(steps)
+def _sort(steps: list[Step], last: Collection[str] = ()) -> tuple[Step, ...]:
+    ordered = _walk(steps, last)
     if len(ordered) != len(steps):
         raise ValueError("the steps of this plan wait for each other in a circle")
     return tuple(ordered)
 
 
-def _walk(steps: list[Step]) -> list[Step]:
+def _walk(steps: list[Step], last: Collection[str] = ()) -> list[Step]:
     """The steps in order, as far as there is one."""
     known = {step.name for step in steps}
     waiting = {step.name: {name for name in step.after if name in known} for step in steps}
@@ -363,16 +368,16 @@ def _walk(steps: list[Step]) -> list[Step]:
     for name, blockers in waiting.items():
         for blocker in blockers:
             released[blocker].append(name)
-    ready = [(_key(by_name[name]), name) for name, blockers in waiting.items() if not blockers]
+    ready = [(name in last, _key(by_name[name]), name) for name, blockers in waiting.items() if not blockers]
     heapq.heapify(ready)
     ordered: list[Step] = []
     while ready:
-        _, name = heapq.heappop(ready)
+        _, _, name = heapq.heappop(ready)
         ordered.append(by_name[name])
         for freed in released[name]:
             waiting[freed].discard(name)
             if not waiting[freed]:
-                heapq.heappush(ready, (_key(by_name[freed]), freed))
+                heapq.heappush(ready, (freed in last, _key(by_name[freed]), freed))
     return ordered
 
 

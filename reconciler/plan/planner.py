@@ -1,4 +1,4 @@
-"""make_plan: decide, guard, order, and survey what that does to reach, in that order."""
+"""make_plan: decide, guard, order, survey what that does to reach, and allot quota, in that order."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import replace
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Blind, Fleet, Snapshot
+from reconciler.plan.allotment import keep_within
 from reconciler.plan.authors import tell_authors
 from reconciler.plan.decide import decide
 from reconciler.plan.guards import Grounds, check_caps, guard
 from reconciler.plan.known import resolve_known
-from reconciler.plan.openness import keep_closed
 from reconciler.plan.rates import resolve_rates
 
 
@@ -20,7 +20,7 @@ def make_plan(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | None 
     fleet = resolve_known(resolve_rates(fleet, snapshot), snapshot)
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
-    drafts, steps = keep_closed(drafts, fleet, snapshot)
+    drafts, steps, ledger = keep_within(drafts, fleet, snapshot)
     stopped = check_caps(drafts, fleet)
     return Plan(
         fleet=fleet.name,
@@ -29,6 +29,7 @@ def make_plan(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | None 
         findings=fleet.findings,
         blind=tuple((f"{blind.type} in {blind.scope}", blind.fault) for blind in snapshot.blind),
         stopped=stopped,
+        ledger=ledger,
         requests_spent=snapshot.requests,
     )
 

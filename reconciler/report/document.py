@@ -14,6 +14,7 @@ from reconciler.model.finding import Fault, Finding
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Decision, Plan, Step
+from reconciler.model.quota import Ledger, Pool
 from reconciler.model.reach import Way
 from reconciler.model.resource import Actor
 from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
@@ -21,7 +22,7 @@ from reconciler.report.openings import closes, opens
 from reconciler.report.summary import estimate_costs, merge_outcomes, summarise
 from reconciler.report.words import MASK, is_sensitive
 
-FORMAT_VERSION: Final = "1.1"
+FORMAT_VERSION: Final = "1.2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +191,8 @@ def _plan(plan: Plan) -> JsonObject:
         "decisions": [{**_decision(each), "requests": costs.get(str(each.ref), 0)} for each in plan.decisions],
         "steps": [_step(step) for step in plan.steps],
         "findings": [tell_finding(finding) for finding in plan.findings],
-        "blind": [{"scope": scope, "fault": _fault(fault)} for scope, fault in plan.blind],
+        "blind": [{"scope": scope, "fault": tell_fault(fault)} for scope, fault in plan.blind],
+        "quota": tell_ledger(plan.ledger) if plan.ledger else None,
     }
 
 
@@ -285,13 +287,47 @@ def _outcome(outcome: Outcome) -> JsonObject:
         "action": outcome.step.action.value,
         "result": outcome.result.value,
         "because": outcome.because,
-        "fault": _fault(outcome.fault) if outcome.fault else None,
+        "fault": tell_fault(outcome.fault) if outcome.fault else None,
         "seconds": round(outcome.ended - outcome.began, 3),
         "requests": outcome.requests,
     }
 
 
-def _fault(fault: Fault) -> JsonObject:
+def tell_ledger(ledger: Ledger) -> JsonObject:
+    """A ledger as a plan carries it: the pools that its fleet has anything to do with."""
+    return {
+        "pools": [tell_pool(pool) for pool in ledger.pools if pool.touched],
+        "unread": [{"location": place, "fault": tell_fault(fault)} for place, fault in ledger.unread.items()],
+        "unseen": [{"account": str(id), "fault": tell_fault(fault)} for id, fault in ledger.unseen.items()],
+        "strays": list(ledger.strays),
+    }
+
+
+def tell_pool(pool: Pool) -> JsonObject:
+    return {
+        "subscription": pool.subscription,
+        "location": pool.location,
+        "usage": pool.usage,
+        "limit": pool.limit,
+        "used": pool.used,
+        "ours": pool.ours,
+        "others": pool.others if pool.surveyed else None,
+        "residue": pool.residue,
+        "soft_deleted": list(pool.deleted),
+        "left": pool.left,
+        "takes": pool.takes,
+        "gives": pool.gives,
+        "short": pool.short,
+        "left_after": pool.left_after,
+        "models": list(pool.models),
+        "skus": list(pool.skus),
+        "tokens_per_unit": list(pool.tokens),
+        "requests_per_unit": list(pool.requests),
+        "billed": pool.billed,
+    }
+
+
+def tell_fault(fault: Fault) -> JsonObject:
     return {
         "class": fault.cls.value,
         "code": fault.code,

@@ -22,6 +22,7 @@ from reconciler.report.openings import (
     tell_unreached,
     tell_who,
 )
+from reconciler.report.pools import tell_moving
 from reconciler.report.rules import fold_rules
 from reconciler.report.summary import cost_line, following_line, headline, merge_outcomes, result_line, summarise
 from reconciler.report.words import (
@@ -48,6 +49,7 @@ LONGEST: Final = 60_000  # a comment may hold 65,536 characters; somebody adds a
 _REASON: Final = 200
 _PLACES: Final = 8
 _SOURCES: Final = 12
+_POOLS: Final = 20
 _MARKUP: Final = "&<>@`"
 _QUIET = (DecisionState.IN_SYNC, DecisionState.IGNORED)
 
@@ -56,7 +58,7 @@ def render_markdown(plans: Iterable[Plan], findings: tuple[Finding, ...] = (), l
     """All fleets' plans: per fleet the sum, the dangers, a table, and the fields folded away."""
     parts = [part for plan in plans for part in _plan(plan)]
     parts += [_findings(findings)] if findings else []
-    return _bound(parts or ["No fleet is declared."], longest)
+    return bound(parts or ["No fleet is declared."], longest)
 
 
 def render_markdown_runs(runs: Iterable[tuple[CycleReport, ...]], longest: int = LONGEST) -> str:
@@ -65,7 +67,7 @@ def render_markdown_runs(runs: Iterable[tuple[CycleReport, ...]], longest: int =
     for reports in runs:
         parts += _run(reports)
         parts += list(_plan(reports[-1].plan))
-    return _bound(parts or ["No fleet is declared."], longest)
+    return bound(parts or ["No fleet is declared."], longest)
 
 
 def code(text: str) -> str:
@@ -76,7 +78,7 @@ def code(text: str) -> str:
     return f"{fence}{edge}{shown}{edge}{fence}" if shown else ""
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """A code span for a table, where a bar would begin the next cell even inside of code."""
     return code(text).replace("|", "\\|")
 
@@ -89,7 +91,7 @@ def _run(reports: tuple[CycleReport, ...]) -> Iterator[str]:
         yield f"> **Not carried out:** {code(reports[-1].refused)}"
     if outcomes:
         rows = [
-            f"| {_cell(tell_step(each.step))} | {RESULT_WORDS[each.result]} | {_cell(_because(each))} |"
+            f"| {cell(tell_step(each.step))} | {RESULT_WORDS[each.result]} | {cell(_because(each))} |"
             for each in outcomes
         ]
         yield "\n".join(("| write | result | why |", "|---|---|---|", *rows))
@@ -115,6 +117,11 @@ def _plan(plan: Plan) -> Iterator[str]:
     if plan.blind:
         blind = [_blind(*each) for each in group_blind(plan).items()]
         yield "**Could not be read; nothing is assumed about it**\n\n" + "\n".join(blind)
+    quota = tell_moving(plan)
+    if quota:
+        # The tight ones come first: what does not fit into a comment has room.
+        more = f"\n- … {count(len(quota) - _POOLS, 'more pool')}" if len(quota) > _POOLS else ""
+        yield "**Quota**\n\n" + "\n".join(f"- {code(text)}" for _, text in quota[:_POOLS]) + more
     if plan.findings:
         yield _findings(plan.findings)
     told = [decision for decision in plan.decisions if decision.state not in _QUIET]
@@ -136,10 +143,10 @@ def _reach(plan: Plan) -> Iterator[str]:
 
 
 def _way(word: str, passage: Passage, decision: Decision) -> str:
-    who = _cell(tell_who(passage, _SOURCES))
-    how = _cell(tell_how(passage.ports, passage.path))
-    by = f"{tell_action(decision.action)} {_cell(name_of(decision))}"
-    return f"| {word} | {_cell(shorten(passage.target))} | {who} | {how} | {by} |"
+    who = cell(tell_who(passage, _SOURCES))
+    how = cell(tell_how(passage.ports, passage.path))
+    by = f"{tell_action(decision.action)} {cell(name_of(decision))}"
+    return f"| {word} | {cell(shorten(passage.target))} | {who} | {how} | {by} |"
 
 
 def _blind(fault: tuple[str, str], scopes: list[str]) -> str:
@@ -156,10 +163,8 @@ def _danger(decision: Decision, sentence: str) -> str:
 def _row(decision: Decision) -> str:
     reason = tell_reason(decision)
     reason = reason if len(reason) <= _REASON else reason[: _REASON - 1] + "…"
-    permit = f" — to permit: {_cell(decision.permit)}" if decision.permit and decision.code != "unknown" else ""
-    return (
-        f"| {_cell(symbol_of(decision))} | {word_of(decision)} | {_cell(str(decision.ref))} | {_cell(reason)}{permit} |"
-    )
+    permit = f" — to permit: {cell(decision.permit)}" if decision.permit and decision.code != "unknown" else ""
+    return f"| {cell(symbol_of(decision))} | {word_of(decision)} | {cell(str(decision.ref))} | {cell(reason)}{permit} |"
 
 
 def _details(decisions: list[Decision]) -> Iterator[str]:
@@ -199,7 +204,7 @@ def _block(lines: list[str]) -> str:
     return f"{fence}text\n{text}\n{fence}"
 
 
-def _bound(parts: list[str], longest: int) -> str:
+def bound(parts: list[str], longest: int) -> str:
     """As many whole parts as fit; a part is a table or a block, never torn so that its end would be missing."""
     room = longest - 200
     kept: list[str] = []

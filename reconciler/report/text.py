@@ -15,6 +15,7 @@ from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan
 from reconciler.report.openings import join_ways, list_dangers, tell_exposure, tell_passage, tell_unreached
 from reconciler.report.paint import Ink, Style, ink_of, ink_of_action
+from reconciler.report.pools import tell_moving
 from reconciler.report.rules import fold_rules, is_rule
 from reconciler.report.summary import cost_line, following_line, headline, merge_outcomes, result_line, summarise
 from reconciler.report.words import (
@@ -47,6 +48,7 @@ _SHOWN_WAYS = 6  # of more than these, ways and who comes, the rest is only coun
 _ENDED = 18  # room for how a step ended
 _GLUE = "\u00a0"  # a space that a line is not broken at
 _SHOWN_BLIND = 8  # more places hidden by one fault than this are only counted
+_SHOWN_POOLS = 6  # more pools than this, all with room, are only counted
 _SHOWN_DONE = 20  # more finished steps than this are only counted
 
 
@@ -56,6 +58,7 @@ def render_plan(plan: Plan, style: Style) -> str:
         _heading(plan, style),
         _dangers(plan, style),
         *_documents(plan, style),
+        _quota(plan, style),
         _blind(plan, style),
         _findings(plan, style),
         _closing(plan, style),
@@ -239,6 +242,21 @@ def _change(decision: Decision, change: FieldChange, column: int, style: Style) 
         return
     for word in words:
         yield from (style.paint(line, ink) for line in _wrap(word, "        ", "          ", style))
+
+
+def _quota(plan: Plan, style: Style) -> str:
+    """What the plan takes of which pool and what is left, where it changes that."""
+    told = tell_moving(plan)
+    if not told:
+        return ""
+    lines = [style.paint("Quota", Ink.BOLD)]
+    shown = told if style.verbose else told[: max(_SHOWN_POOLS, sum(tight for tight, _ in told))]
+    for tight, text in shown:
+        ink = Ink.HOLD if tight else Ink.NONE
+        lines += [style.paint(line, ink) for line in _wrap(plain(text), "  ", "    ", style)]
+    if len(told) > len(shown):
+        lines.append(style.paint(f"  ... and {len(told) - len(shown)} more, with more room; -v shows all", Ink.FAINT))
+    return "\n".join(lines)
 
 
 def _blind(plan: Plan, style: Style) -> str:

@@ -353,3 +353,23 @@ async def test_usages_can_be_filtered_and_unknown_regions_are_not_found(asker: A
     path = f"{CS}/locations/westeurope/usages?$filter=name.value%20eq%20'AccountCount'"
     assert [each["name"]["value"] for each in (await asker.get(path)).body["value"]] == ["AccountCount"]
     assert (await asker.get(f"{CS}/locations/atlantis/usages")).status == 404
+
+
+async def test_what_a_purged_account_held_may_be_late_to_come_back(asker: Asker) -> None:
+    pool = "OpenAI.GlobalStandard.gpt-4o"
+    await asker.sim.control("PUT", "/_sim/settings", {"purge_returns": 300.0})
+    await asker.account()
+    assert (await asker.deploy()).status == 201
+    used, limit = await usage(asker, pool)
+    assert used > 0
+    await asker.delete(f"{ACCOUNTS}/a1")
+    assert await usage(asker, pool) == (used, limit)
+    await asker.delete(f"{CS}/locations/westeurope/resourceGroups/rg/deletedAccounts/a1")
+    await asker.advance(200)
+    assert (await asker.get(f"{CS}/deletedAccounts")).body["value"] == []
+    assert await usage(asker, pool) == (used, limit)
+    saved = await asker.sim.control("GET", "/_sim/state")
+    await asker.sim.control("PUT", "/_sim/state", saved)
+    assert await usage(asker, pool) == (used, limit)
+    await asker.advance(120)
+    assert await usage(asker, pool) == (0, limit)

@@ -16,7 +16,8 @@ from reconciler.kinds.base import settle
 from reconciler.kinds.catalog import type_of
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, DecisionState, Phase, Plan, Risk
-from reconciler.model.resource import Desired, Fleet, LiveState, Offer, Snapshot, Throughput
+from reconciler.model.quota import Offer
+from reconciler.model.resource import Desired, Fleet, LiveState, Snapshot, Throughput
 from reconciler.plan import NothingSelectedError, make_plan, select
 from reconciler.plan.decide import decide
 from reconciler.plan.order import order

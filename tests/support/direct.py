@@ -35,6 +35,7 @@ from reconciler.model.ids import GROUP_TYPE, ArmId
 from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Plan, Step, Verb
 from reconciler.model.ports import Answer, Clock, Cloud, Operation, Poll, World, Write
+from reconciler.model.quota import Quotas, QuotaScope
 from reconciler.model.resource import Activity, Fleet, Live, Scope, Snapshot
 from tests.support.virtual_time import START, LoopClock
 
@@ -127,8 +128,11 @@ class DirectGateway:
         at = f"/subscriptions/{subscription}/providers/Microsoft.CognitiveServices"
         return await self._ask("POST", f"{at}/checkDomainAvailability", body)
 
-    async def list_models(self, _subscription: str, _location: str) -> Page:
-        raise NotImplementedError("no fleet in here asks for tokens per minute")
+    async def list_models(self, subscription: str, location: str) -> Page:
+        return await self._list(_regional(subscription, location, "models"))
+
+    async def list_usages(self, subscription: str, location: str) -> Page:
+        return await self._list(_regional(subscription, location, "usages"))
 
     async def _list(self, path: str) -> Page:
         reply = await self._ask("GET", path)
@@ -149,6 +153,10 @@ class DirectGateway:
         if outcome.status >= 300:
             return read_fault(outcome.status, headers, text, answer)
         return Reply(status=outcome.status, headers=headers, body=answer)
+
+
+def _regional(subscription: str, location: str, name: str) -> str:
+    return f"/subscriptions/{subscription}/providers/Microsoft.CognitiveServices/locations/{location}/{name}"
 
 
 def _type_of(binding: Binding) -> str:
@@ -191,6 +199,9 @@ class TroubledCloud:
 
     async def who(self, ids: Collection[ArmId], seconds: float) -> Activity:
         return await self._cloud.who(ids, seconds)
+
+    async def measure(self, scope: QuotaScope) -> Quotas:
+        return await self._cloud.measure(scope)
 
     async def poll(self, operation: Operation) -> Poll:
         return await self._cloud.poll(operation)

@@ -1,0 +1,98 @@
+"""What quota Azure grants and who holds it: two lists per region, and one per account of other people.
+
+Promises that a region is known whole or not at all: half of an answer would make a pool look emptier than it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from math import ceil, floor
+
+from reconciler.cloud.faults import own_fault
+from reconciler.cloud.gateway import Gateway, Page
+from reconciler.cloud.live import text_at, to_live
+from reconciler.cloud.models import ModelLists
+from reconciler.cloud.patience import Patience
+from reconciler.kinds import deployment
+from reconciler.model.finding import Fault, FaultClass
+from reconciler.model.ids import ArmId
+from reconciler.model.quota import Holding, Market, Quotas, QuotaScope, Usage
+from reconciler.model.wire import JsonObject
+
+
+class Appraiser:
+    def __init__(self, gateway: Gateway, models: ModelLists, patience: Patience) -> None:
+        self._gateway = gateway
+        self._models = models
+        self._patience = patience
+
+    async def measure(self, scope: QuotaScope) -> Quotas:
+        before = self._gateway.requests
+        markets: dict[str, Market] = {}
+        unread: dict[str, Fault] = {}
+        unseen: dict[ArmId, Fault] = {}
+        async with asyncio.TaskGroup() as group:
+            regions = {each: group.create_task(self._market(scope, each)) for each in sorted(scope.locations)}
+            accounts = {id: group.create_task(self._holdings(id, scope.accounts[id])) for id in sorted(scope.accounts)}
+        for location, region in regions.items():
+            found = region.result()
+            if isinstance(found, Fault):
+                unread[location] = found
+            else:
+                markets[location] = found
+        strangers: list[Holding] = []
+        for id, account in accounts.items():
+            held, fault = account.result()
+            strangers += held
+            if fault is not None:
+                unseen[id] = fault
+        return Quotas(
+            markets=markets,
+            unread=unread,
+            strangers=tuple(strangers),
+            surveyed=scope.surveys,
+            unseen=unseen,
+            requests=self._gateway.requests - before,
+        )
+
+    async def _market(self, scope: QuotaScope, location: str) -> Market | Fault:
+        page = await self._patience.through_faults(
+            lambda: self._gateway.list_usages(scope.subscription, location), _fault_of_page
+        )
+        if page.fault is not None:
+            return page.fault
+        models = await self._models.read(scope.subscription, location)
+        if models.fault is not None:
+            return models.fault
+        try:
+            usages = [_usage(wire) for wire in page.items]
+        except ValueError as error:
+            return own_fault("unreadable_answer", str(error))
+        return Market(usages={each.name.lower(): each for each in usages}, terms=models.terms)
+
+    async def _holdings(self, account: ArmId, location: str) -> tuple[list[Holding], Fault | None]:
+        page = await self._patience.through_faults(
+            lambda: self._gateway.list_children(deployment.TYPE.binding, account), _fault_of_page
+        )
+        fault = page.fault
+        if fault is not None and fault.cls is FaultClass.ABSENT:
+            return [], None  # it went while we looked, and its deployments with it
+        held: list[Holding] = []
+        for wire in page.items:
+            try:
+                held.append(deployment.read_holding(to_live(deployment.TYPE, wire), location))
+            except ValueError as error:
+                fault = own_fault("unreadable_answer", str(error))
+        return held, fault
+
+
+def _usage(wire: JsonObject) -> Usage:
+    """One line of the list, rounded to the careful side; ValueError for what is none."""
+    name, used, limit = text_at(wire, "name", "value"), wire.get("currentValue"), wire.get("limit")
+    if not name or not isinstance(used, (int, float)) or not isinstance(limit, (int, float)):
+        raise ValueError(f"Not a usage with a name, a current value and a limit: {wire!r:.200}")
+    return Usage(name=name, used=ceil(used), limit=floor(limit))
+
+
+def _fault_of_page(page: Page) -> Fault | None:
+    return page.fault

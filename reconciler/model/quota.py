@@ -1,0 +1,165 @@
+"""Quota in Azure's capacity units: what a region sells and allows (`Quotas`), who holds it and what is left (`Ledger`).
+
+A pool is subscription x region x usage name, and only the region's own lists say which deployment draws on which pool.
+What could not be read has no pool in a ledger: unknown is not zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.model.finding import Fault
+from reconciler.model.ids import ArmId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Offer:
+    """A model as a region sells it, folded: what one unit of capacity is worth depends on all of it.
+
+    An empty `version` is the model's default version there.
+    """
+
+    location: str
+    format: str
+    model: str
+    version: str
+    sku: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On what terms a region sells an offer: the pool it draws on, as Azure spells it; what one unit is worth per
+    minute, None where the list says nothing; the least capacity and the step between capacities."""
+
+    usage: str
+    tokens: int | None = None
+    requests: float | None = None
+    least: int = 1
+    step: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """One line of a region's usages, in capacity units."""
+
+    name: str
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """Both lists of one region: usages by folded name, and the terms of each offer."""
+
+    usages: Mapping[str, Usage]
+    terms: Mapping[Offer, Terms]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """A live deployment by what it holds."""
+
+    id: ArmId
+    offer: Offer
+    units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaScope:
+    """What shall be read: the lists of `locations` (folded), and the deployments of `accounts`, each with its region.
+    Those are all that an observation has not looked into in the regions of `surveys`."""
+
+    subscription: str
+    locations: frozenset[str] = frozenset()
+    surveys: frozenset[str] = frozenset()
+    accounts: Mapping[ArmId, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """What was read. A region is in `markets`, or in `unread` with the reason.
+
+    `strangers` are the deployments of other people's accounts, known in the regions of `surveyed` only; `unseen` are
+    the accounts there whose deployments could not be listed.
+    """
+
+    markets: Mapping[str, Market] = field(default_factory=dict)
+    unread: Mapping[str, Fault] = field(default_factory=dict)
+    strangers: tuple[Holding, ...] = ()
+    surveyed: frozenset[str] = frozenset()
+    unseen: Mapping[ArmId, Fault] = field(default_factory=dict)
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """One line of the ledger, in capacity units.
+
+    `used` is what Azure says. `ours` and `others` are live deployments, of this fleet and of everybody else; without
+    `surveyed` nobody has looked into other people's accounts. `takes` and `gives` are what the plan's writes add and
+    give back, `short` is what it would add and cannot. `models` and `skus` draw on the pool; `tokens` and `requests`
+    are all the rates per unit and minute at which they do. `deleted` are the region's soft-deleted accounts.
+    """
+
+    subscription: str
+    location: str
+    usage: str
+    limit: int
+    used: int
+    ours: int = 0
+    others: int = 0
+    takes: int = 0
+    gives: int = 0
+    short: int = 0
+    surveyed: bool = False
+    models: tuple[str, ...] = ()
+    skus: tuple[str, ...] = ()
+    tokens: tuple[int, ...] = ()
+    requests: tuple[float, ...] = ()
+    deleted: tuple[str, ...] = ()
+    billed: bool = False
+
+    @property
+    def asked(self) -> int:
+        """What the plan changes, all in all."""
+        return self.takes - self.gives
+
+    @property
+    def left(self) -> int:
+        """Negative where a limit was lowered below what is used."""
+        return self.limit - self.used
+
+    @property
+    def left_after(self) -> int:
+        return self.left - self.asked
+
+    @property
+    def residue(self) -> int:
+        """What is used and belongs to no live deployment that was seen: the most that soft-deleted accounts hold."""
+        return max(0, self.used - self.ours - self.others)
+
+    @property
+    def touched(self) -> bool:
+        """Whether this fleet has anything to do with it."""
+        return bool(self.ours or self.takes or self.gives or self.short)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the plan changes anything about it, or would."""
+        return bool(self.takes or self.gives or self.short)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """Every pool of the regions that were asked about. `unread` are the regions about which nothing is known; `strays`
+    are deployments, living or wanted, whose pool the region's lists do not name, in people's words."""
+
+    pools: tuple[Pool, ...] = ()
+    unread: Mapping[str, Fault] = field(default_factory=dict)
+    unseen: Mapping[ArmId, Fault] = field(default_factory=dict)
+    strays: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        return not (self.unread or self.unseen)

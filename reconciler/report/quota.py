@@ -1,0 +1,184 @@
+"""Report: quota as a table with bars, as Markdown and as JSON. Pure.
+
+All numbers are Azure's capacity units; tokens and requests per minute stand beside them where the model list says what
+a unit is worth. "Up to" is never left out: what one soft-deleted account holds Azure does not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from textwrap import TextWrapper
+from typing import Final
+
+from reconciler.model.plan import Plan
+from reconciler.model.quota import Ledger, Pool
+from reconciler.model.wire import Json
+from reconciler.report.document import FORMAT_VERSION, Envelope, render_json, tell_finding, tell_ledger, tell_pool
+from reconciler.report.markdown import LONGEST, bound, cell, code
+from reconciler.report.paint import Ink, Style
+from reconciler.report.pools import (
+    draw_bar,
+    tell_asked,
+    tell_holders,
+    tell_pace,
+    tell_unit,
+    tell_unknown,
+    tightest_first,
+)
+from reconciler.report.words import count, plain
+
+_LEGEND: Final = "# ours, = others', ~ no live deployment's, + asked by the plan, . left."
+_HELD: Final = (
+    "What is used and belongs to no live deployment is what soft-deleted accounts hold at most; Azure does not tell "
+    "how much each of them holds. It stays held until they are purged or expire."
+)
+_BILLED: Final = "Provisioned units of a soft-deleted account are billed until it is purged."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What of a ledger is shown: folded `regions` and folded patterns of `models`; none of them means all. `unused`:
+    also pools that nobody uses."""
+
+    regions: frozenset[str] = frozenset()
+    models: tuple[str, ...] = ()
+    unused: bool = False
+
+    def picks(self, pool: Pool) -> bool:
+        return self.covers(pool) and (self.unused or bool(self.models) or pool.used > 0 or pool.touched)
+
+    def covers(self, pool: Pool) -> bool:
+        """Whether the pool is one of those asked about, used or not."""
+        if self.regions and pool.location not in self.regions:
+            return False
+        return not self.models or any(fnmatchcase(model, pattern) for model in pool.models for pattern in self.models)
+
+
+def render_quota(plans: Iterable[Plan], chosen: Filter, style: Style) -> str:
+    """Every fleet's pools, by region, with a bar each."""
+    shown: list[Pool] = []
+    blocks: list[str] = []
+    for plan in plans:
+        ledger = plan.ledger or Ledger()
+        pools = [pool for pool in ledger.pools if chosen.picks(pool)]
+        shown += pools
+        blocks.append(_heading(plan, style))
+        blocks += ["\n".join(_region(location, pools, style)) for location in sorted({each.location for each in pools})]
+        blocks.append("\n".join(_unknown(ledger, style)))
+        idle = sum(chosen.covers(pool) for pool in ledger.pools) - len(pools)
+        if idle:
+            blocks.append(style.paint(f"{count(idle, 'pool')} of which nothing is used; -v shows all", Ink.FAINT))
+        if not ledger.pools and ledger.complete:
+            blocks.append("No account is there or declared, so no region was asked.")
+    if shown:
+        blocks.append("\n".join(_foot(shown, style)))
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _heading(plan: Plan, style: Style) -> str:
+    subscriptions = sorted({decision.id.subscription for decision in plan.decisions})
+    where = f"  subscription {', '.join(subscriptions)}" if subscriptions else ""
+    return style.paint(f"Fleet {plain(plan.fleet)}", Ink.BOLD) + style.paint(plain(where), Ink.FAINT)
+
+
+def _region(location: str, pools: list[Pool], style: Style) -> Iterator[str]:
+    here = [pool for pool in pools if pool.location == location]
+    yield style.paint(plain(location), Ink.BOLD)
+    if here[0].deleted:
+        names = f"soft-deleted here: {', '.join(here[0].deleted)}"
+        yield from (style.paint(line, Ink.FAINT) for line in _wrap(plain(names), "  ", "    ", style))
+    for pool in sorted(here, key=tightest_first):
+        yield from _pool(pool, style)
+
+
+def _pool(pool: Pool, style: Style) -> Iterator[str]:
+    yield f"  {plain(pool.usage)}"
+    ink = Ink.WARN if pool.short or pool.left_after < 0 else Ink.NONE
+    pace = tell_pace(pool, max(0, pool.left))
+    left = f"{pool.left:,} left" + (f": {pace}" if pace else "")
+    head = f"    {draw_bar(pool)}  {pool.used:,} of {pool.limit:,}"
+    line = f"{head}, {left}"
+    if len(line) <= style.width:
+        yield style.paint(line, ink)
+    else:
+        yield style.paint(head, ink)
+        yield style.paint(f"    {left}", ink)
+    for text in (tell_holders(pool), tell_asked(pool)):
+        yield from _wrap(text, "    ", "      ", style)
+
+
+def _unknown(ledger: Ledger, style: Style) -> Iterator[str]:
+    for text in tell_unknown(ledger):
+        yield from (style.paint(line, Ink.HOLD) for line in _wrap(plain(text), "  ? ", "    ", style))
+
+
+def _foot(pools: list[Pool], style: Style) -> Iterator[str]:
+    held = _HELD if any(pool.residue for pool in pools) else ""
+    billed = _BILLED if any(pool.residue and pool.billed for pool in pools) else ""
+    for text in (_LEGEND, held, billed):
+        yield from (style.paint(line, Ink.FAINT) for line in _wrap(text, "", "", style))
+
+
+def _wrap(text: str, first: str, rest: str, style: Style) -> list[str]:
+    wrapper = TextWrapper(
+        width=style.width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return wrapper.wrap(text)
+
+
+def render_quota_markdown(plans: Iterable[Plan], chosen: Filter, longest: int = LONGEST) -> str:
+    """A table per fleet."""
+    parts: list[str] = []
+    for plan in plans:
+        ledger = plan.ledger or Ledger()
+        parts.append(f"### Quota of fleet {code(plan.fleet)}")
+        unknown = [f"- {code(text)}" for text in tell_unknown(ledger)]
+        if unknown:
+            parts.append("\n".join(unknown))
+        pools = [pool for pool in ledger.pools if chosen.picks(pool)]
+        if pools:
+            parts.append("\n".join((_HEAD, _RULE, *(_row(pool) for pool in pools))))
+            parts.append(_HELD)
+    return bound(parts or ["No fleet is declared."], longest)
+
+
+_HEAD: Final = "| region | pool | | used | limit | ours | others | held, at most | asked | left after | worth |"
+_RULE: Final = "|---|---|---|--:|--:|--:|--:|--:|--:|--:|---|"
+
+
+def _row(pool: Pool) -> str:
+    others = f"{pool.others:,}" if pool.surveyed else "?"
+    short = f" (+{pool.short:,} short)" if pool.short else ""
+    numbers = (
+        *(f"{number:,}" for number in (pool.used, pool.limit, pool.ours)),
+        others,
+        f"{pool.residue:,}",
+        f"{pool.asked:+,}{short}" if pool.moves else "",
+        f"{pool.left_after:,}",
+    )
+    worth = tell_pace(pool, max(0, pool.left_after)) or tell_unit(pool)
+    cells = (cell(pool.location), cell(pool.usage), cell(draw_bar(pool, 20)), *numbers, worth)
+    return f"| {' | '.join(cells)} |"
+
+
+def render_quota_json(plans: Iterable[Plan], chosen: Filter, envelope: Envelope) -> str:
+    fleets: list[Json] = []
+    for plan in plans:
+        ledger = plan.ledger or Ledger()
+        pools: list[Json] = [tell_pool(pool) for pool in ledger.pools if chosen.covers(pool)]
+        fleets.append({"fleet": plan.fleet, **tell_ledger(ledger), "pools": pools})
+    return render_json(
+        {
+            "format_version": FORMAT_VERSION,
+            "kind": "quota",
+            "fleets": fleets,
+            "findings": [tell_finding(finding) for finding in envelope.findings],
+            "exit_code": envelope.exit_code,
+        }
+    )
