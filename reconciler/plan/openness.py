@@ -12,7 +12,7 @@ from reconciler.model.resource import Fleet, Snapshot
 from reconciler.plan.draft import Draft, Drafts
 from reconciler.plan.exposure import part_changes
 from reconciler.plan.guards import stop_dependents
-from reconciler.plan.order import order, put_after
+from reconciler.plan.order import order, order_needs, put_after
 from reconciler.plan.reach.connection import CutOff
 from reconciler.plan.reach.sequence import Conflict
 from reconciler.plan.reach.survey import Survey, Told, survey, tell
@@ -25,6 +25,11 @@ def keep_closed(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> tuple[Draft
     while True:
         steps = order(drafts, fleet.name)
         found = survey(fleet, snapshot, drafts, steps)
+        if found.conflicts:
+            # What is only better that way gives way to what has to be.
+            bare = order_needs(drafts, fleet.name)
+            again = survey(fleet, snapshot, drafts, bare)
+            steps, found = (steps, found) if again.conflicts else (bare, again)
         amended = _amend(drafts, found, fleet)
         if not amended:
             steps = put_after(steps, found.after)

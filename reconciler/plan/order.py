@@ -21,14 +21,22 @@ _RANK = {phase: rank for rank, phase in enumerate(Phase)}
 
 
 def order(drafts: Drafts, fleet: str) -> tuple[Step, ...]:
-    """Every write of the plan, each after what it needs; ties break by phase, type and id, never by chance."""
-    return _sort(_wire(drafts, fleet))
+    """Every write of the plan, each after what it needs; ties break by phase, type and id, never by chance. What is
+    replaced goes only when what the new one needs stands, where that can be."""
+    wired, around = _wire(drafts, fleet)
+    wishes = ((chain[0].name, _stand_by(drafts[id], around)) for id, chain in around.steps.items())
+    _put_off(wired, [(name, makers) for name, makers in wishes if wired[name].action is Action.REPLACE])
+    return _sort([*wired.values()])
+
+
+def order_needs(drafts: Drafts, fleet: str) -> tuple[Step, ...]:
+    """The same, with nothing but what has to be."""
+    return _sort([*_wire(drafts, fleet)[0].values()])
 
 
 def find_circle(drafts: Drafts) -> tuple[Draft, ...]:
     """Drafts of which each waits for the next and the last for the first; none where an order exists."""
-    steps = _wire(drafts, "")
-    left = {step.name: step for step in _leave(steps)}
+    left = {step.name: step for step in _leave(_wire(drafts, "")[0].values())}
     if not left:
         return ()
     walked: dict[str, None] = {}
@@ -59,8 +67,8 @@ class _Around:
         return (chain[0] if draft.goes else chain[-1]).name
 
 
-def _wire(drafts: Drafts, fleet: str) -> list[Step]:
-    """The steps of all drafts with what each has to wait for."""
+def _wire(drafts: Drafts, fleet: str) -> tuple[dict[str, Step], _Around]:
+    """The steps of all drafts with what each has to wait for, and what that was made from."""
     steps = {id: tuple(_steps(draft, fleet)) for id, draft in drafts.items() if draft.acts}
     around = _Around(
         steps=steps,
@@ -69,9 +77,7 @@ def _wire(drafts: Drafts, fleet: str) -> list[Step]:
         makers={id: _maker(drafts[id], each) for id, each in steps.items()},
     )
     wired = {step.name: step for id in steps for step in _edge(drafts[id], around)}
-    wishes = ((chain[0].name, _stand_by(drafts[id], around)) for id, chain in steps.items())
-    _put_off(wired, [(name, makers) for name, makers in wishes if wired[name].action is Action.REPLACE])
-    return list(wired.values())
+    return wired, around
 
 
 def _put_off(wired: dict[str, Step], wishes: Iterable[tuple[str, tuple[str, ...]]]) -> None:

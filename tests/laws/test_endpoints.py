@@ -154,7 +154,7 @@ async def test_rules_reject_whom_they_name_first(azure: Stage) -> None:
         {"match": "*/privateEndpoints/PE", "status": "Rejected", "description": "not you"},
         {"match": "*", "status": "Approved"},
     ]
-    reports = await converge(azure, network(), account(*rules), endpoint())
+    reports = await converge(azure, network(), account(*rules), endpoint(approval="manual"))
     connection = azure.resource(connection_of(azure))["properties"][STATE]
     assert (connection["status"], connection["description"]) == ("Rejected", "not you")
     decision = decided(reports[-1].plan, "PrivateEndpoint/pe")

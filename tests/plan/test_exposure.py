@@ -59,7 +59,7 @@ def walk(before: Spec | None, after: Spec, failed: bool = False) -> list[tuple[S
     if failed:
         azure.edit(account_id(), "properties.provisioningState", "Failed")
     plan = make_plan(wanting(after), azure.snapshot())
-    anew = before is None or any(step.verb is Verb.DELETE for step in plan.steps)
+    anew = any(step.verb is Verb.DELETE and step.id == account_id() for step in plan.steps)
     end = reach_of(after if anew or before is None else inherit(before, after))
     seen: list[tuple[Step, set[tuple[str, str]]]] = []
 

@@ -111,3 +111,13 @@ def test_an_endpoint_whose_connection_is_to_be_rejected_may_not_connect_by_itsel
     with pytest.raises(AssertionError, match="PrivateEndpoint/pe connects to Account/one by itself, whose"):
         fleet(network(backend()), judged, endpoint())
     assert fleet(network(backend()), judged, endpoint(approval="manual"))
+
+
+def test_an_endpoint_moves_to_a_subnet_that_is_made_with_it() -> None:
+    """It would rather stay until the new subnet stands, but those who will be in there may not reach the old one."""
+    azure = standing(network(backend()), account(), endpoint())
+    documents = [network(backend(), subnet("new", 5)), account(), endpoint(subnet="net/new")]
+    plan = plan_of(azure, *documents, **MOVES)
+    assert blocked(plan) == {}
+    assert "PrivateEndpoint/pe#delete" in waits_for(plan, "VirtualNetwork/net/subnets/new#create")
+    assert "VirtualNetwork/net/subnets/new#create" in waits_for(plan, "PrivateEndpoint/pe#create")
