@@ -161,24 +161,11 @@ GUARDS: tuple[Guard, ...] = (
 def stop_dependents(drafts: Drafts) -> Drafts:
     """What stands on something that will not be there is blocked too; what lies in something that goes and comes back
     does the same."""
-    return follow_parents(_stop({id: _despair(draft, drafts) for id, draft in drafts.items()}))
-
-
-def _despair(draft: Draft, drafts: Drafts) -> Draft:
-    """What somebody holds up is blocked after all where that which would have put it right was refused."""
-    waits = draft.decision.state is DecisionState.IN_PROGRESS and draft.decision.action is None
-    hold = draft.type.held(draft.live.wire) if waits and draft.live else None
-    if hold is None or draft.live is None or draft.live.state is not LiveState.SETTLED:
-        return draft
-    hopeful = (DecisionState.ACT, DecisionState.IN_PROGRESS)
-    helpers = (each for each in drafts.values() if each.type.serves and _served_by(each) == draft.id)
-    if any(each.decision.state in hopeful for each in helpers):
-        return draft
-    return draft.blocked(hold.code, hold.reason, hold.permit)
+    return follow_parents(_stop(drafts))
 
 
 def _stop(drafts: Drafts) -> Drafts:
-    stopped = dict(drafts)
+    stopped = {id: _despair(draft, drafts) for id, draft in drafts.items()}
     below = group_below(stopped) if any(draft.acts for draft in drafts.values()) else {}
     moved = True
     while moved:
@@ -250,6 +237,19 @@ def _wait_for_helpers(draft: Draft, drafts: Drafts) -> Draft:
     if not draft.acts or not helpers:
         return draft
     return replace(draft, decision=replace(draft.decision, needs=(*draft.decision.needs, *helpers)))
+
+
+def _despair(draft: Draft, drafts: Drafts) -> Draft:
+    """What somebody holds up is blocked after all where that which would have put it right was refused."""
+    waits = draft.decision.state is DecisionState.IN_PROGRESS and draft.decision.action is None
+    hold = draft.type.held(draft.live.wire) if waits and draft.live else None
+    if hold is None or draft.live is None or draft.live.state is not LiveState.SETTLED:
+        return draft
+    hopeful = (DecisionState.ACT, DecisionState.IN_PROGRESS)
+    helpers = (each for each in drafts.values() if each.type.serves and _served_by(each) == draft.id)
+    if any(each.decision.state in hopeful for each in helpers):
+        return draft
+    return draft.blocked(hold.code, hold.reason, hold.permit)
 
 
 def _held_by_lane(draft: Draft, drafts: Drafts) -> Draft | None:
