@@ -172,8 +172,7 @@ def stop_dependents(drafts: Drafts) -> Drafts:
 
 
 def _settle(drafts: Drafts) -> Drafts:
-    left = leave_parents(drafts)
-    return follow_parents(_stop({id: _despair(draft, left) for id, draft in left.items()}))
+    return follow_parents(_stop(leave_parents(drafts)))
 
 
 def _refuse_circle(circle: tuple[Draft, ...]) -> Draft:
@@ -186,21 +185,8 @@ def _refuse_circle(circle: tuple[Draft, ...]) -> Draft:
     return first.blocked("circle", reason, "make one of these changes in a commit of its own, before the others")
 
 
-def _despair(draft: Draft, drafts: Drafts) -> Draft:
-    """What somebody holds up is blocked after all where that which would have put it right was refused."""
-    waits = draft.decision.state is DecisionState.IN_PROGRESS and draft.decision.action is None
-    hold = draft.type.held(draft.live.wire) if waits and draft.live else None
-    if hold is None or draft.live is None or draft.live.state is not LiveState.SETTLED:
-        return draft
-    hopeful = (DecisionState.ACT, DecisionState.IN_PROGRESS)
-    helpers = (each for each in drafts.values() if each.type.serves and _served_by(each) == draft.id)
-    if any(each.decision.state in hopeful for each in helpers):
-        return draft
-    return draft.blocked(hold.code, hold.reason, hold.permit)
-
-
 def _stop(drafts: Drafts) -> Drafts:
-    stopped = dict(drafts)
+    stopped = {id: _despair(draft, drafts) for id, draft in drafts.items()}
     below = group_below(stopped) if any(draft.acts for draft in drafts.values()) else {}
     moved = True
     while moved:
@@ -273,6 +259,19 @@ def _wait_for_helpers(draft: Draft, drafts: Drafts) -> Draft:
     if not draft.acts or not helpers:
         return draft
     return replace(draft, decision=replace(draft.decision, needs=(*draft.decision.needs, *helpers)))
+
+
+def _despair(draft: Draft, drafts: Drafts) -> Draft:
+    """What somebody holds up is blocked after all where that which would have put it right was refused."""
+    waits = draft.decision.state is DecisionState.IN_PROGRESS and draft.decision.action is None
+    hold = draft.type.held(draft.live.wire) if waits and draft.live else None
+    if hold is None or draft.live is None or draft.live.state is not LiveState.SETTLED:
+        return draft
+    hopeful = (DecisionState.ACT, DecisionState.IN_PROGRESS)
+    helpers = (each for each in drafts.values() if each.type.serves and _served_by(each) == draft.id)
+    if any(each.decision.state in hopeful for each in helpers):
+        return draft
+    return draft.blocked(hold.code, hold.reason, hold.permit)
 
 
 def _held_by_lane(draft: Draft, drafts: Drafts) -> Draft | None:

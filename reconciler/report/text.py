@@ -106,12 +106,11 @@ def _sum(first: CycleReport, last: CycleReport, reports: tuple[CycleReport, ...]
     fleet, said = f"Fleet {plain(last.plan.fleet)}", result_line(merge_outcomes(reports))
     if last.refused:
         yield from (style.paint(line, Ink.WARN) for line in _wrap(f"{fleet}: {plain(last.refused)}", "", "  ", style))
-    if last.plan.converged:
-        yield style.paint(
-            f"{fleet}: {said or 'nothing written'}, {took}. {tell_converged(last.plan).capitalize()}.", Ink.ADD
-        )
-    else:
-        yield style.paint(f"{fleet}: {said or 'nothing written'}, {took}.", Ink.WARN)
+    end = f"{tell_converged(last.plan).capitalize()}." if last.plan.converged else ""
+    # The last words stay together, so that whoever looks for them finds them.
+    text = f"{fleet}: {said or 'nothing written'}, {took}. {end.replace(' ', _GLUE)}"
+    ink = Ink.ADD if last.plan.converged else Ink.WARN
+    yield from (style.paint(line, ink) for line in _wrap(text, "", "  ", style))
 
 
 def _heading(plan: Plan, style: Style) -> str:

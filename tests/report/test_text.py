@@ -297,6 +297,13 @@ def test_nothing_but_a_name_is_wider_than_80_columns_whatever_it_is_about() -> N
         assert f"PrivateDnsZone/{ZONE.name}/virtualNetworkLinks/vnet-ai-private\n      " in told
 
 
+def test_the_last_line_of_a_run_is_broken_too() -> None:
+    plan = replace(CONVERGED, fleet="a-fleet-with-a-rather-long-name")
+    told = render_run((report(plan, outcome(CREATE_STEP, Result.DONE)),), PLAIN)
+    assert max(len(line) for line in told.splitlines()) <= 80
+    assert told.endswith(" requests.\n  Azure is as declared.\n")
+
+
 def test_the_heading_of_a_resource_of_which_only_a_child_changes_keeps_its_region() -> None:
     whole = replace(SHRINK, id=UPDATE.id, ref=UPDATE.ref, location="swedencentral", origin=UPDATE.origin)
     plan = Plan(fleet="prod", decisions=(whole, CREATE), steps=())
