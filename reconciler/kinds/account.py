@@ -30,7 +30,7 @@ from reconciler.kinds.common import (
     OwnTags,
     Unknowns,
     home_of,
-    is_broken,
+    is_nowhere,
     owned_tags,
     resolve_location,
     want,
@@ -334,7 +334,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
     findings += check_account(document, spec, setting)
     rules, unresolved = resolve_rules(document, spec, setting)
     findings += (*unresolved, *check_rules(document, tuple(spec.private_endpoint_connections or ())))
-    if is_broken(findings):
+    if is_nowhere(findings):
         return Expansion(findings=findings)
     group = home_of(document, setting)
     id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
@@ -347,7 +347,9 @@ def expand(document: Document, setting: Setting) -> Expansion:
     if spec.identity and "UserAssigned" not in spec.identity.type:
         # Azure refuses a map of identities beside a type that leaves no place for it.
         written["identity"] = {"type": spec.identity.type, "userAssignedIdentities": []}
-    if rules and isinstance(acls := written.get("networkAcls"), dict):
+    if spec.network_acls and spec.network_acls.virtual_network_rules:
+        acls = written["networkAcls"]
+        assert isinstance(acls, dict)
         written["networkAcls"] = {**acls, "virtualNetworkRules": [rule.wire for rule in rules]}
     fields = declare(TYPE, written)
     needs = (group, *dict.fromkeys(rule.subnet for rule in rules))

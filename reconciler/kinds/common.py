@@ -13,7 +13,7 @@ from reconciler.kinds.base import Document, Setting, fold_keys
 from reconciler.kinds.diff import is_ignored
 from reconciler.kinds.scalars import GroupName, Region, TagName, TagValue
 from reconciler.kinds.spec import Free
-from reconciler.model.finding import Finding, Origin, Severity
+from reconciler.model.finding import Finding, Origin
 from reconciler.model.ids import ArmId, Ref, fold_location
 from reconciler.model.resource import OWNER_TAG, Desired, Lifecycle
 from reconciler.model.wire import Json
@@ -66,9 +66,10 @@ def owned_tags(document: Document, setting: Setting) -> dict[str, Json]:
     return fold_keys(setting.tags, written, {OWNER_TAG: setting.fleet})
 
 
-def is_broken(findings: Iterable[Finding]) -> bool:
-    """Whether a document with these findings stands for nothing."""
-    return any(finding.severity is Severity.ERROR for finding in findings)
+def is_nowhere(findings: Iterable[Finding]) -> bool:
+    """Whether a document with these findings has not even an id. With any other mistake it stands for what it says as
+    far as it can be said, so that what is wrong between it and others is found as well."""
+    return any(finding.code in ("name", "location_missing", "resource_group_missing") for finding in findings)
 
 
 def want(

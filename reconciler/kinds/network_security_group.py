@@ -36,7 +36,7 @@ from reconciler.kinds.common import (
     check_home,
     check_name,
     home_of,
-    is_broken,
+    is_nowhere,
     owned_tags,
     resolve_location,
     want,
@@ -196,7 +196,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
         *check_home(document, setting),
         *_check(document, spec, setting),
     )
-    if is_broken(findings):
+    if is_nowhere(findings):
         return Expansion(findings=findings)
     group = home_of(document, setting)
     written: JsonObject = spec.written()

@@ -34,7 +34,7 @@ from reconciler.kinds.common import (
     check_home,
     check_name,
     home_of,
-    is_broken,
+    is_nowhere,
     near,
     owned_tags,
     resolve_location,
@@ -141,7 +141,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
         *_check_subnets(document, spec),
         *_check_references(document, spec, setting),
     )
-    if is_broken(findings):
+    if is_nowhere(findings):
         return Expansion(findings=findings)
     group = home_of(document, setting)
     id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
@@ -159,7 +159,9 @@ def _subnets(document: Document, spec: VirtualNetworkSpec, setting: Setting, net
         if each.delegations is not None:
             written["delegations"] = [_service(one) for one in each.delegations]
         if each.network_security_group is not None:
-            written["networkSecurityGroup"] = str(_group_of(each, setting))
+            del written["networkSecurityGroup"]
+            guard = _group_of(each, setting)
+            written |= {"networkSecurityGroup": str(guard)} if guard else {}
         fields = declare(subnet.TYPE, written)
         used = (fields.get(name) for name in ("networkSecurityGroup", "routeTable", "natGateway"))
         needs = tuple(ArmId.parse(id) for id in used if isinstance(id, str))

@@ -87,7 +87,7 @@ def test_what_needs_a_broken_document_is_not_wanted_but_no_mistake(tmp_path: Pat
         tmp_path,
         GROUP + "spec: {nonsense: 1}\n",
         account("in-it"),
-        account("elsewhere", "publicNetworkAccess: Disabled, resourceGroup: rg-2"),
+        account("elsewhere", "publicNetworkAccess: Disabled, resourceGroup: other"),
     )
     assert refs(estate) == ["Account/elsewhere"]
     assert set(estate.fleets[0].broken) == {Ref(kind="Account", name="in-it"), Ref(kind="ResourceGroup", name="rg-ai")}
@@ -289,7 +289,7 @@ def test_a_broken_fleet_still_has_its_documents_checked(tmp_path: Path) -> None:
 DOCUMENTS = (
     GROUP,
     account("a1", DEPLOYED),
-    account("a2", "publicNetworkAccess: Disabled, resourceGroup: rg-2"),
+    account("a2", "publicNetworkAccess: Disabled, resourceGroup: other"),
     account("A2", "publicNetworkAccess: Disabled, resourceGroup: RG-2"),
     account("a3", "publicNetworkAccess: Nonsense"),
     account("a4", "publicNetworkAccess: Disabled, customSubDomainName: same"),
