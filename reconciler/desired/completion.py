@@ -149,7 +149,9 @@ class _Completing(Generic[Model]):
         of_key = refusal is not None and refusal.of_key
         fills = [*_fill(found, number, self.ample)] if found is not None and not of_key else []
         if self.ample and isinstance(path[-1], int):
-            fills = [*_examples(find_field(self.model, path[:-1])), *fills]
+            beside = _find(self.content, path[:-1])
+            said = _examples(find_field(self.model, path[:-1]))
+            fills = [*(each for each in said if not isinstance(beside, list) or each not in beside), *fills]
         gone: tuple[Tree | Absent, ...] = () if refusal is not None and refusal.type == "missing" else (ABSENT,)
         self.options[path] = (*fills, *gone) if self.ample else (*gone, *fills)
         self.options[path] = self.options[path] or (ABSENT,)

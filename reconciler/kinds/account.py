@@ -48,9 +48,10 @@ from reconciler.kinds.values import (
     id_keys_to_wire,
     identity_type,
     location,
+    names,
     networks,
     networks_to_wire,
-    strings,
+    one_of,
     subnet_rules,
 )
 from reconciler.model.ids import ArmId, fold_location
@@ -131,14 +132,21 @@ TYPE = ResourceType(
     ),
     fields=(
         Field(path="location", wire=("location",), normal=location, effect=once),
-        Field(path="kind", wire=("kind",), effect=_kind_effect),
-        Field(path="sku.name", wire=("sku", "name"), whole=("sku",)),
+        Field(path="kind", wire=("kind",), normal=one_of("OpenAI", "AIServices"), effect=_kind_effect),
+        Field(path="sku.name", wire=("sku", "name"), normal=one_of("S0"), whole=("sku",)),
         Field(path="customSubDomainName", wire=("properties", "customSubDomainName"), normal=folded, effect=once),
         Field(path="disableLocalAuth", wire=("properties", "disableLocalAuth"), default=False, opens=_unlocks),
-        Field(path="publicNetworkAccess", wire=("properties", "publicNetworkAccess"), default="Enabled", opens=_allows),
+        Field(
+            path="publicNetworkAccess",
+            wire=("properties", "publicNetworkAccess"),
+            normal=one_of("Enabled", "Disabled", "SecuredByPerimeter"),
+            default="Enabled",
+            opens=_allows,
+        ),
         Field(
             path="networkAcls.defaultAction",
             wire=(*_ACLS, "defaultAction"),
+            normal=one_of("Allow", "Deny"),
             default="Allow",
             opens=_allows,
             whole=_ACLS,
@@ -146,6 +154,7 @@ TYPE = ResourceType(
         Field(
             path="networkAcls.bypass",
             wire=(*_ACLS, "bypass"),
+            normal=one_of("None", "AzureServices"),
             opens=lambda _, after: after == "AzureServices",
             whole=_ACLS,
         ),
@@ -181,7 +190,7 @@ TYPE = ResourceType(
             default=False,
             opens=_unlocks,
         ),
-        Field(path="allowedFqdnList", wire=("properties", "allowedFqdnList"), normal=strings, default=[], opens=_adds),
+        Field(path="allowedFqdnList", wire=("properties", "allowedFqdnList"), normal=names, default=[], opens=_adds),
         Field(
             path="allowProjectManagement",
             wire=("properties", "allowProjectManagement"),

@@ -39,7 +39,7 @@ from reconciler.kinds.common import (
 )
 from reconciler.kinds.scalars import PRIVATE_ZONE_TYPE, NetworkRef
 from reconciler.kinds.spec import Flag, Spec, Text
-from reconciler.kinds.values import location, reference, reference_to_wire
+from reconciler.kinds.values import location, one_of, reference, reference_to_wire
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.ids import ArmId
 from reconciler.model.resource import Desired, Live
@@ -104,7 +104,12 @@ LINK = ResourceType(
             effect=fixed,
         ),
         Field(path="registrationEnabled", wire=("properties", "registrationEnabled"), default=False),
-        Field(path="resolutionPolicy", wire=("properties", "resolutionPolicy"), default="Default"),
+        Field(
+            path="resolutionPolicy",
+            wire=("properties", "resolutionPolicy"),
+            normal=one_of("Default", "NxDomainRedirect"),
+            default="Default",
+        ),
     ),
     readonly=(("properties", "virtualNetworkLinkState"),),
     # The link answers Succeeded before the network can resolve the zone.

@@ -23,16 +23,16 @@ Node = object
 
 
 def _spoil(parent: dict[Keys, Node] | list[Node], key: str | int) -> None:
-    parent[key] = {"nonsense": {"of": "no kind"}}  # type: ignore[index,call-overload]
+    parent[key] = {"nonsense": {"of": "no kind"}}  # type: ignore[index]
 
 
 def _empty(parent: dict[Keys, Node] | list[Node], key: str | int) -> None:
-    parent[key] = ""  # type: ignore[index,call-overload]
+    parent[key] = ""  # type: ignore[index]
 
 
 def _misspell(parent: dict[Keys, Node] | list[Node], key: str | int) -> None:
     if isinstance(parent, dict):
-        parent[f"{key}x"] = parent.pop(key)  # type: ignore[index,call-overload]
+        parent[f"{key}x"] = parent.pop(key)  # type: ignore[index]
 
 
 def _paths(node: Node, path: Keys = ()) -> Iterator[Keys]:

@@ -18,7 +18,8 @@ from tests.model.test_wire import JSONS
 NORMALS = [
     values.location,
     values.folded,
-    values.strings,
+    values.names,
+    values.one_of("Deny"),
     values.networks,
     values.subnet_rules,
     values.identity_type,
