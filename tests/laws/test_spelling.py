@@ -35,13 +35,13 @@ MODES: Mapping[str, Callable[[str], str]] = {"upper": str.upper, "lower": str.lo
 async def test_other_letters_and_another_order_everywhere_are_silence(azure: Stage, example: Path, mode: str) -> None:
     for fleet in await settled(azure, example):
         chance = random.Random(mode)
-        changed = 0
-        for held in azure.sim.world.resources.values():
-            said = respell(held.body, MODES[mode], chance)
-            assert isinstance(said, dict)
-            changed += said != held.body
-            held.body = said
-        assert changed
+        state = await azure.sim.control("GET", "/_sim/state")
+        bodies = [respell(held["body"], MODES[mode], chance) for held in state["resources"]]
+        assert bodies != [held["body"] for held in state["resources"]]
+        state["resources"] = [{**held, "body": body} for held, body in zip(state["resources"], bodies, strict=True)]
+        await azure.sim.control("PUT", "/_sim/state", state)
+        (answered,) = [each for each in azure.resources().values() if each in bodies[:1]]
+        assert answered
         plan = await azure.dry_run(fleet)
         assert told(plan) == []
         assert plan.steps == ()
