@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from reconciler.kinds.base import Document, Setting, fold_keys
 from reconciler.kinds.diff import is_ignored
 from reconciler.kinds.scalars import GroupName, Region, TagName, TagValue
 from reconciler.kinds.spec import Free
-from reconciler.model.finding import Finding, Origin
+from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import ArmId, Ref, fold_location
 from reconciler.model.resource import OWNER_TAG, Desired, Lifecycle
 from reconciler.model.wire import Json
@@ -169,6 +169,21 @@ def check_home(document: Document, setting: Setting) -> Iterator[Finding]:
             hint="add spec.resourceGroup here or in the Fleet",
             origin=document.origin,
         )
+
+
+def check_repeats(where: str, words: Sequence[str], place: Callable[[int], Origin]) -> Iterator[Finding]:
+    """What a list that is a set says twice, in whatever letters."""
+    seen: dict[str, int] = {}
+    for at, word in enumerate(words):
+        first = seen.setdefault(word.lower(), at)
+        if first != at:
+            yield Finding(
+                severity=Severity.WARNING,
+                code="duplicate_value",
+                message=f"{where} names {word} twice",
+                hint=f"the other one is at {place(first)}; remove one",
+                origin=place(at),
+            )
 
 
 def near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:

@@ -158,6 +158,7 @@ class DeploymentSkuSpec(Spec):
             ge=1,
             le=100_000_000,
             examples=["300"],
+            json_schema_extra={"needed": True},
             description="Azure's capacity units: often 1,000 tokens per minute, for provisioned types PTUs.",
         ),
     ] = None

@@ -82,7 +82,11 @@ class PrivateEndpointSpec(Spec):
     ]
     account: Annotated[
         Text | None,
-        Described(description="Where it leads: the name of an Account document.", examples=["aoai-swc-prod"]),
+        Described(
+            description="Where it leads: the name of an Account document.",
+            examples=["aoai-swc-prod"],
+            json_schema_extra={"needed": True},
+        ),
     ] = None
     private_link_service_id: Annotated[
         TargetId | None,

@@ -22,15 +22,15 @@ Keys = tuple[str | int, ...]
 Node = object
 
 
-def _spoil(parent: dict[Keys, Node] | list[Node], key: str | int) -> None:
+def _spoil(parent: dict[str | int, Node] | list[Node], key: str | int) -> None:
     parent[key] = {"nonsense": {"of": "no kind"}}  # type: ignore[index]
 
 
-def _empty(parent: dict[Keys, Node] | list[Node], key: str | int) -> None:
+def _empty(parent: dict[str | int, Node] | list[Node], key: str | int) -> None:
     parent[key] = ""  # type: ignore[index]
 
 
-def _misspell(parent: dict[Keys, Node] | list[Node], key: str | int) -> None:
+def _misspell(parent: dict[str | int, Node] | list[Node], key: str | int) -> None:
     if isinstance(parent, dict):
         parent[f"{key}x"] = parent.pop(key)  # type: ignore[index]
 
