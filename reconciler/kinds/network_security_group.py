@@ -135,7 +135,7 @@ class SecurityRuleSpec(Spec):
         RulePrefix | None,
         Described(
             description="An address, a network, a service tag, or Any.",
-            examples=["10.1.1.0/24"],
+            examples=["VirtualNetwork"],
             json_schema_extra={"needed": True},
         ),
     ] = None

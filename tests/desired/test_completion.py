@@ -32,7 +32,7 @@ def _empty(parent: dict[str | int, Node] | list[Node], key: str | int) -> None:
 
 def _misspell(parent: dict[str | int, Node] | list[Node], key: str | int) -> None:
     if isinstance(parent, dict):
-        parent[f"{key}x"] = parent.pop(key)  # type: ignore[index]
+        parent[f"{key}x"] = parent.pop(key)
 
 
 def _paths(node: Node, path: Keys = ()) -> Iterator[Keys]:

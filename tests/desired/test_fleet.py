@@ -317,3 +317,29 @@ def test_neither_the_order_of_documents_nor_their_files_matter(order: list[str],
 
 def _without_places(each: Desired) -> Desired:
     return replace(each, origin=Origin(file="", line=0, column=0), origins={})
+
+
+@pytest.mark.parametrize(
+    ("word", "said", "hint"),
+    [
+        ("10.1.0.0/40", "no IPv4 network has the prefix /40", "10.1.0.0/24"),
+        ("300.1.1.1", "300.1.1.1 is no IPv4 address", "203.0.113.7"),
+        ("novnet/app", "which no VirtualNetwork document declares", "declare the subnet, or write its ARM id"),
+        ("vnet-oc/ap", "which no VirtualNetwork document declares", "did you mean vnet-ok/app?"),
+        ("vnet-ok/ap", "which no VirtualNetwork document declares", "did you mean vnet-ok/app?"),
+    ],
+)
+def test_whom_nobody_declares_is_told_apart_from_what_is_no_address(
+    tmp_path: Path, word: str, said: str, hint: str
+) -> None:
+    fleet = FLEET.replace("location: swedencentral", f'location: swedencentral, neverCutOff: ["{word}"]')
+    network = """\
+apiVersion: reconciler/v1
+kind: VirtualNetwork
+metadata: {name: vnet-ok}
+spec: {addressSpace: {addressPrefixes: [10.1.0.0/16]}, subnets: [{name: app, addressPrefix: 10.1.1.0/24}]}
+"""
+    plant(tmp_path, {"all.yaml": "---\n".join((fleet, network))})
+    (finding,) = load_estate([tmp_path], {}).findings
+    assert said in finding.message
+    assert hint in finding.hint

@@ -77,8 +77,11 @@ async def test_an_import_of_an_example_plans_empty(azure: Stage, example: Path) 
         described, unclear = describe_live(snapshot, choice)
         assert not unclear
         managed = [{key: item for key, item in each.items() if key != "lifecycle"} for each in described]
+        written = [str(fleet.desired[id].id).lower() for id in fleet.desired if len(id.segments) > 0]
         for documents in (described, managed):
-            imported = azure.load(write_documents(documents))
+            text = write_documents(documents)
+            assert not [id for id in written if id in text.lower()]
+            imported = azure.load(text)
             assert {*imported.desired} == {*fleet.desired}
             assert told(await azure.dry_run(imported)) == []
 
