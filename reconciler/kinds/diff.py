@@ -67,7 +67,7 @@ def tell_exposure(lens: Lens, wire: JsonObject, fields: Mapping[str, Json]) -> t
     old = lens.read_item(wire)
     if old is None:
         prefix = f"{lens.field.path}[{lens.item}]."
-        new = {path[len(prefix) :]: value for path, value in fields.items() if path.startswith(prefix)}
+        new = {name: fields[prefix + name] for name in items.read({}) if prefix + name in fields}
         return items.opens(None, new), items.opens(new, None)
     new = {**old, lens.attribute: after}
     return items.opens(old, new), items.opens(new, old)

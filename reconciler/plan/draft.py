@@ -14,7 +14,7 @@ from reconciler.model.resource import DeletedAccount, Desired, Live
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A decision, the table of its type, and the two sides it compares. What is done `apart` closes in one write and
-    opens in a second one."""
+    opens in a second one. `intent` is what it would do if nothing kept it from that."""
 
     decision: Decision
     type: ResourceType
@@ -22,6 +22,7 @@ class Draft:
     live: Live | None = None
     deleted: DeletedAccount | None = None
     apart: bool = False
+    intent: Action | None = None
 
     @property
     def id(self) -> ArmId:
@@ -39,6 +40,7 @@ class Draft:
         """The same resource, not acted upon. What it would have done stays visible in its action and its changes."""
         return replace(
             self,
+            intent=self.action or self.intent,
             decision=replace(
                 self.decision,
                 state=DecisionState.BLOCKED,
@@ -54,7 +56,8 @@ class Draft:
 
     def resting(self, state: DecisionState, reason: str, code: str = "") -> Draft:
         """The same resource in a state that does nothing."""
-        return replace(self, decision=replace(self.blocked(code, reason).decision, state=state, action=None))
+        kept = self.blocked(code, reason)
+        return replace(kept, decision=replace(kept.decision, state=state, action=None))
 
 
 Drafts = Mapping[ArmId, Draft]

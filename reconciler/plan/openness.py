@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.model.ids import ArmId
-from reconciler.model.plan import DecisionState, Risk, Step
+from reconciler.model.plan import Action, DecisionState, Risk, Step
 from reconciler.model.resource import Fleet, Snapshot
 from reconciler.plan.draft import Draft, Drafts
 from reconciler.plan.exposure import part_changes
@@ -34,11 +34,15 @@ def keep_closed(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> tuple[Draft
 
 def _amend(drafts: Drafts, found: Survey, fleet: Fleet) -> dict[ArmId, Draft]:
     """What has to change before the plan can be carried out: one thing at a time, as each changes the rest."""
-    for conflict in found.conflicts:
-        return _resolve(drafts, conflict)
+    # Who waits for something that is not done at all waits whatever the others do.
+    waiting = [each for each in found.conflicts if not drafts[each.closer].acts]
+    if waiting:
+        return {id: draft for each in reversed(waiting) for id, draft in _resolve(drafts, each).items()}
+    if found.conflicts:
+        return _resolve(drafts, found.conflicts[0])
     by_id: dict[ArmId, list[CutOff]] = {}
     for each in found.cut_off:
-        by_id.setdefault(each.culprit, []).append(each)
+        by_id.setdefault(_doer(each.culprit, drafts), []).append(each)
     refused = (_refuse_cut(drafts[id], by_id[id], drafts, fleet) for id in sorted(by_id) if id in drafts)
     return {draft.id: draft for draft in refused if draft is not None}
 
@@ -83,6 +87,12 @@ def _wait(draft: Draft, closer: Draft) -> Draft:
         return draft.resting(DecisionState.IN_PROGRESS, f"waits for {ref}: {closer.decision.reason}")
     reason = f"would let somebody in whom {ref} is declared to stop, and that is not done: {closer.decision.reason}"
     return draft.blocked("never_more_open", reason, closer.decision.permit or f"have {ref} as declared first")
+
+
+def _doer(id: ArmId, drafts: Drafts) -> ArmId:
+    """Whose doing it is that a resource goes: that of what it lies in, if that goes."""
+    above = drafts.get(id.parent) if id.parent else None
+    return above.id if above is not None and above.action in (Action.REPLACE, Action.DELETE) else id
 
 
 def _refuse_cut(draft: Draft, cuts: Iterable[CutOff], drafts: Drafts, fleet: Fleet) -> Draft | None:

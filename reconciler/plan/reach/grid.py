@@ -21,6 +21,9 @@ from reconciler.kinds.addresses import ANY, port_ends, read_network
 
 LAST = 2**32 - 1
 JOINED = "joined"  # to the virtual network in question: by peering, a gateway, a wire
+# Let through by whatever could not be read, where others meet what is declared of it. Nothing of that changes, so that
+# one flag speaks for all.
+UNSEEN = "unseen"
 _MANY = 4  # from so many flags on, not every combination of them is a cell
 
 

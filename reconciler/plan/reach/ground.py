@@ -12,7 +12,7 @@ from reconciler.kinds.scalars import ACCOUNT_TYPE, PRIVATE_ENDPOINT_TYPE, SUBNET
 from reconciler.model.ids import ArmId
 from reconciler.model.wire import JsonObject, read_path
 from reconciler.plan.reach.bodies import group_of, list_texts, peers, prefixes_of, ruled_subnets
-from reconciler.plan.reach.grid import JOINED, Grid, make_grid, tell_span
+from reconciler.plan.reach.grid import JOINED, UNSEEN, Grid, make_grid, read_ends, tell_span
 from reconciler.plan.reach.security import (
     BALANCER_ADDRESS,
     Cells,
@@ -89,15 +89,29 @@ class Ground:
         found = {each for net in (network, *beside) for each in self.inside.get(net, ())}
         return sorted(each for each in found if self.groups(each) or each in self.versions.stages)
 
+    def gather(self, ids: Iterable[ArmId]) -> list[tuple[ArmId, ...]]:
+        """Subnets that are one gate: the same changes decide about them, or one comes to where another one was."""
+        alike: dict[frozenset[ArmId], list[ArmId]] = {}
+        for id in ids:
+            alike.setdefault(frozenset(self.deciders(id) & self.versions.stages.keys()), []).append(id)
+        gathered = [(tuple(each), self._places(each)) for each in alike.values()]
+        for first in range(len(gathered)):
+            for then in range(first + 1, len(gathered)):
+                (some, here), (others, there) = gathered[first], gathered[then]
+                if any(a[0] <= b[1] and b[0] <= a[1] for a in here for b in there):
+                    gathered[first], gathered[then] = ((), []), (some + others, here + there)
+        return [each for each, _ in gathered if each]
+
+    def _places(self, ids: Iterable[ArmId]) -> list[tuple[int, int]]:
+        """The addresses of subnets that change, in any version."""
+        moved = (id for id in ids if id in self.versions.stages)
+        found = {text for id in moved for wire in self.versions.of(id) for text in prefixes_of(wire)}
+        return [ends for text in found if (ends := read_ends(text))]
+
     def neighbours(self, id: ArmId) -> Mapping[ArmId, tuple[str, ...]]:
         """The subnets of the network of `id`, as they will be."""
         beside = sorted(self.inside.get(id.parent, ())) if id.parent else []
         return {each: tuple(prefixes_of(wire)) for each in beside if (wire := self.versions.final.get(each))}
-
-    def beside(self, id: ArmId) -> set[str]:
-        """The addresses of the other subnets of the network of `id`, in any version."""
-        others = self.inside.get(id.parent, set()) - {id} if id.parent else set()
-        return {text for each in others for wire in self.versions.of(each) for text in prefixes_of(wire)}
 
     def rules(self, wire: JsonObject, direction: str) -> list[JsonObject]:
         """The rules of one version of a security group, read once. Bodies are never changed, so one is known by its
@@ -150,6 +164,7 @@ class Yard:
     columns: Columns
     space: int
     everybody: Cells = field(init=False)
+    unseen: Cells = field(init=False)  # whoever is let through by what could not be read
     _column: Cells = field(init=False)  # one bit for each column
     _passed: dict[tuple[int, str, int], Cells] = field(default_factory=dict)
     _spread: dict[int, Cells] = field(default_factory=dict)
@@ -158,6 +173,7 @@ class Yard:
     def __post_init__(self) -> None:
         self._column = self.columns.spread(self.grid, 1)
         self.everybody = self.spread(self.grid.everybody)
+        self.unseen = self.spread(self.grid.flagged(UNSEEN))
 
     def spread(self, callers: int) -> Cells:
         """The same callers in every column."""
@@ -165,6 +181,10 @@ class Yard:
         if known is None:
             known = self._spread[callers] = callers * self._column
         return known
+
+    def perhaps(self, hidden: bool) -> Cells:
+        """Those who are let through by what could not be read; nobody where it could be."""
+        return self.unseen if hidden else 0
 
     def gate(self, key: tuple[object, ...], make: Callable[[], Gate]) -> Gate:
         """A gate that all who stand here share."""
@@ -174,7 +194,7 @@ class Yard:
 
     def passing(self, group: ArmId, state: State, direction: str, space: int) -> Cells:
         """Whom a security group lets through."""
-        body = state.get(group)
+        body, hidden = self.ground.versions.look(group, state)
         if body is None:
             # A group that nobody may read: whom it lets through is a question of its own.
             return self.spread(self.grid.flagged(f"group:{group.key}"))
@@ -183,7 +203,7 @@ class Yard:
         if known is None:
             rules = self.ground.rules(body, direction)
             known = self._passed[key] = pass_rules(rules, direction, self.grid, space, self.columns)
-        return known
+        return known | self.unseen if hidden else known
 
 
 def make_yard(id: ArmId, ground: Ground, *, inner: bool) -> Yard:
@@ -191,7 +211,7 @@ def make_yard(id: ArmId, ground: Ground, *, inner: bool) -> Yard:
     space = ground.space(id.parent)
     near = {id} if inner else {id, *ground.around(id)}
     own = {text for wire in ground.versions.of(id) for text in prefixes_of(wire)}
-    words, ports, flags = {*space, *own}, set[str](), {JOINED}
+    words, ports, flags = {*space, *own}, set[str](), {JOINED, *((UNSEEN,) if ground.versions.unseen else ())}
     aims: set[str] = set()
     words |= {text for each in near for wire in ground.versions.of(each) for text in prefixes_of(wire)}
     for group in {group for each in near for group in ground.groups(each)}:
@@ -214,6 +234,7 @@ def make_way_out(id: ArmId, ground: Ground) -> Yard:
     versions = ground.versions
     space = ground.space(id.parent)
     words, flags = {*space, *(text for wire in versions.of(id) for text in prefixes_of(wire))}, {JOINED}
+    flags |= {UNSEEN} if versions.unseen else set()
     for group in ground.groups(id):
         if not versions.of(group):
             flags.add(f"group:{group.key}")

@@ -7,7 +7,7 @@ by itself and its security group.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -26,7 +26,7 @@ from reconciler.plan.reach.bodies import (
     ruled_subnets,
     trusts,
 )
-from reconciler.plan.reach.grid import JOINED, Grid, make_grid, read_ends
+from reconciler.plan.reach.grid import JOINED, UNSEEN, Grid, make_grid, read_ends
 from reconciler.plan.reach.ground import Gate, Ground, Yard
 from reconciler.plan.reach.security import Cells, Columns, Place
 from reconciler.plan.reach.state import State, Versions, read_id
@@ -90,12 +90,20 @@ def find_paths(versions: Versions, touched: frozenset[ArmId] | None = None) -> I
         yield from _kept(_stranger_paths(id, ground), touched)
         if touched is not None and any(default_allows(wire) for wire in versions.of(id)):
             # What everybody may do, those may who are in a subnet: as soon as it is there, and its group lets them out.
-            changing = (each for each in sorted(ground.subnets) if len(({id} | ground.deciders(each)) & touched) > 1)
-            yield from (_common_path(id, each, ground) for each in changing)
+            meeting = (
+                each for each in sorted(ground.subnets) if _meet({id} | ground.deciders(each), versions, touched)
+            )
+            yield from (_common_path(id, each, ground) for each in meeting)
     for id in sorted(ground.subnets):
-        # One write alone goes from before to after; only several can meet in between.
-        if touched is not None and len(ground.deciders(id) & touched) > 1:
+        if touched is not None and _meet(ground.deciders(id), versions, touched):
             yield _inner_path(id, ground)
+
+
+def _meet(ids: Set[ArmId], versions: Versions, touched: frozenset[ArmId]) -> bool:
+    """Whether changes of several can meet in between: one write alone goes from before to after, and what is made from
+    nothing is made from the ground up."""
+    there = any(versions.before.get(id) is not None or id in versions.unseen for id in ids)
+    return there and bool(ids & touched) and len(ids & versions.stages.keys()) > 1
 
 
 def _kept(paths: Iterable[Path], touched: frozenset[ArmId] | None) -> Iterator[Path]:
@@ -104,18 +112,20 @@ def _kept(paths: Iterable[Path], touched: frozenset[ArmId] | None) -> Iterator[P
 
 def _public_paths(id: ArmId, ground: Ground) -> Iterator[Path]:
     words = {text for wire in ground.versions.of(id) for text in allowed(wire)}
-    grid = make_grid(words, (), ())
+    versions = ground.versions
+    grid = make_grid(words, (), [UNSEEN] if id in versions.unseen else [])
     columns = Columns(places=(Place(),), ports=tuple(grid.ports(_HTTPS)))
 
     def firewall(state: State) -> Cells:
-        wire = state.get(id)
+        wire, hidden = versions.look(id, state)
+        perhaps = grid.flagged(UNSEEN) if hidden else 0
         if wire is None or not answers(wire):
-            return 0
-        return grid.everybody if default_allows(wire) else grid.within(allowed(wire))
+            return perhaps
+        return grid.everybody if default_allows(wire) else grid.within(allowed(wire)) | perhaps
 
     def bypass(state: State) -> Cells:
-        wire = state.get(id)
-        return grid.everybody if wire is not None and trusts(wire) else 0
+        wire, hidden = versions.look(id, state)
+        return grid.everybody if wire is not None and trusts(wire) else grid.flagged(UNSEEN) if hidden else 0
 
     own = frozenset({id})
     yield Path(target=id, word=PUBLIC, grid=grid, columns=columns, gates=(Gate(ids=own, read=firewall),))
@@ -128,14 +138,15 @@ def _service_path(id: ArmId, source: ArmId, ground: Ground) -> Path:
     seen = bool(ground.versions.of(source))
 
     def firewall(state: State) -> Cells:
-        wire = state.get(id)
-        return yard.everybody if wire is not None and answers(wire) and source in ruled_subnets(wire) else 0
+        wire, hidden = ground.versions.look(id, state)
+        lets = wire is not None and answers(wire) and source in ruled_subnets(wire)
+        return yard.everybody if lets else yard.perhaps(hidden)
 
     def known(state: State) -> Cells:
         """Whether the subnet shows who it is."""
-        wire = state.get(source)
+        wire, hidden = ground.versions.look(source, state)
         services = list_texts(subnet.TYPE.lens("serviceEndpoints").read(wire)) if wire is not None else []
-        return yard.everybody if COGNITIVE_SERVICES in services or not seen else 0
+        return yard.everybody if COGNITIVE_SERVICES in services or not seen else yard.perhaps(hidden)
 
     return Path(
         target=id,
@@ -158,8 +169,9 @@ def _common_path(id: ArmId, source: ArmId, ground: Ground) -> Path:
     yard = ground.way_out(source)
 
     def firewall(state: State) -> Cells:
-        wire = state.get(id)
-        return yard.everybody if wire is not None and answers(wire) and default_allows(wire) else 0
+        wire, hidden = ground.versions.look(id, state)
+        lets = wire is not None and answers(wire) and default_allows(wire)
+        return yard.everybody if lets else yard.perhaps(hidden)
 
     leaves = yard.gate(("leaves",), partial(_leaves, source, ground, yard))
     gates = (Gate(ids=frozenset({id}), read=firewall), leaves)
@@ -171,12 +183,12 @@ def _leaves(source: ArmId, ground: Ground, yard: Yard) -> Gate:
     seen = bool(ground.versions.of(source))
 
     def read(state: State) -> Cells:
-        wire = state.get(source)
+        wire, hidden = ground.versions.look(source, state)
         if wire is None:
             return 0 if seen else yard.everybody
         group = group_of(wire)
         passing = yard.passing(group, state, "Outbound", yard.space) if group else yard.everybody
-        return yard.grid.within(prefixes_of(wire)) & passing
+        return yard.grid.within(prefixes_of(wire)) & passing | yard.perhaps(hidden)
 
     return Gate(ids=ground.deciders(source), read=read)
 
@@ -198,10 +210,7 @@ def _private_paths(id: ArmId, through: ArmId, ground: Ground, touched: frozenset
             _stands(id, yard),
             _connected(id, through, home, frozenset(connections), yard),
             yard.gate(("in", home), partial(_inbound, home, ground, yard)),
-            *(
-                yard.gate(("out", *each), partial(_outbound, each, ground, yard))
-                for each in _alike(near, ground, touched)
-            ),
+            *(yard.gate(("out", *each), partial(_outbound, each, ground, yard)) for each in ground.gather(near)),
         ]
         yield Path(
             target=id,
@@ -218,7 +227,12 @@ def _private_paths(id: ArmId, through: ArmId, ground: Ground, touched: frozenset
 def _stands(id: ArmId, yard: Yard) -> Gate:
     """The account is there, for those who are in the network or joined to it: an endpoint has no public address."""
     callers = yard.spread(yard.space | yard.grid.flagged(JOINED))
-    return Gate(ids=frozenset({id}), read=lambda state: callers if state.get(id) is not None else 0)
+
+    def read(state: State) -> Cells:
+        wire, _ = yard.ground.versions.look(id, state)
+        return callers if wire is not None else 0
+
+    return Gate(ids=frozenset({id}), read=read)
 
 
 def _connected(id: ArmId, through: ArmId, home: ArmId, connections: frozenset[ArmId], yard: Yard) -> Gate:
@@ -226,12 +240,12 @@ def _connected(id: ArmId, through: ArmId, home: ArmId, connections: frozenset[Ar
     statics: dict[str, Cells] = {}
 
     def read(state: State) -> Cells:
-        wire = state.get(through)
+        wire, hidden = yard.ground.versions.look(through, state)
         if wire is None or read_id(home_of(wire)) != home:
-            return 0
+            return yard.perhaps(hidden)
         if read_id(endpoint.TYPE.lens("privateLinkServiceId").read(wire)) != id or not _approved(wire, state):
-            return 0
-        return _own_columns(wire)
+            return yard.perhaps(hidden)
+        return _own_columns(wire) | yard.perhaps(hidden)
 
     def _approved(wire: JsonObject, state: State) -> bool:
         standing = endpoint.read_status(wire)
@@ -268,58 +282,53 @@ def _inbound(home: ArmId, ground: Ground, yard: Yard) -> Gate:
     seen = bool(ground.versions.of(home))
 
     def read(state: State) -> Cells:
-        wire = state.get(home)
+        wire, hidden = ground.versions.look(home, state)
         if wire is None:
             return 0 if seen else yard.everybody
         policy = subnet.TYPE.lens("privateEndpointNetworkPolicies").read(wire)
-        if policy not in _GUARDED:
-            return yard.everybody
         group = group_of(wire)
-        return yard.passing(group, state, "Inbound", yard.space) if group else yard.everybody
+        if policy not in _GUARDED or group is None:
+            return yard.everybody
+        return yard.passing(group, state, "Inbound", yard.space) | yard.perhaps(hidden)
 
     return Gate(ids=ground.deciders(home), read=read)
 
 
-def _alike(sources: Iterable[ArmId], ground: Ground, touched: frozenset[ArmId] | None) -> list[tuple[ArmId, ...]]:
-    """Subnets about whose ways out the same changes decide, together: they are one gate."""
-    alike: dict[frozenset[ArmId], list[ArmId]] = {}
-    for each in sources:
-        alike.setdefault(ground.deciders(each) & (touched or frozenset()), []).append(each)
-    return [tuple(each) for each in alike.values()]
-
-
 def _outbound(sources: tuple[ArmId, ...], ground: Ground, yard: Yard) -> Gate:
-    """Out of some subnets; says nothing of callers from elsewhere. Nobody is where such a subnet was or will be, unless
+    """Out of some subnets; says nothing of callers from elsewhere. Nobody is where one of them was or will be, unless
     another one is there."""
     versions = ground.versions
-    ranges = {each: yard.grid.within(p for wire in versions.of(each) for p in prefixes_of(wire)) for each in sources}
+    ranges = yard.grid.within(text for each in sources for wire in versions.of(each) for text in prefixes_of(wire))
     spaces = {each.parent: yard.grid.within(ground.space(each.parent)) for each in sources}
-    shared = {each: yard.grid.within(ground.beside(each)) for each in sources}
-    known: dict[tuple[int, tuple[tuple[int, ArmId, int, int], ...]], Cells] = {}
+    known: dict[tuple[int, int, tuple[tuple[int, ArmId, int, int], ...]], Cells] = {}
 
     def read(state: State) -> Cells:
         # Subnets of one network that share a group are one caller.
         callers: dict[tuple[ArmId, int], int] = {}
-        empty = 0
+        present = unsure = 0
         for each in sources:
-            wire = state.get(each)
-            own = yard.grid.within(prefixes_of(wire)) if wire is not None else 0
-            group = group_of(wire) if wire is not None else None
-            empty |= ranges[each] & ~own & ~shared[each]
+            wire, hidden = versions.look(each, state)
+            if wire is None:
+                continue
+            own = yard.grid.within(prefixes_of(wire))
+            present |= own
+            unsure |= own if hidden else 0
+            group = group_of(wire)
             if group is not None:
-                key = (group, spaces[each.parent])
-                callers[key] = callers.get(key, 0) | own
-        told = tuple((id(state.get(group)), group, space, own) for (group, space), own in callers.items())
-        if (empty, told) not in known:
-            known[empty, told] = _leave(empty, told, state)
-        return known[empty, told]
+                caller = (group, spaces[each.parent])
+                callers[caller] = callers.get(caller, 0) | own
+        told = tuple((id(versions.look(group, state)[0]), group, space, own) for (group, space), own in callers.items())
+        key = (ranges & ~present, unsure, told)
+        if key not in known:
+            known[key] = _leave(*key, state)
+        return known[key]
 
-    def _leave(empty: int, told: tuple[tuple[int, ArmId, int, int], ...], state: State) -> Cells:
+    def _leave(empty: int, unsure: int, told: tuple[tuple[int, ArmId, int, int], ...], state: State) -> Cells:
         cells = yard.spread(yard.grid.everybody & ~empty)
         for _, group, space, own in told:
             elsewhere = yard.spread(yard.grid.everybody & ~own)
             cells &= elsewhere | yard.passing(group, state, "Outbound", space)
-        return cells
+        return cells | (yard.unseen & yard.spread(unsure))
 
     return Gate(ids=frozenset().union(*(ground.deciders(each) for each in sources)), read=read)
 
@@ -358,7 +367,7 @@ def _inner_path(id: ArmId, ground: Ground) -> Path:
     yard = ground.yard(id, inner=True)
 
     def read(state: State) -> Cells:
-        wire = state.get(id)
+        wire, _ = ground.versions.look(id, state)
         group = group_of(wire) if wire is not None else None
         if wire is None:
             return 0

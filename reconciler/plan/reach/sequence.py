@@ -125,7 +125,7 @@ class Sequence:
                 self.links.add(first, then)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Moving:
     """A gate with the resources that decide it and are about to change."""
 
@@ -174,7 +174,9 @@ class _Moving:
     def keep_within(self) -> None:
         """Order the gate's own writes so that it never lets more through than before or after."""
         wrong = self._find_outside(0)
-        row = self._find_row((0,) * len(self.ids), 0) if wrong else []
+        start = (0,) * len(self.ids)
+        # One that stops nobody in between, if there is one.
+        row = (self._find_row(start, self.before & self.final) or self._find_row(start, 0)) if wrong else []
         if row is None:
             opener, closer = self._blame(wrong)
             self.sequence.conflicts.append(Conflict(opener=opener, closer=closer))
@@ -195,16 +197,13 @@ class _Moving:
         """The states that may be met and let through more than before or after, or less than `floor`."""
         if self.writes < 2:
             return []
-        return [
-            each
-            for each in self._positions()
-            if self._happens(each) and self._may_be(each) and not self._is_within(each, floor)
-        ]
+        return [each for each in self.happening() if not self._is_within(each, floor)]
 
-    def _happens(self, position: Position) -> bool:
-        """Whether nothing withheld would have been done."""
-        withheld = self.sequence.versions.withheld
-        return not any(at and id in withheld for id, at in zip(self.ids, position, strict=True))
+    def happening(self) -> Iterator[Position]:
+        """The states that may be met: what is withheld never happens, and edges are kept."""
+        never = self.sequence.versions.withheld
+        rows = (range(1 if id in never else length + 1) for id, length in zip(self.ids, self._lengths, strict=True))
+        return (each for each in product(*rows) if self._may_be(each))
 
     def _is_within(self, position: Position, floor: Cells) -> bool:
         cells = self.read(position)

@@ -34,7 +34,7 @@ class Versions:
     """Every body that a resource has or will have while a plan runs: the live one, then one for each write.
 
     `withheld` are those whose document wants something that this plan does not do: their one stage is never reached.
-    `reached` is what the plan comes to, `final` what the documents want.
+    `reached` is what the plan comes to, `final` what the documents want. How those `unseen` are now nobody knows.
     """
 
     def __init__(
@@ -42,12 +42,19 @@ class Versions:
         before: Mapping[ArmId, JsonObject],
         stages: Mapping[ArmId, tuple[JsonObject | None, ...]],
         withheld: Mapping[ArmId, JsonObject | None] | None = None,
+        unseen: frozenset[ArmId] = frozenset(),
     ):
         self.before = State(before)
+        self.unseen = unseen
         self.withheld = frozenset(withheld or {})
         self.stages = {**stages, **{id: (wire,) for id, wire in (withheld or {}).items()}}
         self.reached = self.before.after({id: wires[-1] for id, wires in stages.items()})
         self.final = self.before.after({id: wires[-1] for id, wires in self.stages.items()})
+
+    def look(self, id: ArmId, state: State) -> tuple[JsonObject | None, bool]:
+        """A resource in a state, and whether that is only what is declared of one that nobody could see."""
+        wire = state.get(id)
+        return (self.stages[id][-1], True) if wire is None and id in self.unseen else (wire, False)
 
     def of(self, id: ArmId) -> tuple[JsonObject, ...]:
         wires = (self.before.get(id), *self.stages.get(id, ()))

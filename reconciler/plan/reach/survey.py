@@ -32,13 +32,14 @@ _DECIDES = frozenset(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """`after` are the steps that each step waits for, by name. `conflicts` and `cut_off` have to be dealt with before
-    the steps may run."""
+    the steps may run. `chains` are the steps that decide about each resource."""
 
     after: Mapping[str, tuple[str, ...]]
     conflicts: tuple[Conflict, ...]
     cut_off: tuple[CutOff, ...]
     paths: tuple[Path, ...]
     versions: Versions
+    chains: Mapping[ArmId, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +52,14 @@ class Told:
 
 def survey(fleet: Fleet, snapshot: Snapshot, drafts: Drafts, steps: Sequence[Step]) -> Survey:
     """What `steps`, in the order of a plan, do to reach, and what has to be added to their order."""
-    chains = _chain(steps)
     before = {id: live.wire for id, live in snapshot.live.items()}
+    chains = _chain(steps, before)
+    withheld = dict(_withhold(drafts)) if chains else {}
     versions = Versions(
         before,
         {id: _stages(id, chain, before, snapshot) for id, chain in chains.items()},
-        dict(_withhold(drafts)) if chains else {},
+        withheld,
+        frozenset(id for id in withheld if id not in before and snapshot.hidden(id)),
     )
     names = {id: tuple(step.name for step in chain) for id, chain in chains.items()}
     never = {id: (f"withheld {id.key}",) for id in sorted(versions.withheld)}
@@ -66,18 +69,19 @@ def survey(fleet: Fleet, snapshot: Snapshot, drafts: Drafts, steps: Sequence[Ste
     for path in paths:
         search.arrange(path)
     search.refuse_waiting()
+    for path in paths:
+        search.smooth(path)
     cut_off: tuple[CutOff, ...] = ()
     if fleet.policy.never_cut_off:
         every = tuple(find_paths(versions, _accounts(paths)))
         cut_off = tuple(find_cut_off(fleet.policy.never_cut_off, every, search))
-    for path in paths:
-        search.smooth(path)
     return Survey(
         after={step.name: tuple(links.after[step.name]) for step in steps},
         conflicts=tuple(dict.fromkeys(search.conflicts)),
         cut_off=cut_off,
         paths=paths,
         versions=versions,
+        chains=names,
     )
 
 
@@ -88,7 +92,8 @@ def _withhold(drafts: Drafts) -> Iterator[tuple[ArmId, JsonObject | None]]:
         if draft.acts or decision.state is DecisionState.IN_SYNC or id.type.lower() not in _DECIDES:
             continue
         if desired is None:
-            if decision.action is Action.DELETE:
+            # Nobody declares it; what Azure is still working on is here only because it is to go.
+            if draft.intent is Action.DELETE or decision.state is DecisionState.IN_PROGRESS:
                 yield id, None
         elif desired.lifecycle.policy is not ManagePolicy.DETACH:
             ignored = desired.lifecycle.ignore
@@ -107,18 +112,20 @@ def tell(found: Survey, steps: Sequence[Step]) -> Mapping[ArmId, Told]:
     """Each way that the plan opens, told of the resource whose write is the last that it takes; each that it closes, of
     the one whose write is the first to do so. `steps` are in the order of the plan."""
     told: dict[ArmId, Told] = {}
+    moved: dict[str, list[ArmId]] = {}
+    for id, names in found.chains.items():
+        for name in names:
+            moved.setdefault(name, []).append(id)
     for path in found.paths:
-        if path.quiet:
-            continue
         before, final = path.read(found.versions.before), path.read(found.versions.reached)
-        if before == final:
+        if path.quiet or before == final:
             continue
-        for id, now, then in _walk(path, found.versions, steps):
+        for step, now, then in _walk(path, found.versions, [(step, moved.get(step.name, [])) for step in steps]):
             opened = 0 if _is_open(path, found.versions.before) else then & ~now & final & ~before
             closed = 0 if _is_open(path, found.versions.reached) else now & ~then & before & ~final
             if opened or closed:
-                known = told.get(id, Told())
-                told[id] = Told(
+                known = told.get(step.id, Told())
+                told[step.id] = Told(
                     opened=(*known.opened, *tell_ways(path, opened)), closed=(*known.closed, *tell_ways(path, closed))
                 )
     return told
@@ -130,21 +137,24 @@ def _is_open(path: Path, state: State) -> bool:
     return wire is not None and answers(wire) and default_allows(wire)
 
 
-def _walk(path: Path, versions: Versions, steps: Iterable[Step]) -> Iterator[tuple[ArmId, Cells, Cells]]:
+def _walk(
+    path: Path, versions: Versions, steps: Iterable[tuple[Step, list[ArmId]]]
+) -> Iterator[tuple[Step, Cells, Cells]]:
     """Who gets through before and after each write that has a say in it."""
     state, done = versions.before, dict[ArmId, int]()
     gates = [gate.read(state) for gate in path.gates]
     now = meet(gates)
-    for step in steps:
-        if step.id not in path.ids or step.id not in versions.stages:
+    for step, moved in steps:
+        ids = [id for id in moved if id in path.ids]
+        if not ids:
             continue
-        done[step.id] = done.get(step.id, 0) + 1
-        state = state.after({step.id: versions.at(step.id, done[step.id])})
+        done |= {id: done.get(id, 0) + 1 for id in ids}
+        state = state.after({id: versions.at(id, done[id]) for id in ids})
         for at, gate in enumerate(path.gates):
-            if step.id in gate.ids:
+            if not gate.ids.isdisjoint(ids):
                 gates[at] = gate.read(state)
         then = meet(gates)
-        yield step.id, now, then
+        yield step, now, then
         now = then
 
 
@@ -152,12 +162,20 @@ def _accounts(paths: Iterable[Path]) -> frozenset[ArmId]:
     return frozenset(path.target for path in paths if not path.quiet)
 
 
-def _chain(steps: Iterable[Step]) -> Mapping[ArmId, tuple[Step, ...]]:
-    """The writes of each resource that has a say in reach, where they are about anything but its tags."""
+def _chain(steps: Iterable[Step], before: Mapping[ArmId, JsonObject]) -> Mapping[ArmId, tuple[Step, ...]]:
+    """The writes that decide about each resource that has a say in reach, where they are about anything but its tags:
+    its own, and before them the delete of what it lies in."""
     chains: dict[ArmId, tuple[Step, ...]] = {}
+    gone: dict[ArmId, Step] = {}
     for step in steps:
         if step.id.type.lower() in _DECIDES:
             chains[step.id] = (*chains.get(step.id, ()), step)
+        if step.verb is Verb.DELETE:
+            gone[step.id] = step
+    for id in before if gone else ():
+        above = gone.get(id.parent) if id.parent and id.type.lower() in _DECIDES else None
+        if above is not None and not any(step.verb is Verb.DELETE for step in chains.get(id, ())):
+            chains[id] = (above, *chains.get(id, ()))
     return {id: chain for id, chain in chains.items() if any(_matters(step) for step in chain)}
 
 
