@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from reconciler.kinds import account
 from reconciler.kinds.base import Kind
 from reconciler.kinds.catalog import KINDS, type_of
+from reconciler.kinds.scalars import SUBNET_TYPE
 from reconciler.model.ids import ArmId
 from reconciler.model.resource import OWNER_TAG, Live, LiveState, ManagePolicy, Snapshot
 from reconciler.model.wire import Json, JsonObject
@@ -42,8 +43,44 @@ def describe_live(snapshot: Snapshot, choice: Choice) -> tuple[list[JsonObject],
         for live in snapshot.live.values()
         if not live.id.segments and (live.id in homes or live.id.group.lower() in named)
     ]
-    documents = [_fleet(choice), *_documents([*groups, *wanted], snapshot)]
+    names = dict(_names(wanted, snapshot))
+    documents = [_fleet(choice), *(_refer(each, names) for each in _documents([*groups, *wanted], snapshot))]
     return documents, ()
+
+
+def _names(wanted: Iterable[Live], snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """What documents may call the resources that are written with them, by folded id."""
+    written = {live.id for live in wanted}
+    for id in snapshot.live:
+        if id in written:
+            yield id.key, id.name
+        elif id.parent in written and id.type.lower() == SUBNET_TYPE.lower():
+            yield id.key, f"{id.parent.name}/{id.name}"
+
+
+# The fields that take the name of a document instead of an id, each where it stands in a spec.
+_REFERENCES = frozenset({"networkSecurityGroup", "privateDnsZones", "subnet", "virtualNetwork", "virtualNetworkRules"})
+
+
+def _refer(document: JsonObject, names: Mapping[str, str]) -> JsonObject:
+    """The document with names for the ids of those that are written with it."""
+    spec = document["spec"]
+    assert isinstance(spec, dict)
+    said = {key: _name_all(value, names, key) for key, value in spec.items()}
+    target = names.get(str(spec.get("privateLinkServiceId")).lower())
+    if target is not None:
+        said = {("account" if key == "privateLinkServiceId" else key): value for key, value in said.items()}
+        said["account"] = target
+    return {**document, "spec": said}
+
+
+def _name_all(value: Json, names: Mapping[str, str], key: str) -> Json:
+    if isinstance(value, dict):
+        # A rule of a firewall is the one reference that lies in an object of its own.
+        return {name: _name_all(each, names, key if name == "id" else name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_name_all(each, names, key) for each in value]
+    return names.get(value.lower(), value) if key in _REFERENCES and isinstance(value, str) else value
 
 
 def _stays(live: Live) -> bool:

@@ -120,6 +120,18 @@ def _sentence(kind: str) -> str:
     return " ".join((SPECS[kind].__doc__ or "").split())
 
 
+# What a document of a kind might be called.
+_NAMES = {
+    FLEET: "production",
+    "Account": "aoai-swc-prod",
+    "NetworkSecurityGroup": "nsg-app",
+    "PrivateDnsZone": "privatelink.openai.azure.com",
+    "PrivateEndpoint": "pe-aoai-swc-prod",
+    "ResourceGroup": "rg-ai-prod",
+    "VirtualNetwork": "vnet-ai",
+}
+
+
 def _explain_kind(kind: str) -> str:
     model = document_model(kind)
     spec = find_field(model, ("spec",))
@@ -130,7 +142,7 @@ def _explain_kind(kind: str) -> str:
         assert lifecycle is not None
         lines += ["", "Fields of lifecycle, which may be left out:", "", *_list_fields(child_fields(lifecycle))]
     lines += ["", "Example:", "", f"  apiVersion: {API_VERSION}", f"  kind: {kind}", "  metadata:"]
-    lines += ["    name: …", *_example([], "spec", spec)]
+    lines += [f"    name: {_NAMES[kind]}", *_example([], "spec", spec)]
     return "\n".join(lines) + "\n"
 
 
@@ -236,7 +248,7 @@ def _example_lines(name: str, field: SpecField, indent: str, depth: int) -> Iter
         yield f"{indent}{name}: {_example_value(field)}"
         return
     below = child_fields(field)
-    shown = [each for each in below if below[each].required] or list(below)[:1]
+    shown = [each for each in below if below[each].required or below[each].needed] or list(below)[:1]
     yield f"{indent}{name}:"
     lines = [line for each in shown for line in _example_lines(each, below[each], indent + "    ", depth + 1)]
     if field.shape is Shape.LIST:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from reconciler.desired.completion import agree
 from reconciler.desired.graph import Conflict, Connected, Member, connect, find_conflicts
 from reconciler.desired.schema import FLEET, SPECS, Reading, read_document, suggest
 from reconciler.desired.source import RawDocument, SourceFile, read_sources
@@ -63,7 +64,7 @@ def load_estate(sources: Iterable[Path], environment: Mapping[str, str], endpoin
     domains, findings = _divide(files, readings)
     for domain in domains:
         domain.members = _members(domain)
-    conflicts = tuple(find_conflicts(member for domain in domains for member in domain.members))
+    conflicts = find_conflicts(member for domain in domains for member in domain.members)
     fleets: list[Fleet] = []
     for domain in domains:
         connected = _connect(domain, conflicts)
@@ -89,7 +90,7 @@ class _Domain:
     name: str
     origin: Origin
     spec: FleetSpec | None
-    head: RawDocument | None = None
+    head: Reading | None = None
     protected: tuple[Protected, ...] = ()
     readings: list[Reading] = field(default_factory=list)
     files: list[SourceFile] = field(default_factory=list)
@@ -173,7 +174,7 @@ def _govern(domains: Mapping[Path, _Domain], directory: Path) -> _Domain | None:
 def _found(directory: Path, fleets: Sequence[Reading]) -> _Domain:
     first = min(fleets, key=lambda each: each.raw.origin)
     name = first.ref.name if first.ref else ""
-    domain = _Domain(directory=directory, name=name, origin=first.raw.origin, spec=None, head=first.raw)
+    domain = _Domain(directory=directory, name=name, origin=first.raw.origin, spec=None, head=first)
     for again in fleets:
         if again is first:
             continue
@@ -256,34 +257,86 @@ def _members(domain: _Domain) -> list[Member]:
         adopts_all=spec is not None and spec.adoption == "all",
     )
     setting = replace(setting, places=dict(_places(domain.readings, setting)))
-    members = [_member(domain, reading, setting) for reading in domain.readings if reading.ref is not None]
-    wanted = {each.id: each for member in members for each in member.expansion.desired}
-    _protect(domain, setting, wanted)
-    return [_relate(domain, member, wanted) for member in members]
+    named = [reading for reading in domain.readings if reading.ref is not None]
+    scanty = [_expand(reading, setting, ample=False) for reading in named]
+    pairs = zip(named, scanty, strict=True)
+    ample = [_expand(reading, setting, ample=True) if reading.completions else same for reading, same in pairs]
+    worlds = [{each.id: each for one in way for each in one.desired} for way in (scanty, ample)]
+    _protect(domain, setting, worlds)
+    return [_member(domain, *each, worlds) for each in zip(named, scanty, ample, strict=True)]
 
 
-def _protect(domain: _Domain, setting: Setting, wanted: Mapping[ArmId, Desired]) -> None:
+def _expand(reading: Reading, setting: Setting, *, ample: bool) -> Expansion:
+    """What a document stands for, as it is written or completed in one way or the other."""
+    kind, document = kind_named(reading.kind), reading.completed(ample)
+    if kind is None or document is None:
+        return Expansion()
+    expansion = kind.expand(document, setting)
+    if ample and reading.nameless:
+        # What has lost its name may be what others look for, in this document or from outside.
+        return Expansion(findings=tuple(each for each in expansion.findings if each.code != "dangling"))
+    return expansion
+
+
+def _member(
+    domain: _Domain, reading: Reading, scanty: Expansion, ample: Expansion, worlds: Sequence[Mapping[ArmId, Desired]]
+) -> Member:
+    """A document with what it stands for, and with what is wrong with it by itself and beside the others."""
+    assert reading.ref is not None
+    kind = kind_named(reading.kind)
+    ways = [
+        (*each.findings, *(kind.relate(each.desired, world) if kind and each.desired else ()))
+        for each, world in zip((scanty, ample), worlds, strict=True)
+    ]
+    findings = agree(*ways)
+    domain.findings += findings
+    return Member(
+        fleet=domain.name or str(domain.directory),
+        ref=reading.ref,
+        origin=reading.raw.origin,
+        name_origin=reading.raw.place(("metadata", "name")),
+        expansion=scanty,
+        ample=ample if reading.completions else None,
+        moved=reading.moved,
+        moved_origin=reading.raw.place(("lifecycle", "moved")),
+        findings=(*reading.findings, *findings),
+    )
+
+
+def _protect(domain: _Domain, setting: Setting, worlds: Sequence[Mapping[ArmId, Desired]]) -> None:
     """Find who must never be cut off. A Fleet that names somebody who is not there governs nothing until it is mended:
     a guard that looks the wrong way is worse than none."""
-    for at, word in enumerate(domain.spec.never_cut_off or () if domain.spec else ()):
-        assert domain.head is not None
-        place = domain.head.place(("spec", "neverCutOff", at))
+    head = domain.head.completed(ample=False) if domain.head else None
+    if head is None or not isinstance(head.spec, FleetSpec):
+        return
+    for at, word in enumerate(head.spec.never_cut_off or ()):
+        place = head.place(("neverCutOff", at))
         party = find_subnet(word, setting) if read_network(word) is None else None
         if read_network(word) is not None:
             domain.protected = (*domain.protected, Protected(word=word, prefix=fold_prefix(word), origin=place))
-        elif party is None or (party.parent in wanted and party not in wanted):
-            known = [f"{id.parent.name}/{id.name}" for id in wanted if id.parent and id.type == SUBNET_TYPE]
+        elif party is None or all(party.parent in wanted and party not in wanted for wanted in worlds):
             domain.findings.append(
                 Finding(
                     code="dangling",
                     message=f"neverCutOff names {word}, which no VirtualNetwork document declares",
-                    hint=near(word, known) or "declare the subnet, or write its ARM id",
+                    hint=_near_subnet(word, worlds[0]) or "declare the subnet, or write its ARM id",
                     origin=place,
                 )
             )
             domain.spec = None
         else:
             domain.protected = (*domain.protected, Protected(word=word, subnet=party, origin=place))
+
+
+def _near_subnet(word: str, wanted: Iterable[ArmId]) -> str:
+    """`did you mean X?`, or nothing where no network, or none of its subnets, is near."""
+    network = word.partition("/")[0]
+    subnets = [(id.parent.name, id.name) for id in wanted if id.parent and id.type == SUBNET_TYPE]
+    networks = {each.lower() for each, _ in subnets}
+    if network.lower() in networks:
+        return near(word, [f"{each}/{one}" for each, one in subnets if each.lower() == network.lower()])
+    close = {each for each in networks if near(network, [each], cutoff=0.75)}
+    return near(word, [f"{each}/{one}" for each, one in subnets if each.lower() in close], cutoff=0.75)
 
 
 def _places(readings: Iterable[Reading], setting: Setting) -> Iterator[tuple[Ref, ArmId]]:
@@ -307,31 +360,6 @@ def _said_group(reading: Reading) -> str:
     spec = content.get("spec") if isinstance(content, dict) else None
     group = spec.get("resourceGroup") if isinstance(spec, dict) else None
     return group if isinstance(group, str) and "/" not in group else ""
-
-
-def _relate(domain: _Domain, member: Member, wanted: Mapping[ArmId, Desired]) -> Member:
-    """The member with what is wrong between its document and the others."""
-    kind = kind_named(member.ref.kind)
-    findings = kind.relate(member.expansion.desired, wanted) if kind and member.expansion.desired else ()
-    domain.findings += findings
-    return replace(member, findings=(*member.findings, *findings)) if findings else member
-
-
-def _member(domain: _Domain, reading: Reading, setting: Setting) -> Member:
-    assert reading.ref is not None
-    kind = kind_named(reading.kind)
-    expansion = kind.expand(reading.document(), setting) if kind and reading.typed else Expansion()
-    domain.findings += expansion.findings
-    return Member(
-        fleet=domain.name or str(domain.directory),
-        ref=reading.ref,
-        origin=reading.raw.origin,
-        name_origin=reading.raw.place(("metadata", "name")),
-        expansion=expansion,
-        moved=reading.moved,
-        moved_origin=reading.raw.place(("lifecycle", "moved")),
-        findings=(*reading.findings, *expansion.findings),
-    )
 
 
 def _connect(domain: _Domain, conflicts: Sequence[Conflict]) -> _Connection:

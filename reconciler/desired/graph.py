@@ -7,10 +7,11 @@ Azure.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
+from reconciler.desired.completion import agree
 from reconciler.desired.schema import suggest
 from reconciler.kinds.base import Expansion
 from reconciler.kinds.catalog import kind_named
@@ -21,13 +22,17 @@ from reconciler.model.resource import Desired
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Member:
-    """One named document of a fleet with what it stands for, and what is wrong with it by itself."""
+    """One named document of a fleet with what it stands for, and what is wrong with it by itself.
+
+    `ample` is what it stands for where what was refused in it is there after all, if anything was: see `completion`.
+    """
 
     fleet: str
     ref: Ref
     origin: Origin
     name_origin: Origin
     expansion: Expansion = field(default_factory=Expansion)
+    ample: Expansion | None = None
     moved: str = ""
     moved_origin: Origin | None = None
     findings: tuple[Finding, ...] = ()
@@ -41,8 +46,19 @@ class Conflict:
     members: tuple[Member, ...]
 
 
-def find_conflicts(members: Iterable[Member]) -> Iterator[Conflict]:
-    """What the documents of all fleets contradict each other about; the finding stands where it is said again."""
+def find_conflicts(members: Iterable[Member]) -> tuple[Conflict, ...]:
+    """What the documents of all fleets contradict each other about, whatever should stand where something was refused;
+    the finding stands where it is said again."""
+    everyone = tuple(members)
+    found = tuple(_find_conflicts(everyone))
+    if all(each.ample is None for each in everyone):
+        return found
+    ample = _find_conflicts([replace(each, expansion=each.ample or each.expansion) for each in everyone])
+    agreed = agree((each.finding for each in found), (each.finding for each in ample))
+    return tuple(each for each in found if each.finding in agreed)
+
+
+def _find_conflicts(members: Iterable[Member]) -> Iterator[Conflict]:
     everyone = sorted(members, key=lambda each: (each.origin, each.ref))
     names = _group(everyone, lambda each: [(each.fleet, each.ref.kind, each.ref.name.lower())])
     twins = {id(each) for _, claims in names for each in claims}

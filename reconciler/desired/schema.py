@@ -7,7 +7,7 @@ only as specs: a new kind needs no line here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
@@ -16,8 +16,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field as Described
 from pydantic import ValidationError, create_model
-from pydantic_core import ErrorDetails
 
+from reconciler.desired.completion import Completion, agree, complete
+from reconciler.desired.refusal import Refusal, meant_by, read_refusals
 from reconciler.desired.shape import Shape, SpecField, fields_of, find_field, shape_of
 from reconciler.desired.source import Keys, RawDocument, Tree
 from reconciler.kinds.base import Document
@@ -27,7 +28,6 @@ from reconciler.kinds.spec import LifecycleSpec, MetadataSpec, Spec
 from reconciler.model.finding import Finding
 from reconciler.model.ids import Ref
 from reconciler.model.resource import Lifecycle, ManagePolicy
-from reconciler.model.wire import ABSENT, Absent
 
 FLEET = "Fleet"
 
@@ -43,38 +43,63 @@ class DocumentSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What became of one document. `typed` is None while anything is wrong with it; `ref` is its name if it has one."""
+    """What became of one document. `typed` is None while anything is wrong with it; `ref` is its name if it has one.
+
+    `completions` are then the two ways in which what is right in it is checked all the same: see `completion`.
+    """
 
     raw: RawDocument
     kind: str = ""
     ref: Ref | None = None
     typed: DocumentSpec | None = None
+    completions: tuple[Completion[DocumentSpec], ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property
     def moved(self) -> str:
         """The name the document says it had before."""
-        lifecycle = getattr(self.typed, "lifecycle", None)
+        typed = self.typed or (self.completions[0].typed if self.completions else None)
+        lifecycle = getattr(typed, "lifecycle", None)
         return (lifecycle.moved or "") if isinstance(lifecycle, LifecycleSpec) else ""
 
     def spec(self) -> Spec:
-        spec = getattr(self.typed, "spec", None)
-        assert isinstance(spec, Spec)
-        return spec
+        return _spec_of(self.typed)
 
     def document(self) -> Document:
         """The typed document in the form that kinds expand. Only for one that validated."""
         assert self.typed is not None
-        assert self.ref is not None
+        return self._document(self.typed, lambda path: path)
+
+    def completed(self, ample: bool) -> Document | None:
+        """The document as it is checked: as it stands, or completed in one of the two ways; None where nothing is."""
+        if self.typed is not None:
+            return self.document()
+        if not self.completions:
+            return None
+        completion = self.completions[ample]
+        return self._document(completion.typed, completion.written)
+
+    @property
+    def nameless(self) -> bool:
+        """Whether something inside the document has lost its name."""
+        return any(each.nameless for each in self.completions)
+
+    def _document(self, typed: DocumentSpec, written: Callable[[Keys], Keys]) -> Document:
         return Document(
-            ref=self.ref,
-            spec=self.spec(),
-            lifecycle=_lifecycle(getattr(self.typed, "lifecycle", None)),
-            labels=MappingProxyType(dict(self.typed.metadata.labels or {})),
+            ref=self.ref or Ref(kind=self.kind, name=""),
+            spec=_spec_of(typed),
+            lifecycle=_lifecycle(getattr(typed, "lifecycle", None)),
+            labels=MappingProxyType(dict(typed.metadata.labels or {})),
             origin=self.raw.origin,
             name_origin=self.raw.place(("metadata", "name")),
-            place=lambda path: self.raw.place(("spec", *path)),
+            place=lambda path: self.raw.place(written(("spec", *path))),
         )
+
+
+def _spec_of(typed: DocumentSpec | None) -> Spec:
+    spec = getattr(typed, "spec", None)
+    assert isinstance(spec, Spec)
+    return spec
 
 
 def _lifecycle(written: LifecycleSpec | None) -> Lifecycle:
@@ -127,10 +152,34 @@ def read_document(raw: RawDocument) -> Reading:
     try:
         typed = model.model_validate(content)
     except ValidationError as error:
-        explained = tuple(_Explainer(raw, model).explain(error.errors()))
-        return Reading(raw=raw, kind=kind, ref=ref, findings=(*raw.findings, *explained))
-    findings = (*raw.findings, *_check_lifecycle(raw, typed))
-    return Reading(raw=raw, kind=kind, ref=ref, typed=None if findings else typed, findings=findings)
+        refusals = read_refusals(content, error.errors())
+        explained = tuple(_Explainer(raw, model).explain(refusals))
+        return _read_parts(Reading(raw=raw, kind=kind, ref=ref, findings=(*raw.findings, *explained)), model)
+    findings = (*raw.findings, *_check_lifecycle(raw, typed, lambda path: path))
+    if findings:
+        return _read_parts(Reading(raw=raw, kind=kind, ref=ref, findings=findings), model)
+    return Reading(raw=raw, kind=kind, ref=ref, typed=typed)
+
+
+def _read_parts(reading: Reading, model: type[DocumentSpec]) -> Reading:
+    """A document with mistakes in it, completed; and what is wrong with its lifecycle whatever stands elsewhere."""
+    raw = reading.raw
+    waiting = any(finding.code == "placeholder" for finding in raw.findings)
+    completions = complete(raw.content, model, [*_find_unfilled(raw.content, ())] if waiting else ())
+    if completions is None:
+        return reading
+    scanty, ample = (tuple(_check_lifecycle(raw, each.typed, each.written)) for each in completions)
+    new = (each for each in agree(scanty, ample) if each not in reading.findings)
+    return replace(reading, completions=completions, findings=(*reading.findings, *new))
+
+
+def _find_unfilled(node: Tree, path: Keys) -> Iterator[Keys]:
+    """Where placeholders stand that could not be filled in."""
+    if isinstance(node, str) and "${" in node:
+        yield path
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, each in children:
+        yield from _find_unfilled(each, (*path, key))
 
 
 def _complete(raw: RawDocument) -> RawDocument:
@@ -142,7 +191,7 @@ def _complete(raw: RawDocument) -> RawDocument:
     return replace(raw, content={**content, **{key: {} for key in sorted(empty)}}) if empty else raw
 
 
-def _check_lifecycle(raw: RawDocument, typed: DocumentSpec) -> Iterator[Finding]:
+def _check_lifecycle(raw: RawDocument, typed: DocumentSpec, written: Callable[[Keys], Keys]) -> Iterator[Finding]:
     """Wishes about a document that contradict each other, and ignored paths that it cannot have."""
     lifecycle = getattr(typed, "lifecycle", None)
     if not isinstance(lifecycle, LifecycleSpec):
@@ -166,7 +215,7 @@ def _check_lifecycle(raw: RawDocument, typed: DocumentSpec) -> Iterator[Finding]
             hint=suggest(str(keys[0]), known)
             if keys and keys[0] not in known
             else "name a field as it is written in spec",
-            origin=raw.place(("lifecycle", "ignore", at)),
+            origin=raw.place(written(("lifecycle", "ignore", at))),
         )
 
 
@@ -232,33 +281,6 @@ def _name_value(value: object) -> str:
     return f"the text {str(value)!r}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Error:
-    """One of pydantic's errors with its real path; at `fork` it went into `branch`, a member of a union."""
-
-    path: Keys
-    type: str
-    value: object
-    ctx: Mapping[str, object]
-    message: str
-    fork: Keys | None
-    branch: str
-    of_key: bool
-
-
-def _misses(error: _Error) -> bool:
-    """Whether a value has not even the shape that a member of a union is about."""
-    return error.type.endswith("_type") or (error.type == "literal_error" and not isinstance(error.value, str))
-
-
-def _below(node: Tree, part: str | int) -> Tree | Absent:
-    if isinstance(node, dict) and isinstance(part, str):
-        return node.get(part, ABSENT)
-    if isinstance(node, list) and isinstance(part, int) and part < len(node):
-        return node[part]
-    return ABSENT
-
-
 class _Explainer:
     """Turns pydantic's errors about one document into findings."""
 
@@ -266,74 +288,23 @@ class _Explainer:
         self._raw = raw
         self._model = model
 
-    def explain(self, errors: Iterable[ErrorDetails]) -> Iterator[Finding]:
-        plain: list[_Error] = []
-        forks: dict[Keys, dict[str, list[_Error]]] = {}
-        for details in errors:
-            error = self._locate(details)
-            if error.fork is None:
-                plain.append(error)
-            else:
-                forks.setdefault(error.fork, {}).setdefault(error.branch, []).append(error)
-        for fork, branches in forks.items():
-            plain += self._choose(fork, branches)
-        meant = {each for error in plain if error.type == "extra_forbidden" for each in self._meant(error)}
-        for error in plain:
+    def explain(self, errors: Sequence[Refusal]) -> Iterator[Finding]:
+        meant = {each for error in errors if error.type == "extra_forbidden" for each in self._meant(error)}
+        for error in errors:
             if not self._unfilled(error) and not (error.type == "missing" and error.path in meant):
                 yield self._explain(error)
 
-    def _meant(self, error: _Error) -> Iterator[Keys]:
+    def _meant(self, error: Refusal) -> Iterator[Keys]:
         """The field that an unknown one is a slip of, which is therefore not missing on top."""
-        parent, name = error.path[:-1], str(error.path[-1])
-        known = fields_of(self._model, parent)
-        near = get_close_matches(name.lower(), [each.lower() for each in known], n=1, cutoff=0.6)
-        yield from ((*parent, each) for each in known if name not in _HABITS and each.lower() in near)
+        if str(error.path[-1]) not in _HABITS:
+            yield from meant_by(self._model, error.path)
 
-    def _unfilled(self, error: _Error) -> bool:
+    def _unfilled(self, error: Refusal) -> bool:
         """A placeholder that could not be filled in is wrong by itself; what its name looks like says nothing."""
         waiting = isinstance(error.value, str) and "${" in error.value
         return waiting and any(finding.code == "placeholder" for finding in self._raw.findings)
 
-    def _locate(self, details: ErrorDetails) -> _Error:
-        """Drop the names of union members that pydantic puts into its locations."""
-        node: Tree = self._raw.content
-        path: list[str | int] = []
-        fork: Keys | None = None
-        branch = ""
-        loc = details["loc"]
-        for at, part in enumerate(loc):
-            below = _below(node, part)
-            if below is not ABSENT:
-                node = below
-            elif at == len(loc) - 1 and details["type"] == "missing":
-                node = None
-            elif part == "[key]":
-                continue
-            else:
-                fork, branch = (tuple(path), str(part)) if fork is None else (fork, branch)
-                continue
-            path.append(part)
-        return _Error(
-            path=tuple(path),
-            type=details["type"],
-            value=details["input"],
-            ctx=details.get("ctx", {}),
-            message=details["msg"],
-            fork=fork,
-            branch=branch,
-            of_key=loc[-1:] == ("[key]",),
-        )
-
-    def _choose(self, fork: Keys, branches: dict[str, list[_Error]]) -> list[_Error]:
-        """Of the members of a union only the one that was probably meant is worth a sentence."""
-
-        def fits(errors: list[_Error]) -> bool:
-            return not any(error.path == fork and _misses(error) for error in errors)
-
-        fitting = [errors for errors in branches.values() if fits(errors)]
-        return min(fitting or list(branches.values()), key=len)
-
-    def _explain(self, error: _Error) -> Finding:
+    def _explain(self, error: Refusal) -> Finding:
         if error.type == "missing":
             return self._missing(error)
         if error.type == "extra_forbidden":
@@ -342,7 +313,7 @@ class _Explainer:
         place = self._raw.key if error.of_key else self._raw.place
         return Finding(code="value", message=message, hint=hint, origin=place(error.path))
 
-    def _missing(self, error: _Error) -> Finding:
+    def _missing(self, error: Refusal) -> Finding:
         parent, name = error.path[:-1], str(error.path[-1])
         found = find_field(self._model, error.path)
         values = found.values if found else ()
@@ -357,7 +328,7 @@ class _Explainer:
             origin=self._raw.key(parent),
         )
 
-    def _unknown(self, error: _Error) -> Finding:
+    def _unknown(self, error: Refusal) -> Finding:
         parent, name = error.path[:-1], str(error.path[-1])
         where = f" in {name_path(self._raw.content, parent)}" if parent else ""
         return Finding(
@@ -390,7 +361,7 @@ class _Explainer:
                     return name_path(self._raw.content, (*above, sibling))
         return ""
 
-    def _judge(self, error: _Error) -> tuple[str, str]:
+    def _judge(self, error: Refusal) -> tuple[str, str]:
         """What is wrong with a value, and what would be right."""
         path = name_path(self._raw.content, error.path)
         if error.type == "refused":
@@ -405,7 +376,7 @@ class _Explainer:
             return f"{path} is {size}", template.format(limit=error.ctx[key])
         return self._judge_value(error, path)
 
-    def _judge_value(self, error: _Error, path: str) -> tuple[str, str]:
+    def _judge_value(self, error: Refusal, path: str) -> tuple[str, str]:
         field = find_field(self._model, error.path)
         if error.type == "literal_error" and field is not None and isinstance(error.value, str):
             near = suggest(error.value, field.values)
@@ -418,7 +389,7 @@ class _Explainer:
             return self._judge_type(error, path, field)
         return f"{path}: {error.message}", ""
 
-    def _judge_type(self, error: _Error, path: str, field: SpecField | None) -> tuple[str, str]:
+    def _judge_type(self, error: Refusal, path: str, field: SpecField | None) -> tuple[str, str]:
         shape = field.shape if field else shape_of(error.type)
         value = error.value
         if shape in (Shape.WHOLE, Shape.FLAG) and isinstance(value, str):

@@ -28,7 +28,7 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecField:
-    """One field of a spec, or an item of a list or mapping in it."""
+    """One field of a spec, or an item of a list or mapping in it. `needed`: it or a sibling has to be said."""
 
     name: str
     shape: Shape
@@ -43,6 +43,7 @@ class SpecField:
     rule: str = ""
     note: str = ""
     bounds: tuple[str, ...] = ()
+    needed: bool = False
     example: str | None = None
 
     def of_item(self) -> SpecField | None:
@@ -111,6 +112,7 @@ def _from_info(name: str, info: FieldInfo) -> SpecField:
         rule=str(extra.get("rule", "")),
         note=str(extra.get("note", "")),
         bounds=tuple(_bounds(info)),
+        needed=bool(extra.get("needed")),
         example=str(info.examples[0]) if info.examples else None,
     )
 

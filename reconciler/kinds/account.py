@@ -30,7 +30,7 @@ from reconciler.kinds.common import (
     OwnTags,
     Unknowns,
     home_of,
-    is_broken,
+    is_nowhere,
     owned_tags,
     resolve_location,
     want,
@@ -48,9 +48,10 @@ from reconciler.kinds.values import (
     id_keys_to_wire,
     identity_type,
     location,
+    names,
     networks,
     networks_to_wire,
-    strings,
+    one_of,
     subnet_rules,
 )
 from reconciler.model.ids import ArmId, fold_location
@@ -132,14 +133,21 @@ TYPE = ResourceType(
     ),
     fields=(
         Field(path="location", wire=("location",), normal=location, effect=once),
-        Field(path="kind", wire=("kind",), effect=_kind_effect),
-        Field(path="sku.name", wire=("sku", "name"), whole=("sku",)),
+        Field(path="kind", wire=("kind",), normal=one_of("OpenAI", "AIServices"), effect=_kind_effect),
+        Field(path="sku.name", wire=("sku", "name"), normal=one_of("S0"), whole=("sku",)),
         Field(path="customSubDomainName", wire=("properties", "customSubDomainName"), normal=folded, effect=once),
         Field(path="disableLocalAuth", wire=("properties", "disableLocalAuth"), default=False, opens=_unlocks),
-        Field(path="publicNetworkAccess", wire=("properties", "publicNetworkAccess"), default="Enabled", opens=_allows),
+        Field(
+            path="publicNetworkAccess",
+            wire=("properties", "publicNetworkAccess"),
+            normal=one_of("Enabled", "Disabled", "SecuredByPerimeter"),
+            default="Enabled",
+            opens=_allows,
+        ),
         Field(
             path="networkAcls.defaultAction",
             wire=(*_ACLS, "defaultAction"),
+            normal=one_of("Allow", "Deny"),
             default="Allow",
             opens=_allows,
             whole=_ACLS,
@@ -147,6 +155,7 @@ TYPE = ResourceType(
         Field(
             path="networkAcls.bypass",
             wire=(*_ACLS, "bypass"),
+            normal=one_of("None", "AzureServices"),
             opens=lambda _, after: after == "AzureServices",
             whole=_ACLS,
         ),
@@ -182,7 +191,7 @@ TYPE = ResourceType(
             default=False,
             opens=_unlocks,
         ),
-        Field(path="allowedFqdnList", wire=("properties", "allowedFqdnList"), normal=strings, default=[], opens=_adds),
+        Field(path="allowedFqdnList", wire=("properties", "allowedFqdnList"), normal=names, default=[], opens=_adds),
         Field(
             path="allowProjectManagement",
             wire=("properties", "allowProjectManagement"),
@@ -335,7 +344,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
     findings += check_account(document, spec, setting)
     rules, unresolved = resolve_rules(document, spec, setting)
     findings += (*unresolved, *check_rules(document, tuple(spec.private_endpoint_connections or ())))
-    if is_broken(findings):
+    if is_nowhere(findings):
         return Expansion(findings=findings)
     group = home_of(document, setting)
     id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
@@ -348,7 +357,9 @@ def expand(document: Document, setting: Setting) -> Expansion:
     if spec.identity and "UserAssigned" not in spec.identity.type:
         # Azure refuses a map of identities beside a type that leaves no place for it.
         written["identity"] = {"type": spec.identity.type, "userAssignedIdentities": []}
-    if rules and isinstance(acls := written.get("networkAcls"), dict):
+    if spec.network_acls and spec.network_acls.virtual_network_rules:
+        acls = written["networkAcls"]
+        assert isinstance(acls, dict)
         written["networkAcls"] = {**acls, "virtualNetworkRules": [rule.wire for rule in rules]}
     fields = declare(TYPE, written)
     needs = (group, *dict.fromkeys(rule.subnet for rule in rules))

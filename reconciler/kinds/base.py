@@ -637,7 +637,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expansion:
-    """What a document stands for: ARM resources, or what keeps it from standing for any."""
+    """What a document stands for, and what is wrong with it; with an error it is compared to others, never planned."""
 
     desired: tuple[Desired, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -6,13 +6,13 @@ Each check looks at one document and its fleet's defaults. What documents say to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from reconciler.kinds.base import Document, Setting
-from reconciler.kinds.common import check_home
-from reconciler.model.finding import Finding, Severity
+from reconciler.kinds.common import check_home, check_repeats
+from reconciler.model.finding import Finding, Origin, Severity
 
 if TYPE_CHECKING:
     from reconciler.kinds.account import AccountSpec
@@ -28,6 +28,7 @@ def check_account(document: Document, spec: AccountSpec, setting: Setting) -> tu
         *_check_account_name(document, setting),
         *check_home(document, setting),
         *_check_exposure(document, spec),
+        *_check_rules_twice(document, spec),
         *_check_idle_rules(document, spec),
         *_check_identity(document, spec),
         *_check_filters(document, spec),
@@ -79,6 +80,20 @@ def _check_exposure(document: Document, spec: AccountSpec) -> Iterator[Finding]:
             hint=f"add `customSubDomainName: {document.ref.name.lower()}`, a name unique in the world",
             origin=document.place(("networkAcls",)),
         )
+
+
+def _check_rules_twice(document: Document, spec: AccountSpec) -> Iterator[Finding]:
+    acls = spec.network_acls
+    if acls is None:
+        return
+    addresses = [each if isinstance(each, str) else each.value for each in acls.ip_rules or ()]
+    subnets = [each if isinstance(each, str) else each.id for each in acls.virtual_network_rules or ()]
+    for key, words in (("ipRules", addresses), ("virtualNetworkRules", subnets)):
+        yield from check_repeats(f"networkAcls.{key}", words, _rules_at(document, key))
+
+
+def _rules_at(document: Document, key: str) -> Callable[[int], Origin]:
+    return lambda index: document.place(("networkAcls", key, index))
 
 
 def _check_idle_rules(document: Document, spec: AccountSpec) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated
 
@@ -66,9 +66,10 @@ def owned_tags(document: Document, setting: Setting) -> dict[str, Json]:
     return fold_keys(setting.tags, written, {OWNER_TAG: setting.fleet})
 
 
-def is_broken(findings: Iterable[Finding]) -> bool:
-    """Whether a document with these findings stands for nothing."""
-    return any(finding.severity is Severity.ERROR for finding in findings)
+def is_nowhere(findings: Iterable[Finding]) -> bool:
+    """Whether a document with these findings has not even an id. With any other mistake it stands for what it says as
+    far as it can be said, so that what is wrong between it and others is found as well."""
+    return any(finding.code in ("name", "location_missing", "resource_group_missing") for finding in findings)
 
 
 def want(
@@ -168,6 +169,21 @@ def check_home(document: Document, setting: Setting) -> Iterator[Finding]:
             hint="add spec.resourceGroup here or in the Fleet",
             origin=document.origin,
         )
+
+
+def check_repeats(where: str, words: Sequence[str], place: Callable[[int], Origin]) -> Iterator[Finding]:
+    """What a list that is a set says twice, in whatever letters."""
+    seen: dict[str, int] = {}
+    for at, word in enumerate(words):
+        first = seen.setdefault(word.lower(), at)
+        if first != at:
+            yield Finding(
+                severity=Severity.WARNING,
+                code="duplicate_value",
+                message=f"{where} names {word} twice",
+                hint=f"the other one is at {place(first)}; remove one",
+                origin=place(at),
+            )
 
 
 def near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:

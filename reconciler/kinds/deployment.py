@@ -11,7 +11,7 @@ from reconciler.kinds.base import Binding, Field, Patience, ResourceType, Shape,
 from reconciler.kinds.common import Unknowns
 from reconciler.kinds.scalars import TagName, TagValue
 from reconciler.kinds.spec import Flag, Spec, Text, Whole
-from reconciler.kinds.values import folded, whole_number
+from reconciler.kinds.values import folded, one_of, whole_number
 from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.plan import FieldChange
 from reconciler.model.quota import Holding, Offer
@@ -69,27 +69,33 @@ TYPE = ResourceType(
         list_children="list",
     ),
     fields=(
-        Field(path="model.format", wire=("properties", "model", "format"), effect=once),
-        Field(path="model.name", wire=("properties", "model", "name"), effect=once),
-        Field(path="model.version", wire=("properties", "model", "version")),
-        Field(path="model.publisher", wire=("properties", "model", "publisher"), effect=once),
-        Field(path="model.source", wire=("properties", "model", "source"), effect=once),
+        Field(path="model.format", wire=("properties", "model", "format"), normal=one_of("OpenAI"), effect=once),
+        Field(path="model.name", wire=("properties", "model", "name"), normal=folded, effect=once),
+        Field(path="model.version", wire=("properties", "model", "version"), normal=folded),
+        Field(path="model.publisher", wire=("properties", "model", "publisher"), normal=folded, effect=once),
+        Field(path="model.source", wire=("properties", "model", "source"), normal=folded, effect=once),
         Field(
             path="model.sourceAccount",
             wire=("properties", "model", "sourceAccount"),
             normal=folded,
             effect=once,
         ),
-        Field(path="sku.name", wire=("sku", "name"), effect=once),
+        Field(path="sku.name", wire=("sku", "name"), normal=one_of(*SKUS), effect=once),
         Field(path="sku.capacity", wire=("sku", "capacity"), normal=whole_number, default=1, cuts=_shrinks),
         Field(
             path="versionUpgradeOption",
             wire=("properties", "versionUpgradeOption"),
+            normal=one_of("OnceNewDefaultVersionAvailable", "OnceCurrentVersionExpired", "NoAutoUpgrade"),
             default="OnceNewDefaultVersionAvailable",
         ),
-        Field(path="raiPolicyName", wire=("properties", "raiPolicyName"), refers="raiPolicies"),
+        Field(path="raiPolicyName", wire=("properties", "raiPolicyName"), normal=folded, refers="raiPolicies"),
         Field(path="dynamicThrottlingEnabled", wire=("properties", "dynamicThrottlingEnabled"), default=False),
-        Field(path="spilloverDeploymentName", wire=("properties", "spilloverDeploymentName"), refers="deployments"),
+        Field(
+            path="spilloverDeploymentName",
+            wire=("properties", "spilloverDeploymentName"),
+            normal=folded,
+            refers="deployments",
+        ),
         Field(path="tags", wire=("tags",), shape=Shape.MAP, whole=("tags",)),
     ),
     readonly=(
@@ -175,6 +181,7 @@ class DeploymentSkuSpec(Spec):
             ge=1,
             le=100_000_000,
             examples=["300"],
+            json_schema_extra={"needed": True},
             description="Azure's capacity units: often 1,000 tokens per minute, for provisioned types PTUs.",
         ),
     ] = None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from reconciler.kinds.base import Binding, Field, Hold, Patience, ResourceType, Shape, fixed, once
 from reconciler.kinds.scalars import PRIVATE_ENDPOINT_TYPE
-from reconciler.kinds.values import folded, location, reference, reference_to_wire
+from reconciler.kinds.values import Folded, folded, location, reference, reference_to_wire
 from reconciler.model.plan import DecisionState, Effect, FieldChange
 from reconciler.model.wire import Json, JsonObject, read_path
 
@@ -46,7 +46,7 @@ _GROUP_IDS = {
 
 
 def fold_group(name: Json) -> Json:
-    return _GROUP_IDS.get(name.lower(), name) if isinstance(name, str) else name
+    return (_GROUP_IDS.get(name.lower()) or Folded(name)) if isinstance(name, str) else name
 
 
 def _connection(properties: Json) -> tuple[str, JsonObject]:
@@ -80,7 +80,8 @@ def _target(value: Json) -> Json:
 
 def _group_ids(value: Json) -> Json:
     found = _of_connection("groupIds")(value)
-    return [*sorted({str(fold_group(each)) for each in found})] if isinstance(found, list) else []
+    listed = [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
+    return [*sorted({_GROUP_IDS.get(each.lower()) or Folded(each) for each in listed})]
 
 
 def _write_connection(properties: Json, approval: str, said: JsonObject) -> Json:

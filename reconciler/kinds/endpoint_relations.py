@@ -121,6 +121,7 @@ def _relate_subnet(endpoint: Desired, fleet: Mapping[ArmId, Desired]) -> Iterato
             origin=place,
         )
         return
+    yield from _check_room(endpoint, home, fleet)
     yield from _check_static(endpoint, home)
     yield from _check_use(endpoint, home)
 
@@ -138,6 +139,26 @@ def _check_use(endpoint: Desired, home: Desired) -> Iterator[Finding]:
         hint="give endpoints a subnet of their own",
         origin=endpoint.origins.get("subnet", endpoint.origin),
     )
+
+
+def _check_room(endpoint: Desired, home: Desired, fleet: Mapping[ArmId, Desired]) -> Iterator[Finding]:
+    """More endpoints than a subnet has addresses; said of those for which none is left. One takes at least one."""
+    networks = [network for text in _listed(home.fields.get("addressPrefixes")) if (network := read_network(text))]
+    room = sum(network.num_addresses - _RESERVED - 1 for network in networks if network.version == 4)
+    if not networks or room >= len(fleet):
+        return
+    beside = [id for id, each in fleet.items() if _stands_in(each, home)]
+    if sum(id < endpoint.id for id in beside) >= room:
+        yield Finding(
+            code="subnet_full",
+            message=f"{endpoint.ref}: {home.ref.name} has {room} addresses, and {len(beside)} endpoints stand in it",
+            hint="give the subnet a shorter prefix, or put the endpoint into another; Azure keeps five addresses",
+            origin=endpoint.origins.get("subnet", endpoint.origin),
+        )
+
+
+def _stands_in(each: Desired, home: Desired) -> bool:
+    return each.type.lower() == TYPE.arm_type.lower() and each.fields.get("subnet") == home.id.key
 
 
 def _check_static(endpoint: Desired, home: Desired) -> Iterator[Finding]:

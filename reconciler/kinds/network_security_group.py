@@ -7,12 +7,12 @@ is ours as well (`rules: exclusive`), or only what the named ones say (`rules: s
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field as Described
 
-from reconciler.kinds.addresses import ANY, guess_tag, is_private, is_tag, may_meet
+from reconciler.kinds.addresses import ANY, fold_port, fold_prefix, guess_tag, is_private, is_tag, may_meet
 from reconciler.kinds.base import (
     Binding,
     Document,
@@ -37,8 +37,9 @@ from reconciler.kinds.common import (
     Unknowns,
     check_home,
     check_name,
+    check_repeats,
     home_of,
-    is_broken,
+    is_nowhere,
     owned_tags,
     resolve_location,
     want,
@@ -172,7 +173,12 @@ class SecurityRuleSpec(Spec):
         Literal["Any", "*", "Tcp", "Udp", "Icmp", "Esp", "Ah"], Described(description=f"The protocol, or {_ANY_HINT}.")
     ]
     source_address_prefix: Annotated[
-        RulePrefix | None, Described(description="An address, a network, a service tag, or Any.")
+        RulePrefix | None,
+        Described(
+            description="An address, a network, a service tag, or Any.",
+            examples=["VirtualNetwork"],
+            json_schema_extra={"needed": True},
+        ),
     ] = None
     source_address_prefixes: Annotated[
         list[RulePrefix] | None, Described(description="Several of what sourceAddressPrefix takes, Any excepted.")
@@ -185,7 +191,12 @@ class SecurityRuleSpec(Spec):
     )
     source_port_ranges: Annotated[list[PortRange] | None, Described(description="Several ports and ranges.")] = None
     destination_address_prefix: Annotated[
-        RulePrefix | None, Described(description="An address, a network, a service tag, or Any.")
+        RulePrefix | None,
+        Described(
+            description="An address, a network, a service tag, or Any.",
+            examples=["Any"],
+            json_schema_extra={"needed": True},
+        ),
     ] = None
     destination_address_prefixes: Annotated[
         list[RulePrefix] | None, Described(description="Several of what destinationAddressPrefix takes, Any excepted.")
@@ -194,7 +205,8 @@ class SecurityRuleSpec(Spec):
         list[ApplicationGroupId] | None, Described(description="ARM ids of application security groups.")
     ] = None
     destination_port_range: Annotated[
-        PortRange | None, Described(description="A port, a range, or Any.", examples=["443"])
+        PortRange | None,
+        Described(description="A port, a range, or Any.", examples=["443"], json_schema_extra={"needed": True}),
     ] = None
     destination_port_ranges: Annotated[list[PortRange] | None, Described(description="Several ports and ranges.")] = (
         None
@@ -237,7 +249,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
         *check_home(document, setting),
         *_check(document, spec, setting),
     )
-    if is_broken(findings):
+    if is_nowhere(findings):
         return Expansion(findings=findings)
     group = home_of(document, setting)
     written: JsonObject = spec.written()
@@ -342,6 +354,10 @@ def _check_words(document: Document, at: int, rule: SecurityRuleSpec) -> Iterato
                 hint=f"write `{(ADDRESSES | PORTS)[many]}: Any` alone, or remove Any",
                 origin=document.place(("securityRules", at, many)),
             )
+    for many in (*ADDRESSES, *PORTS, *GROUPS):
+        fold = fold_prefix if many in ADDRESSES else fold_port if many in PORTS else str
+        said = [fold(str(each)) for each in written.get(many) or ()]
+        yield from check_repeats(f"securityRules[{rule.name}].{many}", said, _places(document, at, many))
     for many, one in ADDRESSES.items():
         for key, words in ((one, [written.get(one)]), (many, written.get(many) or [])):
             for index, word in enumerate(words):
@@ -354,6 +370,10 @@ def _check_words(document: Document, at: int, rule: SecurityRuleSpec) -> Iterato
                         hint=f"did you mean {guess}?",
                         origin=document.place(("securityRules", at, key, *((index,) if key == many else ()))),
                     )
+
+
+def _places(document: Document, at: int, key: str) -> Callable[[int], Origin]:
+    return lambda index: document.place(("securityRules", at, key, index))
 
 
 def _check_names(document: Document, spec: NetworkSecurityGroupSpec) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ from reconciler.kinds.common import (
     OwnTags,
     check_home,
     home_of,
-    is_broken,
+    is_nowhere,
     near,
     owned_tags,
     want,
@@ -39,7 +39,7 @@ from reconciler.kinds.common import (
 )
 from reconciler.kinds.scalars import PRIVATE_ZONE_TYPE, NetworkRef
 from reconciler.kinds.spec import Flag, Spec, Text
-from reconciler.kinds.values import location, reference, reference_to_wire
+from reconciler.kinds.values import location, one_of, reference, reference_to_wire
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.ids import ArmId
 from reconciler.model.resource import Desired, Live
@@ -104,7 +104,12 @@ LINK = ResourceType(
             effect=fixed,
         ),
         Field(path="registrationEnabled", wire=("properties", "registrationEnabled"), default=False),
-        Field(path="resolutionPolicy", wire=("properties", "resolutionPolicy"), default="Default"),
+        Field(
+            path="resolutionPolicy",
+            wire=("properties", "resolutionPolicy"),
+            normal=one_of("Default", "NxDomainRedirect"),
+            default="Default",
+        ),
     ),
     readonly=(("properties", "virtualNetworkLinkState"),),
     # The link answers Succeeded before the network can resolve the zone.
@@ -176,7 +181,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
         *check_home(document, setting),
         *_check_links(document, spec, setting),
     )
-    if is_broken(findings):
+    if is_nowhere(findings):
         return Expansion(findings=findings)
     group = home_of(document, setting)
     id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
@@ -186,9 +191,12 @@ def expand(document: Document, setting: Setting) -> Expansion:
 
 
 def _links(document: Document, spec: PrivateDnsZoneSpec, setting: Setting, zone: ArmId) -> Iterator[Desired]:
+    names: set[str] = set()
     for at, each in enumerate(spec.virtual_network_links or ()):
         network = _network(each, setting)
-        assert network is not None
+        if network is None or each.name.lower() in names:
+            continue
+        names.add(each.name.lower())
         fields = declare(LINK, {**each.written(), "location": GLOBAL, "virtualNetwork": str(network)})
         id = zone.child("virtualNetworkLinks", each.name)
         yield want_below(document, id, ("virtualNetworkLinks", at), fields, (network,))

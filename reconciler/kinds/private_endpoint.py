@@ -21,7 +21,7 @@ from reconciler.kinds.common import (
     check_name,
     child_lifecycle,
     home_of,
-    is_broken,
+    is_nowhere,
     near,
     owned_tags,
     resolve_location,
@@ -82,7 +82,11 @@ class PrivateEndpointSpec(Spec):
     ]
     account: Annotated[
         Text | None,
-        Described(description="Where it leads: the name of an Account document.", examples=["aoai-swc-prod"]),
+        Described(
+            description="Where it leads: the name of an Account document.",
+            examples=["aoai-swc-prod"],
+            json_schema_extra={"needed": True},
+        ),
     ] = None
     private_link_service_id: Annotated[
         TargetId | None,
@@ -159,7 +163,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
         *_check_addresses(document, spec),
         *_check_zones(document, spec, setting),
     )
-    if is_broken(findings) or subnet is None or target is None:
+    if is_nowhere(findings) or subnet is None or target is None:
         return Expansion(findings=findings)
     group = home_of(document, setting)
     written: JsonObject = spec.written()
@@ -178,9 +182,10 @@ def expand(document: Document, setting: Setting) -> Expansion:
 
 def _zone_group(document: Document, spec: PrivateEndpointSpec, setting: Setting, endpoint: ArmId) -> Iterator[Desired]:
     """The zone group; one that is required is watched and never written."""
-    if _mode(spec) == "leave":
+    named = spec.private_dns_zones or ()
+    zones = [zone for each in named if (zone := _zone_of(each, setting))]
+    if _mode(spec) == "leave" or not named or len(zones) < len(named):
         return
-    zones = [zone for named in spec.private_dns_zones or () if (zone := _zone_of(named, setting))]
     fields = declare(dns_zone_group.TYPE, {"privateDnsZones": [str(zone) for zone in zones]})
     lifecycle = child_lifecycle(document.lifecycle, "dnsZoneGroup")
     if _mode(spec) == "require" and lifecycle.policy is ManagePolicy.MANAGE:

@@ -8,6 +8,9 @@ from pydantic import Field as Described
 
 from reconciler.kinds.base import Binding, Field, ResourceType, Shape
 from reconciler.kinds.spec import Flag, Spec, Text
+from reconciler.kinds.values import folded, one_of
+
+_LEVEL = one_of("Low", "Medium", "High")
 
 TYPE = ResourceType(
     arm_type="Microsoft.CognitiveServices/accounts/raiPolicies",
@@ -23,9 +26,19 @@ TYPE = ResourceType(
         list_children="list",
     ),
     fields=(
-        Field(path="basePolicyName", wire=("properties", "basePolicyName")),
-        Field(path="mode", wire=("properties", "mode")),
-        Field(path="contentFilters", wire=("properties", "contentFilters"), shape=Shape.KEYED, keys=("name", "source")),
+        Field(path="basePolicyName", wire=("properties", "basePolicyName"), normal=folded),
+        Field(
+            path="mode",
+            wire=("properties", "mode"),
+            normal=one_of("Default", "Deferred", "Blocking", "Asynchronous_filter"),
+        ),
+        Field(
+            path="contentFilters",
+            wire=("properties", "contentFilters"),
+            shape=Shape.KEYED,
+            keys=("name", "source"),
+            normal=_LEVEL,
+        ),
         Field(
             path="customBlocklists",
             wire=("properties", "customBlocklists"),

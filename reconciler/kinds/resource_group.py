@@ -58,7 +58,11 @@ class ResourceGroupSpec(Spec):
     """A resource group. It is created and tagged, never deleted: deleting a group deletes everything in it."""
 
     location: Annotated[
-        Region | None, Described(description="Region that keeps the group's metadata; the fleet's when left out.")
+        Region | None,
+        Described(
+            description="Region that keeps the group's metadata; the fleet's when left out.",
+            examples=["swedencentral"],
+        ),
     ] = None
     tags: Annotated[
         dict[TagName, TagValue | None] | None,

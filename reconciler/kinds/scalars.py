@@ -24,10 +24,13 @@ PRIVATE_ENDPOINT_TYPE = "Microsoft.Network/privateEndpoints"
 PRIVATE_ZONE_TYPE = "Microsoft.Network/privateDnsZones"
 ACCOUNT_TYPE = "Microsoft.CognitiveServices/accounts"
 IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
+# What is named by nothing but its id.
+ID_TYPES = (APPLICATION_GROUP_TYPE, ROUTE_TABLE_TYPE, NAT_GATEWAY_TYPE, IDENTITY_TYPE)
 
 _GROUP = re.compile(r"[\w().-]{0,89}[\w()-]")
 _REGION = re.compile(r"[A-Za-z][A-Za-z0-9 ]*")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_DIGITS = re.compile(r"[0-9]+(\.[0-9]+)+(/[0-9]*)?")
 _HOST = re.compile(
     r"(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 )
@@ -95,6 +98,11 @@ def _check_subnet(text: str) -> str:
 def _check_party(text: str) -> str:
     """Somebody who calls: an IPv4 address or network, or a subnet."""
     network = read_network(text)
+    if network is None and _DIGITS.fullmatch(text):
+        address, _, prefix = text.partition("/")
+        if read_network(address) is not None:
+            raise refuse(f"{text}: no IPv4 network has the prefix /{prefix}", f"write /0 to /32, such as {address}/24")
+        raise refuse(f"{address} is no IPv4 address", "write four numbers up to 255, like 203.0.113.7")
     if network is None:
         return _check_subnet(text)
     if network.version != 4:

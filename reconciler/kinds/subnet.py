@@ -278,7 +278,12 @@ class SubnetSpec(Spec):
         ),
     ]
     address_prefix: Annotated[
-        NetworkPrefix | None, Described(description="Its addresses, inside addressSpace.", examples=["10.1.1.0/24"])
+        NetworkPrefix | None,
+        Described(
+            description="Its addresses, inside addressSpace.",
+            examples=["10.1.1.0/24"],
+            json_schema_extra={"needed": True},
+        ),
     ] = None
     address_prefixes: Annotated[
         list[NetworkPrefix] | None, Described(description="Several of what addressPrefix takes.")

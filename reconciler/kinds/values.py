@@ -7,6 +7,7 @@ written as it was said.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 
 from reconciler.model.ids import fold_location
 from reconciler.model.wire import Json, JsonObject
@@ -42,9 +43,20 @@ def folded(value: Json) -> Json:
     return Folded(value) if isinstance(value, str) else value
 
 
-def strings(value: Json) -> Json:
-    """A list that is a set of strings."""
-    return [*sorted({str(item) for item in value})] if isinstance(value, list) else value
+def one_of(*words: str) -> Callable[[Json], Json]:
+    """The normal form of a closed word: the spelling that is known of it, compared without regard to case where none
+    is."""
+    known = {word.lower(): word for word in words}
+
+    def fold(value: Json) -> Json:
+        return (known.get(value.lower()) or Folded(value)) if isinstance(value, str) else value
+
+    return fold
+
+
+def names(value: Json) -> Json:
+    """A list that is a set of names, such as those of hosts."""
+    return [*sorted({Folded(str(item)) for item in value})] if isinstance(value, list) else value
 
 
 def networks(value: Json) -> Json:
@@ -79,9 +91,14 @@ def subnet_rules(value: Json) -> Json:
     return [rules[id] for id in sorted(rules)]
 
 
+_IDENTITY = one_of("None", "SystemAssigned", "UserAssigned")
+
+
 def identity_type(value: Json) -> Json:
     """`SystemAssigned,UserAssigned` in any order and spacing."""
-    return ", ".join(sorted(part.strip() for part in value.split(","))) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return ", ".join(sorted(str(_IDENTITY(part.strip())) for part in value.split(",")))
 
 
 def id_keys(value: Json) -> Json:

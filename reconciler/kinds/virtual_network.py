@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import combinations
 from typing import Annotated
@@ -33,8 +33,9 @@ from reconciler.kinds.common import (
     Unknowns,
     check_home,
     check_name,
+    check_repeats,
     home_of,
-    is_broken,
+    is_nowhere,
     near,
     owned_tags,
     resolve_location,
@@ -99,7 +100,11 @@ class AddressSpaceSpec(Spec):
 
     address_prefixes: Annotated[
         list[NetworkPrefix],
-        Described(min_length=1, description="Networks in CIDR notation; subnets lie inside them."),
+        Described(
+            min_length=1,
+            description="Networks in CIDR notation; subnets lie inside them.",
+            examples=["[10.1.0.0/16]"],
+        ),
     ]
 
 
@@ -141,7 +146,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
         *_check_subnets(document, spec),
         *_check_references(document, spec, setting),
     )
-    if is_broken(findings):
+    if is_nowhere(findings):
         return Expansion(findings=findings)
     group = home_of(document, setting)
     id = group.resource(TYPE.arm_type, setting.name_of(document.ref))
@@ -159,7 +164,9 @@ def _subnets(document: Document, spec: VirtualNetworkSpec, setting: Setting, net
         if each.delegations is not None:
             written["delegations"] = [_service(one) for one in each.delegations]
         if each.network_security_group is not None:
-            written["networkSecurityGroup"] = str(_group_of(each, setting))
+            del written["networkSecurityGroup"]
+            guard = _group_of(each, setting)
+            written |= {"networkSecurityGroup": str(guard)} if guard else {}
         fields = declare(subnet.TYPE, written)
         used = (fields.get(name) for name in ("networkSecurityGroup", "routeTable", "natGateway"))
         needs = tuple(ArmId.parse(id) for id in used if isinstance(id, str))
@@ -221,6 +228,7 @@ def _check_subnets(document: Document, spec: VirtualNetworkSpec) -> Iterator[Fin
     for at, each in enumerate(spec.subnets or ()):
         yield from _check_amount(document, at, each)
         yield from _check_services(document, at, each)
+        yield from _check_delegations(document, at, each)
         yield from _check_guard(document, at, each)
         for prefix, path in _written_prefixes(each, at):
             network, place = _network(prefix), document.place(path)
@@ -261,6 +269,8 @@ def _check_services(document: Document, at: int, each: SubnetSpec) -> Iterator[F
         ("serviceEndpoints", endpoints, subnet.ENDPOINTS),
         ("delegations", delegated, tuple(subnet.DELEGATIONS)),
     ):
+        folded = [fold_service(word) for word in words]
+        yield from check_repeats(f"subnets[{each.name}].{key}", folded, _places(document, at, key))
         for index, word in enumerate(words):
             guess = "" if fold_service(word) in known else near(word, known, cutoff=0.85)
             if guess:
@@ -271,6 +281,22 @@ def _check_services(document: Document, at: int, each: SubnetSpec) -> Iterator[F
                     hint=guess,
                     origin=document.place(("subnets", at, key, index)),
                 )
+
+
+def _places(document: Document, at: int, key: str) -> Callable[[int], Origin]:
+    return lambda index: document.place(("subnets", at, key, index))
+
+
+def _check_delegations(document: Document, at: int, each: SubnetSpec) -> Iterator[Finding]:
+    services = {_service(one) for one in each.delegations or ()}
+    if len(services) > 1:
+        yield Finding(
+            severity=Severity.WARNING,
+            code="delegations",
+            message=f"subnets[{each.name}] is delegated to {len(services)} services; Azure gives a subnet to one only",
+            hint="give each service a subnet of its own",
+            origin=document.place(("subnets", at, "delegations")),
+        )
 
 
 def _check_guard(document: Document, at: int, each: SubnetSpec) -> Iterator[Finding]:

@@ -6,14 +6,17 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
+import yaml
 
 from reconciler.desired.explain import UnknownTopicError, explain, make_schema
 from reconciler.desired.schema import SPECS, document_model
 from reconciler.desired.shape import SpecField, child_fields, find_field
 from reconciler.desired.source import read_text
 from reconciler.model.wire import Json
+from tests.desired.trees import load
 
 
 def _walk(kind: str, path: str, field: SpecField) -> Iterator[tuple[str, SpecField]]:
@@ -129,3 +132,25 @@ def test_the_schema_lets_a_placeholder_stand_for_a_number() -> None:
 
 def test_the_schema_is_the_same_every_time() -> None:
     assert json.dumps(make_schema()) == json.dumps(SCHEMA)
+
+
+@pytest.mark.parametrize("kind", sorted(set(SPECS) - {"Fleet"}))
+def test_the_example_of_a_kind_is_a_right_document(tmp_path: Path, kind: str) -> None:
+    found = load(tmp_path, dedent(explain(kind).partition("Example:\n")[2])).findings
+    # It names documents that it does not show.
+    assert [str(each) for each in found if each.code != "dangling"] == []
+
+
+@pytest.mark.parametrize(
+    "topic", ["NetworkSecurityGroup.securityRules", "VirtualNetwork.subnets", "Account.deployments"]
+)
+def test_the_example_of_an_item_says_all_that_has_to_be_said(topic: str) -> None:
+    field = topic.partition(".")[2]
+    example = yaml.safe_load(dedent(explain(topic).partition("Example:\n")[2]))
+    (item,) = example["spec"][field]
+    needed = {
+        "securityRules": {"sourceAddressPrefix", "destinationAddressPrefix", "destinationPortRange"},
+        "subnets": {"addressPrefix"},
+        "deployments": {"sku"},
+    }
+    assert needed[field] <= {*item}

@@ -87,7 +87,7 @@ def test_what_needs_a_broken_document_is_not_wanted_but_no_mistake(tmp_path: Pat
         tmp_path,
         GROUP + "spec: {nonsense: 1}\n",
         account("in-it"),
-        account("elsewhere", "publicNetworkAccess: Disabled, resourceGroup: rg-2"),
+        account("elsewhere", "publicNetworkAccess: Disabled, resourceGroup: other"),
     )
     assert refs(estate) == ["Account/elsewhere"]
     assert set(estate.fleets[0].broken) == {Ref(kind="Account", name="in-it"), Ref(kind="ResourceGroup", name="rg-ai")}
@@ -289,7 +289,7 @@ def test_a_broken_fleet_still_has_its_documents_checked(tmp_path: Path) -> None:
 DOCUMENTS = (
     GROUP,
     account("a1", DEPLOYED),
-    account("a2", "publicNetworkAccess: Disabled, resourceGroup: rg-2"),
+    account("a2", "publicNetworkAccess: Disabled, resourceGroup: other"),
     account("A2", "publicNetworkAccess: Disabled, resourceGroup: RG-2"),
     account("a3", "publicNetworkAccess: Nonsense"),
     account("a4", "publicNetworkAccess: Disabled, customSubDomainName: same"),
@@ -317,3 +317,29 @@ def test_neither_the_order_of_documents_nor_their_files_matter(order: list[str],
 
 def _without_places(each: Desired) -> Desired:
     return replace(each, origin=Origin(file="", line=0, column=0), origins={})
+
+
+@pytest.mark.parametrize(
+    ("word", "said", "hint"),
+    [
+        ("10.1.0.0/40", "no IPv4 network has the prefix /40", "10.1.0.0/24"),
+        ("300.1.1.1", "300.1.1.1 is no IPv4 address", "203.0.113.7"),
+        ("novnet/app", "which no VirtualNetwork document declares", "declare the subnet, or write its ARM id"),
+        ("vnet-oc/ap", "which no VirtualNetwork document declares", "did you mean vnet-ok/app?"),
+        ("vnet-ok/ap", "which no VirtualNetwork document declares", "did you mean vnet-ok/app?"),
+    ],
+)
+def test_whom_nobody_declares_is_told_apart_from_what_is_no_address(
+    tmp_path: Path, word: str, said: str, hint: str
+) -> None:
+    fleet = FLEET.replace("location: swedencentral", f'location: swedencentral, neverCutOff: ["{word}"]')
+    network = """\
+apiVersion: reconciler/v1
+kind: VirtualNetwork
+metadata: {name: vnet-ok}
+spec: {addressSpace: {addressPrefixes: [10.1.0.0/16]}, subnets: [{name: app, addressPrefix: 10.1.1.0/24}]}
+"""
+    plant(tmp_path, {"all.yaml": "---\n".join((fleet, network))})
+    (finding,) = load_estate([tmp_path], {}).findings
+    assert said in finding.message
+    assert hint in finding.hint

@@ -18,7 +18,8 @@ from tests.model.test_wire import JSONS
 NORMALS = [
     values.location,
     values.folded,
-    values.strings,
+    values.names,
+    values.one_of("Deny"),
     values.networks,
     values.subnet_rules,
     values.identity_type,
@@ -140,3 +141,10 @@ def test_a_service_tag_that_is_not_known_here_is_written_as_it_was_said() -> Non
 def test_a_number_is_whole_however_azure_writes_it() -> None:
     assert values.whole_number(10.0) == 10
     assert values.whole_number(10.5) == 10.5
+
+
+def test_a_closed_word_has_the_spelling_that_is_known_and_another_stays_as_it_was_said() -> None:
+    fold = values.one_of("AzureServices", "None")
+    assert fold("AZURESERVICES") == "AzureServices"
+    assert fold("Unheard") == fold("UNHEARD")
+    assert values.as_said(fold("Unheard")) == "Unheard"

@@ -394,7 +394,7 @@ def test_a_rule_for_an_unmanaged_network_is_left_to_azure(tmp_path: Path) -> Non
 
 
 def test_what_names_a_broken_document_falls_with_it_and_is_not_wrong_itself(tmp_path: Path) -> None:
-    broken = network(app("delegations: yes"))
+    broken = network(app("delegations: yes, serviceEndpoints: [Microsoft.CognitiveServices]"))
     estate = load(tmp_path, broken, ruled("vnet-ai/app"), account("alone"))
     assert [finding.code for finding in estate.findings] == ["value"]
     (fleet,) = estate.fleets
