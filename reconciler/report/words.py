@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from reconciler.kinds.catalog import KINDS, type_of
+from reconciler.kinds.values import as_said
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.outcome import Result
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Step
@@ -116,7 +117,7 @@ def _show(value: Json, *, shortened: bool) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return _show_text(value, shortened=shortened)
+        return _show_text(str(as_said(value)), shortened=shortened)
     if isinstance(value, list):
         return ", ".join(_show(item, shortened=shortened) for item in value) or "[]"
     if isinstance(value, dict):
