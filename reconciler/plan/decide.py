@@ -48,16 +48,16 @@ def decide(fleet: Fleet, snapshot: Snapshot) -> Drafts:
 
 def _await_service(drafts: Drafts) -> Drafts:
     """What others hold up is only waited for, where this very plan puts that right."""
-    helpers = {
+    menders = {
         str(read_path(draft.live.wire, draft.type.serves)).lower(): draft
         for draft in drafts.values()
         if draft.acts and draft.live and draft.type.serves
     }
     served = dict(drafts)
     for id, draft in drafts.items():
-        helper = helpers.get(id.key)
-        if helper and draft.live and draft.decision.code and _hold(draft):
-            reason = f"held up by {helper.decision.ref}, which this plan puts right"
+        mender = menders.get(id.key)
+        if mender and draft.live and draft.decision.code and _hold(draft):
+            reason = f"held up by {mender.decision.ref}, which this plan puts right"
             served[id] = draft.resting(DecisionState.IN_PROGRESS, reason)
     return served
 

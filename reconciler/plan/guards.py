@@ -36,7 +36,7 @@ def guard(drafts: Drafts, grounds: Grounds) -> Drafts:
     guarded = {id: _keep_to_selection(draft, grounds) for id, draft in drafts.items()}
     for each in GUARDS:
         guarded = {id: each(draft, grounds, guarded) if draft.acts else draft for id, draft in guarded.items()}
-    return stop_dependents({id: _wait_for_helpers(draft, guarded) for id, draft in guarded.items()})
+    return stop_dependents({id: _wait_for_menders(draft, guarded) for id, draft in guarded.items()})
 
 
 def _keep_to_selection(draft: Draft, grounds: Grounds) -> Draft:
@@ -221,7 +221,7 @@ def _held_by_needs(draft: Draft, drafts: Drafts) -> Draft | None:
             continue
         ref = base.decision.ref
         if base.decision.state is DecisionState.IN_PROGRESS:
-            if _find_helper(base, drafts) is not None:
+            if _find_mender(base, drafts) is not None:
                 continue
             return _put_off(draft, f"waits for {ref}: {base.decision.reason}")
         if base.deleted is not None and base.deleted.id != base.id:
@@ -239,26 +239,26 @@ def _put_off(draft: Draft, reason: str) -> Draft:
     return replace(resting, decision=replace(resting.decision, action=draft.action))
 
 
-def _find_helper(base: Draft, drafts: Drafts) -> Draft | None:
+def _find_mender(base: Draft, drafts: Drafts) -> Draft | None:
     """What this very plan does so that `base`, which stands as declared, can do its work again."""
     if base.live is None or base.live.state is not LiveState.SETTLED:
         return None
-    helpers = (each for each in drafts.values() if each.acts and each.live and each.type.serves)
-    return next((each for each in helpers if _served_by(each) == base.id), None)
+    menders = (each for each in drafts.values() if each.acts and each.live and each.type.serves)
+    return next((each for each in menders if _served_by(each) == base.id), None)
 
 
-def _served_by(helper: Draft) -> ArmId | None:
-    return _id_of(read_path(helper.live.wire, helper.type.serves)) if helper.live else None
+def _served_by(mender: Draft) -> ArmId | None:
+    return _id_of(read_path(mender.live.wire, mender.type.serves)) if mender.live else None
 
 
-def _wait_for_helpers(draft: Draft, drafts: Drafts) -> Draft:
+def _wait_for_menders(draft: Draft, drafts: Drafts) -> Draft:
     """What needs something that this plan puts right is done by this plan too, after that."""
     bases = (drafts[need] for need in draft.decision.needs if need in drafts)
     waited = (each for each in bases if each.decision.state is DecisionState.IN_PROGRESS)
-    helpers = [helper.id for each in waited if (helper := _find_helper(each, drafts)) is not None]
-    if not draft.acts or not helpers:
+    menders = [mender.id for each in waited if (mender := _find_mender(each, drafts)) is not None]
+    if not draft.acts or not menders:
         return draft
-    return replace(draft, decision=replace(draft.decision, needs=(*draft.decision.needs, *helpers)))
+    return replace(draft, decision=replace(draft.decision, needs=(*draft.decision.needs, *menders)))
 
 
 def _despair(draft: Draft, drafts: Drafts) -> Draft:
@@ -268,8 +268,8 @@ def _despair(draft: Draft, drafts: Drafts) -> Draft:
     if hold is None or draft.live is None or draft.live.state is not LiveState.SETTLED:
         return draft
     hopeful = (DecisionState.ACT, DecisionState.IN_PROGRESS)
-    helpers = (each for each in drafts.values() if each.type.serves and _served_by(each) == draft.id)
-    if any(each.decision.state in hopeful for each in helpers):
+    menders = (each for each in drafts.values() if each.type.serves and _served_by(each) == draft.id)
+    if any(each.decision.state in hopeful for each in menders):
         return draft
     return draft.blocked(hold.code, hold.reason, hold.permit)
 

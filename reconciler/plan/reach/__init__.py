@@ -12,8 +12,9 @@ than it was before or shall be.
     tell         cells in words
     survey       all of it, over the steps of a plan
 
-Pure. What Azure does not tell (whom a service tag means, who is joined to a network) is never guessed: whatever is said
-here holds for either case.
+Pure. What Azure does not tell (whom a service tag means, who is joined to a network, what could not be read) is never
+guessed: what is said here holds for either case, also together with any other one; where there are few, for every
+combination.
 """
 
 from reconciler.plan.reach.survey import Survey, declared_ways, live_ways, survey
