@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.apply import Budget, run_plan
 from reconciler.model.ids import ArmId
+from reconciler.model.lifecycle import ManagePolicy
+from reconciler.model.memory import NOTHING, Memory
 from reconciler.model.outcome import CycleReport, Result
 from reconciler.model.plan import DecisionState, Plan
 from reconciler.model.ports import World
 from reconciler.model.quota import QuotaScope
-from reconciler.model.resource import Activity, Fleet, ManagePolicy, Scope, Snapshot
+from reconciler.model.resource import Activity, Fleet, Scope, Snapshot
 from reconciler.plan import (
     find_asked,
     find_regions,
@@ -63,7 +65,7 @@ class CycleRequest:
 
     `consent` is asked about each plan that would write and answers "" or why not. Cycles of one run share `hearing`.
     `ways`: the report shall say who reaches which account before anything is done. `regions` are those whose quota
-    shall be told whatever the plan does, and of whoever holds it.
+    shall be told whatever the plan does, and of whoever holds it. `memory` is what the cycle before this one left.
     """
 
     chosen: frozenset[ArmId] | None = None
@@ -72,6 +74,7 @@ class CycleRequest:
     hearing: Hearing = field(default_factory=Hearing)
     ways: bool = False
     regions: Regions | None = None
+    memory: Memory = NOTHING
 
 
 def scope_of(fleet: Fleet) -> Scope:
@@ -111,13 +114,14 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
         ended=world.clock.now(),
         requests=snapshot.requests + sum(outcome.requests for outcome in outcomes),
         ways=live_ways(fleet, snapshot) if request.ways else (),
+        memory=request.memory,
     )
 
 
 async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snapshot, Plan]:
     """What there is and what to do about it; who is behind it is asked only where something is not as it should be."""
     snapshot = await world.cloud.observe(scope_of(fleet))
-    plan = make_plan(fleet, snapshot, request.chosen)
+    plan = make_plan(fleet, snapshot, request.chosen, request.memory)
     snapshot, plan = await _weigh(world, fleet, request, (snapshot, plan))
     activity = await request.hearing.ask(world, find_unexplained(plan.decisions, snapshot))
     if activity is None:
@@ -142,12 +146,12 @@ async def _weigh(
     if not regions:
         return seen
     measured = await _measure(world, fleet, snapshot, (regions, surveys))
-    plan = make_plan(fleet, measured, request.chosen)
+    plan = make_plan(fleet, measured, request.chosen, request.memory)
     assert plan.ledger is not None
     tight = frozenset(pool.location for pool in plan.ledger.pools if pool.short) - surveys
     if tight:
         measured = await _measure(world, fleet, measured, (frozenset(), tight))
-        plan = make_plan(fleet, measured, request.chosen)
+        plan = make_plan(fleet, measured, request.chosen, request.memory)
     return measured, plan
 
 
@@ -176,14 +180,15 @@ async def converge(world: World, fleet: Fleet, request: CycleRequest) -> tuple[C
     assert request.budget is not None
     end = world.clock.monotonic() + request.budget.seconds
     reports: list[CycleReport] = []
-    hearing = Hearing()
+    hearing, memory = Hearing(), request.memory
     fruitless = pauses = 0
     done: frozenset[str] = frozenset()
     while True:
         left = Budget(seconds=end - world.clock.monotonic(), parallel=request.budget.parallel)
-        cycle = CycleRequest(chosen=request.chosen, budget=left, consent=request.consent, hearing=hearing)
+        cycle = replace(request, budget=left, hearing=hearing, memory=memory)
         report = await run_cycle(world, fleet, cycle)
         reports.append(report)
+        memory = report.memory
         # What is done over and over again is no progress: Azure takes it each time and does not do it yet.
         done, moved = _done(report), bool(_done(report) - done)
         fruitless = 0 if moved else fruitless + 1

@@ -12,7 +12,8 @@ from reconciler.kinds.base import Kind
 from reconciler.kinds.catalog import KINDS, type_of
 from reconciler.kinds.scalars import SUBNET_TYPE
 from reconciler.model.ids import ArmId
-from reconciler.model.resource import OWNER_TAG, Live, LiveState, ManagePolicy, Snapshot
+from reconciler.model.lifecycle import ManagePolicy
+from reconciler.model.resource import OWNER_TAG, Live, LiveState, Snapshot
 from reconciler.model.wire import Json, JsonObject
 
 _ACCOUNTS = account.TYPE.arm_type.lower()
@@ -119,7 +120,7 @@ def _fleet(choice: Choice) -> JsonObject:
 
 
 def _documents(lives: Iterable[Live], snapshot: Snapshot) -> Iterator[JsonObject]:
-    kinds = {kind.types[0].arm_type.lower(): kind for kind in KINDS}
+    kinds = {kind.types[0].arm_type.lower(): kind for kind in KINDS if kind.types}
     for live in lives:
         kind = kinds.get(live.type.lower())
         if kind is not None:

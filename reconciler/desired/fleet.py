@@ -343,7 +343,7 @@ def _places(readings: Iterable[Reading], setting: Setting) -> Iterator[tuple[Ref
     """Where each document's resource is, as far as even a broken document says it."""
     for reading in readings:
         kind = kind_named(reading.kind)
-        if kind is None or reading.ref is None:
+        if kind is None or not kind.types or reading.ref is None:
             continue
         name = setting.name_of(reading.ref)
         arm_type = kind.types[0].arm_type
@@ -407,6 +407,7 @@ def _assemble(domain: _Domain, connection: _Connection, target: CloudTarget) -> 
         subscription=domain.spec.subscription,
         target=target,
         desired=connection.connected.desired,
+        wishes=connection.connected.wishes,
         policy=replace(_policy(domain.spec), never_cut_off=domain.protected),
         broken=connection.broken,
         findings=_in_order([*about, *connection.findings]),

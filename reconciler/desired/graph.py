@@ -18,6 +18,7 @@ from reconciler.kinds.catalog import kind_named
 from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import GROUP_TYPE, ArmId, Ref
 from reconciler.model.resource import Desired
+from reconciler.model.wish import Wish
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -205,6 +206,7 @@ class Connected:
     """What one fleet wants. `fallen` are documents that are right themselves but need one that is not."""
 
     desired: Mapping[ArmId, Desired]
+    wishes: tuple[Wish, ...]
     fallen: Mapping[Ref, tuple[Finding, ...]]
     findings: tuple[Finding, ...] = ()
 
@@ -225,6 +227,7 @@ def connect(members: Iterable[Member], broken: Iterable[Member]) -> Connected:
     wanted = {each.id: each for member in standing for each in member.expansion.desired}
     return Connected(
         desired={id: wanted[id] for id in sorted(wanted)},
+        wishes=tuple(sorted((each for one in standing for each in one.expansion.wishes), key=lambda each: each.ref)),
         fallen=fallen,
         findings=tuple(_near_misses(everyone)),
     )
@@ -236,7 +239,7 @@ def _cause(member: Member, lost: Sequence[Ref]) -> Ref | None:
         for need in wanted.needs:
             for ref in lost:
                 kind = kind_named(ref.kind)
-                top = kind.types[0].arm_type.lower() if kind else ""
+                top = kind.types[0].arm_type.lower() if kind and kind.types else ""
                 if need.top.name.lower() == ref.name.lower() and need.top.type.lower() == top:
                     return ref
     return None

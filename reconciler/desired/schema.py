@@ -27,7 +27,7 @@ from reconciler.kinds.fleet import FleetSpec
 from reconciler.kinds.spec import LifecycleSpec, MetadataSpec, Spec
 from reconciler.model.finding import Finding
 from reconciler.model.ids import Ref
-from reconciler.model.resource import Lifecycle, ManagePolicy
+from reconciler.model.lifecycle import Lifecycle, ManagePolicy
 
 FLEET = "Fleet"
 

@@ -17,9 +17,11 @@ from reconciler.kinds.spec import Spec
 from reconciler.kinds.values import as_said
 from reconciler.model.finding import Finding, Origin
 from reconciler.model.ids import ArmId, Ref
+from reconciler.model.lifecycle import Lifecycle
 from reconciler.model.plan import DecisionState, Effect, FieldChange
-from reconciler.model.resource import Desired, Lifecycle, Live, LiveState
+from reconciler.model.resource import Desired, Live, LiveState
 from reconciler.model.wire import ABSENT, Json, JsonObject, Maybe, WirePath, read_path, write_path
+from reconciler.model.wish import Wish
 
 Normal = Callable[[Json], Json]
 Compare = Callable[[Json, Json], bool]
@@ -637,9 +639,11 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expansion:
-    """What a document stands for, and what is wrong with it; with an error it is compared to others, never planned."""
+    """What a document stands for, resources or wishes, and what is wrong with it; with an error it is compared to
+    others, never planned."""
 
     desired: tuple[Desired, ...] = ()
+    wishes: tuple[Wish, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
@@ -653,7 +657,8 @@ class Kind:
 
     `describe` takes the resource and everything live below it and gives the spec. `relate` takes what one document
     stands for and everything its fleet wants, and says what is wrong between them; what is not among the latter may be
-    broken, or not ours. Pure; never raises for a spec that validated.
+    broken, or not ours. A kind without `types` stands for no resource, only for wishes. Pure; never raises for a spec
+    that validated.
     """
 
     name: str

@@ -24,7 +24,7 @@ KINDS: tuple[Kind, ...] = (
 TYPES: tuple[ResourceType, ...] = tuple(type_ for kind in KINDS for type_ in kind.types)
 
 _BY_ARM_TYPE = {type_.arm_type.lower(): type_ for type_ in TYPES}
-_BY_TOP = {kind.types[0].arm_type.lower(): kind for kind in KINDS}
+_BY_TOP = {kind.types[0].arm_type.lower(): kind for kind in KINDS if kind.types}
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
 if len(_BY_ARM_TYPE) != len(TYPES) or len(_BY_NAME) != len(KINDS):

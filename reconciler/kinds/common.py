@@ -15,7 +15,8 @@ from reconciler.kinds.scalars import GroupName, Region, TagName, TagValue
 from reconciler.kinds.spec import Free
 from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import ArmId, Ref, fold_location
-from reconciler.model.resource import OWNER_TAG, Desired, Lifecycle
+from reconciler.model.lifecycle import Lifecycle
+from reconciler.model.resource import OWNER_TAG, Desired
 from reconciler.model.wire import Json
 
 # What stands for the defaults of a Fleet that is itself broken: nothing is known to be the same or different.

@@ -41,7 +41,8 @@ from reconciler.kinds.spec import Spec, Text
 from reconciler.kinds.subnet_rules import find_subnet
 from reconciler.model.finding import Finding, Origin
 from reconciler.model.ids import ArmId, Ref
-from reconciler.model.resource import Desired, Live, ManagePolicy
+from reconciler.model.lifecycle import ManagePolicy
+from reconciler.model.resource import Desired, Live
 from reconciler.model.wire import JsonObject
 
 _NAME = r"^[A-Za-z0-9]([A-Za-z0-9_.\-]{0,78}[A-Za-z0-9_])?$"

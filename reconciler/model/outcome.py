@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.finding import Fault
+from reconciler.model.memory import NOTHING, Memory
 from reconciler.model.plan import Plan, Step
 from reconciler.model.reach import Way
 
@@ -39,7 +40,7 @@ class Outcome:
 class CycleReport:
     """One cycle over one fleet, start to end. `refused` says why nothing was written although something was to do.
 
-    `ways` are those that were there when the cycle looked, where somebody asked for them.
+    `ways` are those that were there when the cycle looked, where somebody asked for them. `memory` is for the next one.
     """
 
     plan: Plan
@@ -49,3 +50,4 @@ class CycleReport:
     ended: float
     requests: int = 0
     ways: tuple[Way, ...] = ()
+    memory: Memory = NOTHING

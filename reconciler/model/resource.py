@@ -8,31 +8,12 @@ from enum import StrEnum
 
 from reconciler.model.finding import Fault, Finding, Origin
 from reconciler.model.ids import ArmId, Ref
+from reconciler.model.lifecycle import MANAGED, Lifecycle
 from reconciler.model.quota import Offer, Quotas
 from reconciler.model.wire import Json, JsonObject
+from reconciler.model.wish import Wish
 
 OWNER_TAG = "reconciler-fleet"
-
-
-class ManagePolicy(StrEnum):
-    """Who may change the resource: `manage` converges, `observe` only reports drift, `detach` lets go of it. `require`
-    never writes either, and is not content until somebody else has made it as declared."""
-
-    MANAGE = "manage"
-    OBSERVE = "observe"
-    DETACH = "detach"
-    REQUIRE = "require"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lifecycle:
-    """How a document wants its resources treated. `ignore` holds dotted paths, with `[name]` for a child."""
-
-    policy: ManagePolicy = ManagePolicy.MANAGE
-    adopt: bool = False
-    prevent_destroy: bool = False
-    ignore: tuple[str, ...] = ()
-    allow: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +50,7 @@ class Desired:
     ref: Ref
     fields: Mapping[str, Json]
     needs: tuple[ArmId, ...] = ()
-    lifecycle: Lifecycle = Lifecycle()
+    lifecycle: Lifecycle = MANAGED
     origin: Origin
     origins: Mapping[str, Origin] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -161,6 +142,7 @@ class Fleet:
     subscription: str
     target: CloudTarget
     desired: Mapping[ArmId, Desired]
+    wishes: tuple[Wish, ...] = ()
     policy: FleetPolicy = FleetPolicy()
     broken: Mapping[Ref, tuple[Finding, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from reconciler.kinds import deployment
 from reconciler.model.ids import ArmId, Ref, fold_location
+from reconciler.model.memory import Memory
 from reconciler.model.plan import Action, DecisionState, Step
 from reconciler.model.quota import Holding, Ledger
 from reconciler.model.resource import Fleet, Snapshot
@@ -84,7 +85,9 @@ class _Allotment:
     short: Mapping[ArmId, _Shortage]
 
 
-def keep_within(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> tuple[Drafts, tuple[Step, ...], Ledger | None]:
+def keep_within(
+    drafts: Drafts, fleet: Fleet, snapshot: Snapshot, _memory: Memory
+) -> tuple[Drafts, tuple[Step, ...], Ledger | None]:
     """The drafts less what will not fit, their steps in an order that overdraws no pool, and the ledger."""
     if snapshot.quotas is None:
         return *keep_closed(drafts, fleet, snapshot), None

@@ -11,6 +11,7 @@ from reconciler.kinds.catalog import kind_of, type_of
 from reconciler.kinds.diff import compare, tell_exposure
 from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId, Ref
+from reconciler.model.lifecycle import ManagePolicy
 from reconciler.model.plan import Action, Decision, DecisionState, Effect, FieldChange, Risk
 from reconciler.model.resource import (
     OWNER_TAG,
@@ -19,7 +20,6 @@ from reconciler.model.resource import (
     Fleet,
     Live,
     LiveState,
-    ManagePolicy,
     Snapshot,
     SoftDeleted,
     Throughput,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.model.ids import ArmId
+from reconciler.model.memory import NOTHING, Memory
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Blind, Fleet, Snapshot
 from reconciler.plan.allotment import keep_within
@@ -15,12 +16,15 @@ from reconciler.plan.known import resolve_known
 from reconciler.plan.rates import resolve_rates
 
 
-def make_plan(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | None = None) -> Plan:
-    """What to do so that `snapshot` becomes what `fleet` declares; `chosen` limits who may be acted upon."""
+def make_plan(
+    fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | None = None, memory: Memory = NOTHING
+) -> Plan:
+    """What to do so that `snapshot` becomes what `fleet` declares; `chosen` limits who may be acted upon, `memory` is
+    what earlier cycles of this run know."""
     fleet = resolve_known(resolve_rates(fleet, snapshot), snapshot)
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
-    drafts, steps, ledger = keep_within(drafts, fleet, snapshot)
+    drafts, steps, ledger = keep_within(drafts, fleet, snapshot, memory)
     stopped = check_caps(drafts, fleet)
     return Plan(
         fleet=fleet.name,

@@ -64,7 +64,7 @@ RESULT_ADVICE: Final[Mapping[Result, str]] = {
     Result.STALE: "run it again; it plans from what is there now",
 }
 
-_KIND_OF_TYPE: Final = {kind.types[0].arm_type.lower(): kind.name for kind in KINDS}
+_KIND_OF_TYPE: Final = {kind.types[0].arm_type.lower(): kind.name for kind in KINDS if kind.types}
 
 
 def plain(text: str) -> str:

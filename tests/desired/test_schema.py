@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.model.resource import Desired, Estate, ManagePolicy
+from reconciler.model.lifecycle import ManagePolicy
+from reconciler.model.resource import Desired, Estate
 from tests.desired.trees import account, load, tell
 
 FIREWALL = "publicNetworkAccess: Enabled, customSubDomainName: x1"

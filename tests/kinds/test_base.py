@@ -22,8 +22,9 @@ from reconciler.kinds.catalog import KINDS, TYPES, kind_named, type_of
 from reconciler.kinds.common import child_lifecycle
 from reconciler.kinds.diff import compare, is_ignored
 from reconciler.model.ids import ArmId, Ref
+from reconciler.model.lifecycle import Lifecycle
 from reconciler.model.plan import Effect
-from reconciler.model.resource import OWNER_TAG, Lifecycle, LiveState
+from reconciler.model.resource import OWNER_TAG, LiveState
 from reconciler.model.wire import Json, JsonObject
 from tests.support.builders import (
     FLEET,

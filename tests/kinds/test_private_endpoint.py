@@ -17,8 +17,9 @@ from reconciler.kinds.base import compose, project, read_links
 from reconciler.kinds.diff import compare
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.ids import ArmId
+from reconciler.model.lifecycle import ManagePolicy
 from reconciler.model.plan import DecisionState, Effect
-from reconciler.model.resource import Desired, Live, ManagePolicy
+from reconciler.model.resource import Desired, Live
 from reconciler.model.wire import Json, JsonObject
 from tests.desired.trees import GROUP, SUBSCRIPTION, account, load
 from tests.kinds.test_private_dns_zone import NAME, link, zone

@@ -9,8 +9,9 @@ import pytest
 
 from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.ids import ArmId
+from reconciler.model.lifecycle import Lifecycle, ManagePolicy
 from reconciler.model.plan import DecisionState, Plan
-from reconciler.model.resource import Activity, Actor, Fleet, Lifecycle, ManagePolicy, Snapshot
+from reconciler.model.resource import Activity, Actor, Fleet, Snapshot
 from reconciler.plan import find_unexplained, make_plan
 from tests.support.builders import (
     DEPLOYMENTS,

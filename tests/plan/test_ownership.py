@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.model.lifecycle import Lifecycle, ManagePolicy
 from reconciler.model.plan import Action, DecisionState
-from reconciler.model.resource import OWNER_TAG, Lifecycle, ManagePolicy
+from reconciler.model.resource import OWNER_TAG
 from reconciler.plan import make_plan
 from tests.support.builders import (
     DEPLOYMENTS,

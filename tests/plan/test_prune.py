@@ -9,8 +9,9 @@ import pytest
 
 from reconciler.model.finding import FaultClass
 from reconciler.model.ids import Ref
+from reconciler.model.lifecycle import Lifecycle
 from reconciler.model.plan import Action, DecisionState, Plan, Risk
-from reconciler.model.resource import OWNER_TAG, Cap, Lifecycle
+from reconciler.model.resource import OWNER_TAG, Cap
 from reconciler.plan import make_plan
 from tests.support.builders import (
     ACCOUNTS,

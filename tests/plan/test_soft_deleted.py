@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from reconciler.model.ids import Ref
+from reconciler.model.lifecycle import Lifecycle
 from reconciler.model.plan import Action, DecisionState, Risk
-from reconciler.model.resource import OWNER_TAG, Cap, Lifecycle
+from reconciler.model.resource import OWNER_TAG, Cap
 from reconciler.plan import make_plan
 from tests.support.builders import (
     EVERY_WORD,

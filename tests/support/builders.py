@@ -16,6 +16,7 @@ from reconciler.kinds.base import Document, Kind, Setting, compose, compose_patc
 from reconciler.kinds.catalog import type_of
 from reconciler.model.finding import Fault, FaultClass, Origin, Severity
 from reconciler.model.ids import ArmId, Ref
+from reconciler.model.lifecycle import Lifecycle
 from reconciler.model.plan import Decision, Plan, Step, Verb
 from reconciler.model.resource import (
     OWNER_TAG,
@@ -25,7 +26,6 @@ from reconciler.model.resource import (
     Desired,
     Fleet,
     FleetPolicy,
-    Lifecycle,
     Live,
     Snapshot,
     SoftDeleted,

@@ -10,9 +10,10 @@ from reconciler.kinds.base import ResourceType, compose
 from reconciler.kinds.catalog import type_of
 from reconciler.kinds.diff import is_ignored
 from reconciler.model.ids import ArmId
+from reconciler.model.lifecycle import ManagePolicy
 from reconciler.model.plan import Action, DecisionState, Step, Verb
 from reconciler.model.reach import Way
-from reconciler.model.resource import Fleet, ManagePolicy, Snapshot
+from reconciler.model.resource import Fleet, Snapshot
 from reconciler.model.wire import Json, JsonObject
 from reconciler.plan.draft import Drafts
 from reconciler.plan.reach.bodies import answers, default_allows

@@ -1,0 +1,30 @@
+"""What one cycle tells the next one of the same process. An empty one is always safe: it costs a repeated question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.model.ids import ArmId
+from reconciler.model.quota import Offer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shunned:
+    """An offer for which Azure had no hardware `times` in a row; it is not asked for again before `until`, in epoch
+    seconds."""
+
+    until: float
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """`purged` are the soft-deleted accounts that this run has purged, by the ids that they had alive. `shunned` are
+    offers that Azure had no hardware for."""
+
+    purged: tuple[ArmId, ...] = ()
+    shunned: Mapping[Offer, Shunned] = field(default_factory=dict)
+
+
+NOTHING = Memory()

@@ -1,0 +1,66 @@
+"""What documents want that is no resource by itself: a limit of quota, and throughput wherever there is room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.model.finding import Origin
+from reconciler.model.ids import Ref
+from reconciler.model.lifecycle import MANAGED, Lifecycle
+from reconciler.model.wire import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaWish:
+    """How much of a pool of quota a region shall grant, and how much of it shall be left.
+
+    The pool is a `usage` name of Azure's, or that which `format`, `model`, `version` and `sku` (folded, the version may
+    be empty) draw on there. `limit` and `headroom` are in capacity units, `limit_tokens` and `headroom_tokens` in
+    tokens per minute, `headroom_percent` is of the limit; None asks for nothing. `location` is folded.
+    """
+
+    ref: Ref
+    origin: Origin
+    location: str
+    usage: str = ""
+    format: str = ""
+    model: str = ""
+    version: str = ""
+    sku: str = ""
+    limit: int | None = None
+    limit_tokens: int | None = None
+    headroom: int | None = None
+    headroom_tokens: int | None = None
+    headroom_percent: int | None = None
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolWish:
+    """Tokens per minute of a model, in whichever accounts there is room for it.
+
+    `skus` are deployment types as Azure spells them, the one that is liked best first; `names` gives the name of the
+    deployment of each. Accounts are those of the fleet that carry all `labels`, in `regions` (folded; none named: all).
+    No region gets more than `most_share` percent of `tokens`, and at least `least_regions` get some. `fields` are what
+    every deployment has besides its type and capacity, as a deployment's own fields.
+    """
+
+    ref: Ref
+    origin: Origin
+    tokens: int
+    format: str
+    model: str
+    version: str
+    skus: tuple[str, ...]
+    names: Mapping[str, str]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    regions: tuple[str, ...] = ()
+    most_share: int = 100
+    least_regions: int = 1
+    fields: Mapping[str, Json] = field(default_factory=dict)
+    lifecycle: Lifecycle = MANAGED
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+
+Wish = QuotaWish | PoolWish
