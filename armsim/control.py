@@ -83,7 +83,28 @@ def _seed_rules(world: World, body: Body) -> int:
         world.locks.append({"scope": each["scope"], "level": each["level"], "name": each.get("name", "lock")})
     world.policies.extend(body.get("policies", []))
     world.denied.extend(body.get("denied", []))
-    return sum(len(body.get(name, [])) for name in ("locks", "policies", "denied"))
+    if "grants" in body:
+        world.grants = [*(world.grants or []), *body["grants"]]
+    return sum(len(body.get(name, [])) for name in ("locks", "policies", "denied", "grants"))
+
+
+def _show_rights(door: "Door", _body: Json, _query: Body) -> Json:
+    world = door.cloud.world
+    return {"grants": world.grants, "denied": world.denied, "coming": list(world.coming.values())}
+
+
+def _change_rights(door: "Door", body: Json, _query: Body) -> Json:
+    """Replaces grants, denials or both, as somebody who assigns roles does: it takes its time to hold everywhere."""
+    unknown = sorted(set(body) - {"grants", "denied"})
+    if unknown:
+        raise ValueError(f"no such rights: {', '.join(unknown)}; there are denied, grants")
+    cloud = door.cloud
+    holds = cloud.clock.now() + cloud.settings.rights_lag
+    ticket = cloud.chance.guid()
+    cloud.world.coming[ticket] = {**body, "holds": holds}
+    cloud.world.schedule(holds, "rights", ticket)
+    cloud.settle()
+    return {"holds": holds}
 
 
 def _mutate(door: "Door", body: Json, _query: Body) -> Json:
@@ -178,6 +199,8 @@ _TABLE: Final = {
     ("GET", "/health"): _health,
     ("POST", "/seed"): _seed,
     ("POST", "/mutate"): _mutate,
+    ("GET", "/rights"): _show_rights,
+    ("PUT", "/rights"): _change_rights,
     ("GET", "/state"): _state,
     ("PUT", "/state"): _load,
     ("POST", "/faults"): _add_faults,

@@ -27,6 +27,8 @@ class Settings:
     rai_write: float = 1.0
     connection_write: tuple[float, float] = (1.0, 22.0)
     purge: float = 1.0
+    # How long a changed right takes to hold: the longest that the documentation warns of.
+    rights_lag: float = 600.0
     # How long what a purged or expired account held still counts as used.
     purge_returns: float = 0.0
     group_delete: float = 77.0

@@ -180,6 +180,10 @@ class World:
         self.locks: list[Body] = []
         self.policies: list[Body] = []
         self.denied: list[Body] = []
+        # None as long as nobody was granted anything: then everybody may do everything.
+        self.grants: list[Body] | None = None
+        # Changes of the two that do not hold yet, by ticket.
+        self.coming: dict[str, Body] = {}
         self.hidden: dict[str, float] = {}
         self.keys: dict[str, list[str]] = {}
         self.journal: deque[Entry] = deque(maxlen=JOURNAL)
@@ -331,6 +335,8 @@ class World:
             "locks": self.locks,
             "policies": self.policies,
             "denied": self.denied,
+            "grants": self.grants,
+            "coming": self.coming,
             "hidden": self.hidden,
             "keys": self.keys,
             "activity": list(self.activity),
@@ -365,6 +371,7 @@ class World:
                 each["id"], each["tenant"], each["name"], set(each["unregistered"]), dict(each["registering"])
             )
         world.locks, world.policies, world.denied = dump["locks"], dump["policies"], dump["denied"]
+        world.grants, world.coming = dump.get("grants"), dict(dump.get("coming", {}))
         world.hidden, world.keys = dict(dump["hidden"]), dict(dump["keys"])
         world.activity.extend(dump.get("activity", []))
         for at, kind, subject in dump["due"]:

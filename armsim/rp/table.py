@@ -154,6 +154,7 @@ def wire(cloud: Cloud) -> None:
         "expiry": deleted.expire,
         "return": deleted.give_back,
         "registration": resources.settle_registration,
+        "rights": authorization.change_rights,
     }
     network_table.wire(cloud)
     operations.EFFECTS.update(
