@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
-from armsim import operations
+from armsim import hardware, operations
 from armsim import settings as defaults
 from armsim.cloud import Call, Cloud, Principal
 from armsim.identity import Client
@@ -74,8 +74,11 @@ def seed(cloud: Cloud, door: "Door", body: Body) -> int:
         planting.plant(cloud, each, now)
     for each in body.get("deletedAccounts", []):
         planting.plant_deleted(cloud, each, now)
+    # Last, because they say what is left beside all that runs.
+    for each in body.get("capacities", []):
+        hardware.offer(world, each)
     world.version += 1
-    return count + len(ordered) + len(body.get("deletedAccounts", []))
+    return count + len(ordered) + sum(len(body.get(name, [])) for name in ("deletedAccounts", "capacities"))
 
 
 def _seed_rules(world: World, body: Body) -> int:

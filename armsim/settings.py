@@ -12,6 +12,10 @@ SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 CLIENT_SECRET = "simulated-secret"  # noqa: S105
 
 
+# How a deployment is refused that a region lacks the hardware for. `Failed`: it is taken and fails later.
+NO_CAPACITY = {"BadRequest": 400, "InsufficientCapacity": 409, "ServiceUnavailable": 503, "Failed": 0}
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All times are simulated seconds; pairs are spread between low and high by name."""
@@ -74,6 +78,10 @@ class Settings:
     deletes: tuple[float, float] = (200.0, 10.0)
     global_factor: float = 15.0
     deployments_per_account: int = 32
+    # One of NO_CAPACITY.
+    no_capacity: str = "BadRequest"
+    # Whether what is told of a region's capacity is no more than the quota that is left.
+    capacities_within_quota: bool = True
     log_size: int = 200_000
 
 
@@ -83,6 +91,8 @@ def change(settings: Settings, changes: Body) -> Settings:
     unknown = sorted(set(changes) - known)
     if unknown:
         raise ValueError(f"no such settings: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    if changes.get("no_capacity", "Failed") not in NO_CAPACITY:
+        raise ValueError(f"no_capacity is one of {', '.join(NO_CAPACITY)}; it is {changes['no_capacity']!r}")
     values: dict[str, Json] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()
     }

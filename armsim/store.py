@@ -173,6 +173,8 @@ class World:
         # What nobody holds any more and still counts, by ticket.
         self.lingering: dict[str, list[tuple[PoolKey, float]]] = {}
         self.limits: dict[PoolKey, float] = {}
+        # How many units a region can run: location, model, version, SKU; an empty name stands for all.
+        self.hardware: dict[tuple[str, ...], float] = {}
         # Pools that the catalogue does not know, as they were written.
         self.spelled: dict[str, str] = {}
         self.domains: dict[str, str] = {}
@@ -321,6 +323,7 @@ class World:
             "lanes": self.lanes,
             "lingering": {ticket: [[*key, amount] for key, amount in held] for ticket, held in self.lingering.items()},
             "limits": [[*key, limit] for key, limit in self.limits.items()],
+            "hardware": [[*place, units] for place, units in self.hardware.items()],
             "spelled": self.spelled,
             "subscriptions": [
                 {
@@ -365,6 +368,7 @@ class World:
         for ticket, held in dump.get("lingering", {}).items():
             world._count(ticket, [((each[0], each[1], each[2]), each[3]) for each in held])
         world.limits = {(each[0], each[1], each[2]): each[3] for each in dump["limits"]}
+        world.hardware = {tuple(each[:-1]): each[-1] for each in dump.get("hardware", [])}
         world.spelled = dict(dump.get("spelled", {}))
         for each in dump["subscriptions"]:
             world.subscriptions[each["id"].lower()] = Subscription(

@@ -6,9 +6,10 @@ Judges model, version, SKU, capacity and quota against the catalogue. Knows acco
 from dataclasses import dataclass
 from typing import Final
 
-from armsim import errors, operations, quota
+from armsim import errors, hardware, operations, quota
 from armsim.clock import from_iso
 from armsim.cloud import Call, Cloud, Reply
+from armsim.hardware import Load
 from armsim.operations import Plan
 from armsim.rp.base import (
     answer,
@@ -26,6 +27,7 @@ from armsim.rp.base import (
     stamp,
     whole_list,
 )
+from armsim.settings import NO_CAPACITY
 from armsim.store import Operation, Resource
 from armsim.wire import Body, Json, encode, look, to_bool, to_int
 
@@ -118,8 +120,11 @@ def put(cloud: Cloud, call: Call) -> Reply:
         _require_room(cloud, account)
     _require_capacity(offer, wish.capacity)
     _require_quota(cloud, account, (offer.pool, float(wish.capacity)), existing)
+    shortage = _find_shortage(cloud, account, wish, existing)
+    if shortage is not None and shortage.status:
+        raise shortage
     deployment = _build(cloud, call, (account, existing), (wish, offer))
-    return _begin(cloud, call, account, deployment, 201 if existing is None else 200)
+    return _begin(cloud, call, account, deployment, shortage)
 
 
 def patch(cloud: Cloud, call: Call) -> Reply:
@@ -164,8 +169,9 @@ def delete(cloud: Cloud, call: Call) -> Reply:
     return Reply(200, until=operation.end)
 
 
-def _begin(cloud: Cloud, call: Call, account: Resource, deployment: Resource, status: int) -> Reply:
+def _begin(cloud: Cloud, call: Call, account: Resource, deployment: Resource, failing: errors.ArmError | None) -> Reply:
     """Store it at once, in a state that is not terminal, and hold the answer back until the work is done."""
+    status = 201 if cloud.world.get(deployment.key) is None else 200
     cloud.world.put(deployment, call.now)
     if status == 201:
         hide(cloud, call, deployment.key)
@@ -174,6 +180,8 @@ def _begin(cloud: Cloud, call: Call, account: Resource, deployment: Resource, st
     location = str(account.body["location"])
     plan = Plan("Creating", deployment.key, "child-ready", seconds, location, account.key)
     operation = operations.start(cloud, call, plan)
+    if failing is not None:
+        operation.error = {"code": failing.code, "message": failing.message}
     if operations.is_bent(operation):
         return answer(deployment, status)
 
@@ -304,6 +312,18 @@ def _require_quota(cloud: Cloud, account: Resource, want: tuple[str, float], exi
     pool, units = want
     had = next((amount for name, amount in (existing.held if existing else ()) if name == pool), 0.0)
     quota.require(cloud.world, account.subscription, account.location, (pool, units - had))
+
+
+def _find_shortage(cloud: Cloud, account: Resource, wish: Wish, existing: Resource | None) -> errors.ArmError | None:
+    """The refusal when the region has the quota and not the hardware."""
+    if not cloud.world.hardware:
+        return None
+    names = (wish.model.lower(), wish.version.lower(), wish.sku.lower())
+    if not hardware.lacks(cloud.world, Load(account.location, *names, wish.capacity), existing):
+        return None
+    code = cloud.settings.no_capacity
+    what = f"{wish.capacity} units of model '{wish.model}', version '{wish.version}', with sku '{wish.sku}'"
+    return errors.no_capacity(NO_CAPACITY[code], code, account.location, what)
 
 
 def _invalid(message: str) -> errors.ArmError:

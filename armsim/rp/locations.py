@@ -1,7 +1,8 @@
 """`Microsoft.CognitiveServices` below a subscription and its locations: usages, models, SKUs, availability."""
 
-from armsim import catalogue, errors, quota
+from armsim import catalogue, errors, hardware, quota
 from armsim.cloud import Call, Cloud, Reply
+from armsim.hardware import Load
 from armsim.rp.base import require_account
 from armsim.wire import Body, encode, fold_location
 
@@ -40,37 +41,51 @@ def models(cloud: Cloud, call: Call) -> Reply:
 
 
 def model_capacities(cloud: Cloud, call: Call) -> Reply:
-    """What is left of the quota stands for the hardware; nothing better is known."""
-    wanted = {name.lower(): value.lower() for name, value in call.query.items()}
-    names = (wanted.get("modelformat", ""), wanted.get("modelname", ""), wanted.get("modelversion", ""))
+    """What could be deployed, by region and deployment type: of one region, or of all that offer the model."""
+    wanted = {name.lower(): value for name, value in call.query.items()}
+    missing = [each for each in ("modelFormat", "modelName", "modelVersion") if not wanted.get(each.lower())]
+    if missing:
+        raise errors.bad_request(f"The query parameters {', '.join(missing)} are required.")
+    names = (wanted["modelformat"], wanted["modelname"], wanted["modelversion"])
     regions = [_region(call.names[1])] if len(call.names) > 1 else list(catalogue.regions().values())
     rows: list[Body] = []
     for region in regions:
-        model = cloud.catalogue.find(region.name, "OpenAI", names)
+        model = cloud.catalogue.find_any(region.name, names)
         offered = (model or {}).get("skus", [])
-        rows.extend(_capacity(cloud, call, (region.name, sku), model or {}) for sku in offered)
+        rows.extend(_capacity(cloud, call, (region, sku), model or {}) for sku in offered)
     return Reply(200, encode({"value": rows}))
 
 
-def _capacity(cloud: Cloud, call: Call, at: tuple[str, Body], model: Body) -> Body:
-    location, sku = at
-    subscription, pool = call.names[0].lower(), str(sku["usageName"]).lower()
-    limit = quota.limit_of(cloud.world, subscription, location, pool)
-    free = max(0, int(limit - cloud.world.in_use((subscription, location, pool))))
+def _capacity(cloud: Cloud, call: Call, at: tuple[catalogue.Region, Body], model: Body) -> Body:
+    region, sku = at
     name = f"{model['format']}.{model['name']}.{model['version']}"
     return {
-        "id": f"/subscriptions/{call.names[0]}/providers/{ROOT}/locations/{location}/models/{name}"
+        "id": f"/subscriptions/{call.names[0]}/providers/{ROOT}/locations/{region.label}/models/{name}"
         f"/skuCapacities/{sku['name']}",
         "type": f"{ROOT}/locations/models/skuCapacities",
         "name": sku["name"],
-        "location": location,
+        "location": region.label,
         "properties": {
             "model": {key: model[key] for key in ("format", "name", "version")},
             "skuName": sku["name"],
-            "availableCapacity": free,
+            "availableCapacity": _available(cloud, call, at, model),
             "availableFinetuneCapacity": 0,
         },
     }
+
+
+def _available(cloud: Cloud, call: Call, at: tuple[catalogue.Region, Body], model: Body) -> int:
+    """The lesser of what the quota and the hardware have left, or of the hardware alone when so set."""
+    region, sku = at
+    key = (call.names[0].lower(), region.name, str(sku["usageName"]).lower())
+    names = (str(model["name"]).lower(), str(model["version"]).lower(), str(sku["name"]).lower())
+    most = float((sku.get("capacity") or {}).get("maximum", 0))
+    within = quota.limit_of(cloud.world, *key) - cloud.world.in_use(key)
+    bounds = [
+        within if cloud.settings.capacities_within_quota else most,
+        hardware.left(cloud.world, Load(region.name, *names)),
+    ]
+    return max(0, int(min(each for each in bounds if each is not None)))
 
 
 def skus(_cloud: Cloud, _call: Call) -> Reply:
