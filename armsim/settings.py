@@ -33,8 +33,10 @@ class Settings:
     purge: float = 1.0
     # How long a changed right takes to hold: the longest that the documentation warns of.
     rights_lag: float = 600.0
-    # How long what a purged or expired account held still counts as used.
-    purge_returns: float = 0.0
+    # How long what a purged or expired account held still counts as used. Users speak of minutes.
+    purge_returns: float = 90.0
+    # The same for a deployment that is deleted or shrunk, which is documented to free its quota at once.
+    deployment_returns: float = 0.0
     group_delete: float = 77.0
     provider_register: float = 10.0
     # Microsoft.Network: the time of an operation, typical ones of the recordings.

@@ -264,8 +264,8 @@ class World:
     def purge(self, tombstone: str, now: float, returns: float = 0.0) -> None:
         """An account is gone for good; what it held counts until `returns`, a moment."""
         grave = self.exhume(tombstone, now)
-        if returns > now:
-            self._linger(grave, returns)
+        for each in (grave.account, *grave.children):
+            self.linger(each, each.held, now, returns)
         domain = _domain(grave.account)
         if domain and self.domains.get(domain) == grave.account.key:
             del self.domains[domain]
@@ -276,8 +276,15 @@ class World:
     def in_use(self, key: PoolKey) -> float:
         return self.used.get(key, 0.0)
 
+    def linger(self, resource: Resource, held: Held, now: float, returns: float) -> None:
+        """What a resource held and nobody holds any more goes on counting until `returns`, a moment."""
+        if returns > now and held:
+            ticket = f"{resource.key}@{returns}#{next(self._ticket)}"
+            self._count(ticket, [((resource.subscription, resource.location, pool), amount) for pool, amount in held])
+            self.schedule(returns, "return", ticket)
+
     def give_back(self, ticket: str) -> None:
-        """What a purged account held counts no longer."""
+        """What lingered under this ticket counts no longer."""
         for key, amount in self.lingering.pop(ticket, []):
             self.used[key] = self.used.get(key, 0.0) - amount
 
@@ -399,12 +406,6 @@ class World:
         for pool, amount in resource.held:
             key = (resource.subscription, resource.location, pool)
             self.used[key] = self.used.get(key, 0.0) + sign * amount
-
-    def _linger(self, grave: Grave, returns: float) -> None:
-        ticket = f"{grave.account.key}@{returns}"
-        each_held = ((each, pool, amount) for each in (grave.account, *grave.children) for pool, amount in each.held)
-        self._count(ticket, [((each.subscription, each.location, pool), amount) for each, pool, amount in each_held])
-        self.schedule(returns, "return", ticket)
 
     def _count(self, ticket: str, held: list[tuple[PoolKey, float]]) -> None:
         self.lingering[ticket] = held

@@ -28,7 +28,7 @@ from armsim.rp.base import (
     whole_list,
 )
 from armsim.settings import NO_CAPACITY
-from armsim.store import Operation, Resource
+from armsim.store import Held, Operation, Resource
 from armsim.wire import Body, Json, encode, look, to_bool, to_int
 
 UPGRADES: Final = ("OnceNewDefaultVersionAvailable", "OnceCurrentVersionExpired", "NoAutoUpgrade")
@@ -171,8 +171,11 @@ def delete(cloud: Cloud, call: Call) -> Reply:
 
 def _begin(cloud: Cloud, call: Call, account: Resource, deployment: Resource, failing: errors.ArmError | None) -> Reply:
     """Store it at once, in a state that is not terminal, and hold the answer back until the work is done."""
-    status = 201 if cloud.world.get(deployment.key) is None else 200
+    before = cloud.world.get(deployment.key)
+    status = 201 if before is None else 200
     cloud.world.put(deployment, call.now)
+    if before is not None:
+        _give_up(cloud, before, deployment.held, call.now)
     if status == 201:
         hide(cloud, call, deployment.key)
     low, high = cloud.settings.deployment_write
@@ -400,9 +403,19 @@ def settle_child(cloud: Cloud, operation: Operation, at: float) -> None:
 
 def settle_child_delete(cloud: Cloud, operation: Operation, at: float) -> None:
     if operation.error is None:
-        cloud.world.remove(operation.target, at)
+        removed = cloud.world.remove(operation.target, at)
+        if removed is not None:
+            _give_up(cloud, removed, (), at)
     else:
         _set_state(cloud, operation.target, "Failed", at)
+
+
+def _give_up(cloud: Cloud, before: Resource, held: Held, at: float) -> None:
+    """What a deployment holds no longer; a setting makes it count for a while longer."""
+    kept = dict(held)
+    freed = ((pool, amount - kept.get(pool, 0.0)) for pool, amount in before.held)
+    less = tuple((pool, amount) for pool, amount in freed if amount > 0)
+    cloud.world.linger(before, less, at, at + cloud.settings.deployment_returns)
 
 
 def _set_state(cloud: Cloud, key: str, state: str, at: float) -> None:
