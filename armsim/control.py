@@ -7,8 +7,9 @@ from urllib.parse import parse_qs
 from armsim import hardware, operations
 from armsim import settings as defaults
 from armsim.cloud import Call, Cloud, Principal
+from armsim.errors import ArmError
 from armsim.identity import Client
-from armsim.rp import network_planting, planting
+from armsim.rp import network_planting, planting, tiers
 from armsim.settings import change
 from armsim.store import Subscription, World
 from armsim.wire import Body, Json, encode, fold_location
@@ -28,7 +29,7 @@ async def answer(door: "Door", method: str, path: str, raw_query: str, body: byt
         query = {name: values[-1] for name, values in parse_qs(raw_query).items()}
         door.cloud.settle()
         return 200, encode(found(door, json.loads(body) if body else {}, query))
-    except (ValueError, KeyError, TypeError) as problem:
+    except (ValueError, KeyError, TypeError, ArmError) as problem:
         return 400, encode({"error": f"{type(problem).__name__}: {problem}"})
 
 
@@ -59,12 +60,10 @@ def seed(cloud: Cloud, door: "Door", body: Body) -> int:
     for location, entries in body.get("models", {}).items():
         cloud.catalogue.replace(location, entries)
         count += 1
-    for subscription, locations in body.get("limits", {}).items():
-        for location, limits in locations.items():
-            for pool, limit in limits.items():
-                world.limits[(subscription.lower(), fold_location(location), pool.lower())] = float(limit)
-                world.spelled[pool.lower()] = pool
-                count += 1
+    count += _seed_limits(world, body)
+    for each in body.get("quotaTiers", []):
+        tiers.seed(cloud, each)
+        count += 1
     for each in body.get("unregisteredProviders", []):
         world.subscriptions[str(each["subscriptionId"]).lower()].unregistered.add(str(each["namespace"]).lower())
         count += 1
@@ -79,6 +78,21 @@ def seed(cloud: Cloud, door: "Door", body: Body) -> int:
         hardware.offer(world, each)
     world.version += 1
     return count + len(ordered) + sum(len(body.get(name, [])) for name in ("deletedAccounts", "capacities"))
+
+
+def _seed_limits(world: World, body: Body) -> int:
+    """Null takes back what was set."""
+    count = 0
+    for subscription, locations in body.get("limits", {}).items():
+        for location, limits in locations.items():
+            for pool, limit in limits.items():
+                key = (subscription.lower(), fold_location(location), pool.lower())
+                world.limits.pop(key, None)
+                if limit is not None:
+                    world.limits[key] = float(limit)
+                world.spelled[pool.lower()] = pool
+                count += 1
+    return count
 
 
 def _seed_rules(world: World, body: Body) -> int:

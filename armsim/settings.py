@@ -37,6 +37,8 @@ class Settings:
     purge_returns: float = 90.0
     # The same for a deployment that is deleted or shrunk, which is documented to free its quota at once.
     deployment_returns: float = 0.0
+    # How long after its date a quota tier rises by itself.
+    tier_rises: float = 60.0
     group_delete: float = 77.0
     provider_register: float = 10.0
     # Microsoft.Network: the time of an operation, typical ones of the recordings.

@@ -175,6 +175,8 @@ class World:
         self.limits: dict[PoolKey, float] = {}
         # How many units a region can run: location, model, version, SKU; an empty name stands for all.
         self.hardware: dict[tuple[str, ...], float] = {}
+        # By subscription, what the API of quota tiers answers and the limits that the next tier brings.
+        self.tiers: dict[str, Body] = {}
         # Pools that the catalogue does not know, as they were written.
         self.spelled: dict[str, str] = {}
         self.domains: dict[str, str] = {}
@@ -331,6 +333,7 @@ class World:
             "lingering": {ticket: [[*key, amount] for key, amount in held] for ticket, held in self.lingering.items()},
             "limits": [[*key, limit] for key, limit in self.limits.items()],
             "hardware": [[*place, units] for place, units in self.hardware.items()],
+            "tiers": self.tiers,
             "spelled": self.spelled,
             "subscriptions": [
                 {
@@ -376,6 +379,7 @@ class World:
             world._count(ticket, [((each[0], each[1], each[2]), each[3]) for each in held])
         world.limits = {(each[0], each[1], each[2]): each[3] for each in dump["limits"]}
         world.hardware = {tuple(each[:-1]): each[-1] for each in dump.get("hardware", [])}
+        world.tiers = dict(dump.get("tiers", {}))
         world.spelled = dict(dump.get("spelled", {}))
         for each in dump["subscriptions"]:
             world.subscriptions[each["id"].lower()] = Subscription(

@@ -183,23 +183,6 @@ def check_skus(_cloud: Cloud, call: Call) -> Reply:
     return Reply(200, encode({"value": rows}))
 
 
-def quota_tier(_cloud: Cloud, call: Call) -> Reply:
-    return Reply(200, encode(_tier(call.names[0])))
-
-
-def quota_tiers(_cloud: Cloud, call: Call) -> Reply:
-    return Reply(200, encode({"value": [_tier(call.names[0])]}))
-
-
-def _tier(subscription: str) -> Body:
-    return {
-        "id": f"/subscriptions/{subscription}/providers/{ROOT}/quotaTiers/default",
-        "type": f"{ROOT}/quotaTiers",
-        "name": "default",
-        "properties": {"currentTierName": "Default", "tierUpgradePolicy": "NoAutoUpgrade"},
-    }
-
-
 def _region(name: str) -> catalogue.Region:
     found = catalogue.regions().get(fold_location(name))
     if found is None:

@@ -14,6 +14,7 @@ from armsim.rp import (
     network_table,
     rai,
     resources,
+    tiers,
 )
 from armsim.store import Operation
 
@@ -47,8 +48,7 @@ READS: dict[str, tuple[Answer, str]] = {
     f"{P}/deletedaccounts": (deleted.list_by_subscription, f"{CS}/deletedAccounts"),
     f"{P}/skus": (locations.skus, f"{CS}/skus"),
     f"{P}/modelcapacities": (locations.model_capacities, f"{CS}/modelCapacities"),
-    f"{P}/quotatiers": (locations.quota_tiers, f"{CS}/quotaTiers"),
-    f"{P}/quotatiers/default": (locations.quota_tier, f"{CS}/quotaTiers"),
+    f"{P}/quotatiers": (tiers.list_all, f"{CS}/quotaTiers"),
     f"{L}/usages": (locations.usages, f"{CS}/locations/usages"),
     f"{L}/models": (locations.models, f"{CS}/locations/models"),
     f"{L}/modelcapacities": (locations.model_capacities, f"{CS}/locations/modelCapacities"),
@@ -105,6 +105,7 @@ RESOURCES: dict[str, tuple[dict[str, Answer], str]] = {
         {"GET": connections.get, "PUT": connections.put, "DELETE": connections.delete},
         f"{CS}/accounts/privateEndpointConnections",
     ),
+    f"{P}/quotatiers/default": ({"GET": tiers.get, "PUT": tiers.put, "PATCH": tiers.put}, f"{CS}/quotaTiers"),
     D: ({"GET": deleted.get, "DELETE": deleted.purge}, f"{CS}/locations/resourceGroups/deletedAccounts"),
 }
 
@@ -155,6 +156,7 @@ def wire(cloud: Cloud) -> None:
         "return": deleted.give_back,
         "registration": resources.settle_registration,
         "rights": authorization.change_rights,
+        "tier": tiers.upgrade,
     }
     network_table.wire(cloud)
     operations.EFFECTS.update(
