@@ -54,9 +54,10 @@ class Offer:
     model: Body
     sku: Body
 
-    @property
-    def pool(self) -> str:
-        return str(self.sku["usageName"]).lower()
+    def pools(self, units: float, model: Body) -> Held:
+        """What a deployment of so many units counts against; the model as it was sent."""
+        sku = {"name": self.sku["name"], "capacity": units}
+        return quota.deployment_pools(str(self.sku["usageName"]), sku, model)
 
 
 # -- reads
@@ -119,7 +120,8 @@ def put(cloud: Cloud, call: Call) -> Reply:
     elif wish.sku.lower().endswith("standard"):
         _require_room(cloud, account)
     _require_capacity(offer, wish.capacity)
-    _require_quota(cloud, account, (offer.pool, float(wish.capacity)), existing)
+    for need in offer.pools(wish.capacity, properties["model"]):
+        _require_quota(cloud, account, need, existing)
     shortage = _find_shortage(cloud, account, wish, existing)
     if shortage is not None and shortage.status:
         raise shortage
@@ -358,7 +360,7 @@ def _build(cloud: Cloud, call: Call, at: tuple[Resource, Resource | None], of: t
             body = revert(body, existing.body if existing else {}, str(path).split("."))
     deployment = Resource(id_, body, existing.created if existing else call.now)
     deployment.location = account.location
-    deployment.held = ((offer.pool, float(look(body, "sku.capacity") or 0)),)
+    deployment.held = offer.pools(look(body, "sku.capacity") or 0, call.mapping["properties"]["model"])
     return deployment
 
 

@@ -193,9 +193,9 @@ def _hold(cloud: Cloud, resource: Resource) -> Resource:
         parent = cloud.world.get(resource.parent)
         resource.location = parent.location if parent is not None else resource.location
     if resource.type == DEPLOYMENT:
-        sku = resource.body["sku"]
-        found = _offer(cloud, resource.id, look(resource.body, "properties.model") or {}, str(sku["name"]))
-        resource.held = () if found is None else ((str(found[1]["usageName"]).lower(), float(sku["capacity"])),)
+        sku, model = resource.body["sku"], look(resource.body, "properties.model") or {}
+        found = _offer(cloud, resource.id, model, str(sku["name"]))
+        resource.held = () if found is None else quota.deployment_pools(str(found[1]["usageName"]), sku, model)
     return resource
 
 
