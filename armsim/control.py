@@ -9,7 +9,7 @@ from armsim import settings as defaults
 from armsim.cloud import Call, Cloud, Principal
 from armsim.errors import ArmError
 from armsim.identity import Client
-from armsim.rp import network_planting, planting, tiers
+from armsim.rp import network_planting, planting, tiers, upgrades
 from armsim.settings import change
 from armsim.store import Subscription, World
 from armsim.wire import Body, Json, encode, fold_location
@@ -58,7 +58,14 @@ def seed(cloud: Cloud, door: "Door", body: Body) -> int:
         door.identity.register(Client(str(each["clientId"]), object_id, tenant, str(each["clientSecret"])))
         count += 1
     for location, entries in body.get("models", {}).items():
+        before = upgrades.defaults_of(cloud.catalogue, location)
         cloud.catalogue.replace(location, entries)
+        upgrades.follow(cloud, location, before)
+        rows = (
+            sku for each in cloud.catalogue.entries(fold_location(location)) for sku in each["model"].get("skus", [])
+        )
+        offered = (str(sku["usageName"]) for sku in rows if sku.get("usageName"))
+        world.spelled.update({pool.lower(): pool for pool in offered})
         count += 1
     count += _seed_limits(world, body)
     for each in body.get("quotaTiers", []):

@@ -37,6 +37,8 @@ class Settings:
     purge_returns: float = 90.0
     # The same for a deployment that is deleted or shrunk, which is documented to free its quota at once.
     deployment_returns: float = 0.0
+    # When the service moves a version after it has announced to: within two weeks, not all at once.
+    version_moves: tuple[float, float] = (0.0, 14 * 86_400.0)
     # How long after its date a quota tier rises by itself.
     tier_rises: float = 60.0
     group_delete: float = 77.0

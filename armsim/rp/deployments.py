@@ -242,7 +242,7 @@ def _offer(cloud: Cloud, account: Resource, wish: Wish, existing: Resource | Non
         )
     changes = existing is None or look(existing.body, "properties.model.version") != wish.version
     now = cloud.clock.now()
-    if changes:
+    if changes or _past(look(model, "deprecation.inference"), now):
         _require_alive(model, words, now)
     sku = _sku(model, wish.sku)
     if sku is None:
@@ -253,6 +253,13 @@ def _offer(cloud: Cloud, account: Resource, wish: Wish, existing: Resource | Non
     if changes and _past(sku.get("deprecationDate"), now):
         raise _deprecated(words, str(sku["deprecationDate"]))
     return Offer(model, sku)
+
+
+def find_offer(cloud: Cloud, account: Resource, names: tuple[str, str, str], sku: str) -> Offer | None:
+    """A model, by format, name and version, on a deployment type, as the account's region offers it."""
+    model = cloud.catalogue.find(account.location, str(account.body["kind"]), names)
+    found = None if model is None else _sku(model, sku)
+    return None if model is None or found is None else Offer(model, found)
 
 
 def _sku(model: Body, name: str) -> Body | None:
@@ -376,15 +383,17 @@ def _properties(cloud: Cloud, call: Call, wish: Wish, offer: Offer) -> Body:
     properties |= {name: str(sent[name]) for name in _OTHERS if sent.get(name)}
     if sent.get("dynamicThrottlingEnabled") is not None:
         properties["dynamicThrottlingEnabled"] = to_bool(sent["dynamicThrottlingEnabled"])
-    properties["capabilities"] = {
-        name: value for name, value in (offer.model.get("capabilities") or {}).items() if name.lower() not in MODEL_ONLY
-    }
-    properties["provisioningState"] = ""
+    told = tell(offer, wish.capacity)
+    return {**properties, "capabilities": told.pop("capabilities"), "provisioningState": "", **told}
+
+
+def tell(offer: Offer, units: int) -> Body:
+    """What the service says of a model as it is deployed."""
+    capabilities: Body = offer.model.get("capabilities") or {}
+    told: Body = {"capabilities": {name: capabilities[name] for name in capabilities if name.lower() not in MODEL_ONLY}}
     if offer.sku.get("rateLimits"):
-        properties["rateLimits"] = [
-            {**each, "count": each["count"] * wish.capacity} for each in offer.sku["rateLimits"]
-        ]
-    return properties
+        told["rateLimits"] = [{**each, "count": each["count"] * units} for each in offer.sku["rateLimits"]]
+    return told
 
 
 def _upgrade(value: Json) -> str:

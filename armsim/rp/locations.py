@@ -1,10 +1,11 @@
 """`Microsoft.CognitiveServices` below a subscription and its locations: usages, models, SKUs, availability."""
 
 from armsim import catalogue, errors, hardware, quota
+from armsim.clock import from_iso
 from armsim.cloud import Call, Cloud, Reply
 from armsim.hardware import Load
 from armsim.rp.base import require_account
-from armsim.wire import Body, encode, fold_location
+from armsim.wire import Body, encode, fold_location, look
 
 ROOT = "Microsoft.CognitiveServices"
 
@@ -34,10 +35,16 @@ def models(cloud: Cloud, call: Call) -> Reply:
                 "location": region.label,
                 "kind": entry["kind"],
                 "skuName": entry["skuName"],
-                "model": model,
+                "model": _as_of(model, call.now),
             }
         )
     return Reply(200, encode({"value": rows}))
+
+
+def _as_of(model: Body, now: float) -> Body:
+    """A model whose date has passed is told as withdrawn, whatever the list said before."""
+    date = look(model, "deprecation.inference")
+    return {**model, "lifecycleStatus": "Deprecated"} if date and from_iso(str(date)) <= now else model
 
 
 def model_capacities(cloud: Cloud, call: Call) -> Reply:
@@ -95,7 +102,8 @@ def skus(_cloud: Cloud, _call: Call) -> Reply:
 def account_models(cloud: Cloud, call: Call) -> Reply:
     account = require_account(cloud, call)
     kind = str(account.body["kind"]).lower()
-    rows = [each["model"] for each in cloud.catalogue.entries(account.location) if str(each["kind"]).lower() == kind]
+    offered = (each for each in cloud.catalogue.entries(account.location) if str(each["kind"]).lower() == kind)
+    rows = [_as_of(each["model"], call.now) for each in offered]
     return Reply(200, encode({"value": rows}))
 
 

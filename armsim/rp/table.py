@@ -15,6 +15,7 @@ from armsim.rp import (
     rai,
     resources,
     tiers,
+    upgrades,
 )
 from armsim.store import Operation
 
@@ -157,6 +158,8 @@ def wire(cloud: Cloud) -> None:
         "registration": resources.settle_registration,
         "rights": authorization.change_rights,
         "tier": tiers.upgrade,
+        "upgrade": upgrades.move_on,
+        "new-default": upgrades.move_to_default,
     }
     network_table.wire(cloud)
     operations.EFFECTS.update(
@@ -164,7 +167,7 @@ def wire(cloud: Cloud) -> None:
             "account-ready": accounts.settle_state,
             "account-deleted": accounts.settle_delete,
             "account-purged": deleted.settle_purge,
-            "child-ready": deployments.settle_child,
+            "child-ready": upgrades.settle_child,
             "child-deleted": deployments.settle_child_delete,
             "policy-deleted": deployments.settle_child_delete,
             "group-deleted": resources.settle_group,
