@@ -105,11 +105,11 @@ def _announced(cloud: Cloud, deployment: Resource) -> float | None:
 
 
 def _move(cloud: Cloud, deployment: Resource, target: tuple[str, str], retry: tuple[str, float]) -> bool:
-    """Whether the target is offered. Who wrote last is not told, and no quota is asked for."""
+    """Whether it is moved, now or as soon as it can be. Who wrote last is not told, and no quota is asked for."""
     account = cloud.world.get(deployment.parent)
     body = deployment.body
     model: Body = body["properties"]["model"]
-    if account is None or target == (model["name"], model["version"]):
+    if account is None or deployment.state == "Failed" or target == (model["name"], model["version"]):
         return False
     offer = deployments.find_offer(cloud, account, (str(model["format"]), *target), str(body["sku"]["name"]))
     if offer is None:

@@ -245,3 +245,51 @@ async def test_a_type_that_retires_before_its_model_takes_no_new_deployment(slow
     assert (await slow.deploy("d2", version=OLD)).code == "ServiceModelDeprecated"
     assert (await slow.deploy("d2", version=OLD, sku="Standard")).status == 201
     assert (await slow.deploy("d1", version=OLD, capacity=12)).status == 200
+
+
+async def test_a_new_default_of_one_region_moves_nothing_in_another(asker: Asker) -> None:
+    await offer(asker, entry(OLD, isDefaultVersion=True), entry(NEW))
+    await asker.account()
+    await deploy(asker, None)
+    await asker.seed(models={"Sweden Central": [entry(OLD, isDefaultVersion=True), entry(NEW)]})
+    await asker.seed(models={"Sweden Central": [entry(OLD), entry(NEW, isDefaultVersion=True)]})
+    assert await version(asker) == f"gpt-4o {OLD}"
+
+
+async def test_who_opts_out_in_time_is_not_moved(slow: Asker) -> None:
+    await slow.sim.control("PUT", "/_sim/settings", {"deployment_write": [0.0, 0.0], "version_moves": [DAY, DAY]})
+    await offer(
+        slow, entry(OLD, isDefaultVersion=True), entry(NEW, replacementConfig=announce(NEWEST, 1)), entry(NEWEST)
+    )
+    await slow.account()
+    await deploy(slow, None)
+    await slow.put(f"{ACCOUNTS}/a1/deployments/d2", model(version=NEW))
+    await offer(slow, entry(OLD), entry(NEW, isDefaultVersion=True), entry(NEWEST))
+    for name, own in (("d1", OLD), ("d2", NEW)):
+        body = model(version=own)
+        body["properties"]["versionUpgradeOption"] = "NoAutoUpgrade"
+        assert (await slow.put(f"{ACCOUNTS}/a1/deployments/{name}", body)).status == 200
+    await move_time(slow, 3)
+    assert await version(slow) == f"gpt-4o {OLD}"
+    assert await version(slow, f"{ACCOUNTS}/a1/deployments/d2") == f"gpt-4o {NEW}"
+
+
+async def test_a_date_that_is_put_off_holds_for_what_waits(slow: Asker) -> None:
+    await slow.sim.control("PUT", "/_sim/settings", {"deployment_write": [0.0, 0.0]})
+    await offer(slow, entry(OLD, replacementConfig=announce(NEW, 1)), entry(NEW))
+    await slow.account()
+    await deploy(slow, None)
+    await offer(slow, entry(OLD, replacementConfig=announce(NEW, 5)), entry(NEW))
+    await move_time(slow, 4)
+    assert await version(slow) == f"gpt-4o {OLD}"
+    await move_time(slow, 1.1)
+    assert await version(slow) == f"gpt-4o {NEW}"
+
+
+async def test_a_version_without_a_successor_stays_to_the_end(slow: Asker) -> None:
+    await slow.sim.control("PUT", "/_sim/settings", {"deployment_write": [0.0, 0.0]})
+    await offer(slow, entry(OLD, isDefaultVersion=True, deprecation={"inference": after(1)}))
+    await slow.account()
+    await deploy(slow, None)
+    await move_time(slow, 2)
+    assert await version(slow) == f"gpt-4o {OLD}"
