@@ -1,6 +1,7 @@
 """Pools of quota: subscription x region x usage name. What soft-deleted accounts hold stays held.
 
-Limits come from the catalogue unless the control path set others. Knows neither models nor deployments.
+Limits come from the catalogue unless the control path set others. Knows what an account and
+a deployment count against, and nothing else about them.
 """
 
 from typing import Final

@@ -147,6 +147,16 @@ async def test_who_was_granted_nothing_knows_no_subscription(asker: Asker) -> No
     assert (await asker.get(S)).status == 200
 
 
+async def test_a_resource_of_a_provider_that_is_not_simulated_needs_its_right_too(asker: Asker) -> None:
+    address = f"{GROUP}/providers/Microsoft.Network/publicIPAddresses/one"
+    await asker.seed(resources=[{"id": address, "location": "westeurope"}], grants=[CONTRIBUTOR])
+    answer = await asker.get(address)
+    assert refused(answer, address)
+    assert "Microsoft.Network/publicIPAddresses/read" in answer.message
+    await asker.seed(grants=[READER])
+    assert (await asker.get(address)).status == 200
+
+
 async def test_an_operation_may_be_polled_by_who_started_it_in_a_group(asker: Asker) -> None:
     await asker.seed(grants=[CONTRIBUTOR])
     body = {"kind": "OpenAI", "sku": {"name": "S0"}, "location": "westeurope", "properties": {}}
