@@ -135,6 +135,11 @@ class Catalogue:
         form, name, version = model
         return self._models(location, kind).get((form.lower(), name.lower(), version.lower()))
 
+    def find_any(self, location: str, model: tuple[str, str, str]) -> Body | None:
+        """The same for whichever kind of account offers it."""
+        offered = (self.find(location, kind, model) for kind in ("OpenAI", "AIServices"))
+        return next((each for each in offered if each is not None), None)
+
     def versions(self, location: str, kind: str, form: str, name: str) -> list[Body]:
         return [
             model

@@ -3,14 +3,14 @@
 Promises that whatever is due by now has happened before anything reads or writes (`settle`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from armsim.catalogue import Catalogue
 from armsim.clock import Chance, Clock
 from armsim.faults import Fault, Faults
 from armsim.settings import Settings
-from armsim.store import World
+from armsim.store import Resource, World
 from armsim.wire import Body, Json
 
 
@@ -54,6 +54,11 @@ class Call:
     limits: dict[str, str] = field(default_factory=dict)
     mutated: bool = False
     headers: dict[str, str] = field(default_factory=dict)
+    # Which resources a list may show to this caller; all when nothing is set.
+    sees: Callable[[Resource], bool] | None = None
+
+    def visible(self, resources: Iterable[Resource]) -> list[Resource]:
+        return [each for each in resources if self.sees is None or self.sees(each)]
 
     @property
     def mapping(self) -> Body:

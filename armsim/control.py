@@ -4,11 +4,12 @@ import json
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
-from armsim import operations
+from armsim import hardware, operations
 from armsim import settings as defaults
 from armsim.cloud import Call, Cloud, Principal
+from armsim.errors import ArmError
 from armsim.identity import Client
-from armsim.rp import network_planting, planting
+from armsim.rp import network_planting, planting, tiers, upgrades
 from armsim.settings import change
 from armsim.store import Subscription, World
 from armsim.wire import Body, Json, encode, fold_location
@@ -28,7 +29,7 @@ async def answer(door: "Door", method: str, path: str, raw_query: str, body: byt
         query = {name: values[-1] for name, values in parse_qs(raw_query).items()}
         door.cloud.settle()
         return 200, encode(found(door, json.loads(body) if body else {}, query))
-    except (ValueError, KeyError, TypeError) as problem:
+    except (ValueError, KeyError, TypeError, ArmError) as problem:
         return 400, encode({"error": f"{type(problem).__name__}: {problem}"})
 
 
@@ -57,14 +58,19 @@ def seed(cloud: Cloud, door: "Door", body: Body) -> int:
         door.identity.register(Client(str(each["clientId"]), object_id, tenant, str(each["clientSecret"])))
         count += 1
     for location, entries in body.get("models", {}).items():
+        before = upgrades.defaults_of(cloud.catalogue, location)
         cloud.catalogue.replace(location, entries)
+        upgrades.follow(cloud, location, before)
+        rows = (
+            sku for each in cloud.catalogue.entries(fold_location(location)) for sku in each["model"].get("skus", [])
+        )
+        offered = (str(sku["usageName"]) for sku in rows if sku.get("usageName"))
+        world.spelled.update({pool.lower(): pool for pool in offered})
         count += 1
-    for subscription, locations in body.get("limits", {}).items():
-        for location, limits in locations.items():
-            for pool, limit in limits.items():
-                world.limits[(subscription.lower(), fold_location(location), pool.lower())] = float(limit)
-                world.spelled[pool.lower()] = pool
-                count += 1
+    count += _seed_limits(world, body)
+    for each in body.get("quotaTiers", []):
+        tiers.seed(cloud, each)
+        count += 1
     for each in body.get("unregisteredProviders", []):
         world.subscriptions[str(each["subscriptionId"]).lower()].unregistered.add(str(each["namespace"]).lower())
         count += 1
@@ -74,8 +80,26 @@ def seed(cloud: Cloud, door: "Door", body: Body) -> int:
         planting.plant(cloud, each, now)
     for each in body.get("deletedAccounts", []):
         planting.plant_deleted(cloud, each, now)
+    # Last, because they say what is left beside all that runs.
+    for each in body.get("capacities", []):
+        hardware.offer(world, each)
     world.version += 1
-    return count + len(ordered) + len(body.get("deletedAccounts", []))
+    return count + len(ordered) + sum(len(body.get(name, [])) for name in ("deletedAccounts", "capacities"))
+
+
+def _seed_limits(world: World, body: Body) -> int:
+    """Null takes back what was set."""
+    count = 0
+    for subscription, locations in body.get("limits", {}).items():
+        for location, limits in locations.items():
+            for pool, limit in limits.items():
+                key = (subscription.lower(), fold_location(location), pool.lower())
+                world.limits.pop(key, None)
+                if limit is not None:
+                    world.limits[key] = float(limit)
+                world.spelled[pool.lower()] = pool
+                count += 1
+    return count
 
 
 def _seed_rules(world: World, body: Body) -> int:
@@ -83,7 +107,28 @@ def _seed_rules(world: World, body: Body) -> int:
         world.locks.append({"scope": each["scope"], "level": each["level"], "name": each.get("name", "lock")})
     world.policies.extend(body.get("policies", []))
     world.denied.extend(body.get("denied", []))
-    return sum(len(body.get(name, [])) for name in ("locks", "policies", "denied"))
+    if "grants" in body:
+        world.grants = [*(world.grants or []), *body["grants"]]
+    return sum(len(body.get(name, [])) for name in ("locks", "policies", "denied", "grants"))
+
+
+def _show_rights(door: "Door", _body: Json, _query: Body) -> Json:
+    world = door.cloud.world
+    return {"grants": world.grants, "denied": world.denied, "coming": list(world.coming.values())}
+
+
+def _change_rights(door: "Door", body: Json, _query: Body) -> Json:
+    """Replaces grants, denials or both, as somebody who assigns roles does: it takes its time to hold everywhere."""
+    unknown = sorted(set(body) - {"grants", "denied"})
+    if unknown:
+        raise ValueError(f"no such rights: {', '.join(unknown)}; there are denied, grants")
+    cloud = door.cloud
+    holds = cloud.clock.now() + cloud.settings.rights_lag
+    ticket = cloud.chance.guid()
+    cloud.world.coming[ticket] = {**body, "holds": holds}
+    cloud.world.schedule(holds, "rights", ticket)
+    cloud.settle()
+    return {"holds": holds}
 
 
 def _mutate(door: "Door", body: Json, _query: Body) -> Json:
@@ -178,6 +223,8 @@ _TABLE: Final = {
     ("GET", "/health"): _health,
     ("POST", "/seed"): _seed,
     ("POST", "/mutate"): _mutate,
+    ("GET", "/rights"): _show_rights,
+    ("PUT", "/rights"): _change_rights,
     ("GET", "/state"): _state,
     ("PUT", "/state"): _load,
     ("POST", "/faults"): _add_faults,

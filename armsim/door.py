@@ -198,6 +198,7 @@ class Door:
         call.limits = gate.take_token(cloud, self.throttle, call, subscription)
         found = self._find(call)
         if found is None and elsewhere.serves(call):
+            gate.require_permission(cloud, call, Route({}, elsewhere.kind_of(call)))
             return elsewhere.respond(cloud, call)
         if found is None:
             raise _no_route(call)

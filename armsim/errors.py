@@ -214,6 +214,16 @@ def insufficient_quota(pool: str, need: float, used: float, limit: float) -> Arm
     )
 
 
+def no_capacity(status: int, code: str, region: str, what: str) -> ArmError:
+    """The hardware is short, whatever the quota says. Nobody has shown the real answer; portals say it like this."""
+    return ArmError(
+        status,
+        code,
+        f"The region '{region}' does not currently have sufficient capacity for {what}. Please try again later or "
+        "choose another region.",
+    )
+
+
 def disallowed_by_policy(name: str, message: str) -> ArmError:
     error = gateway(
         403,

@@ -3,20 +3,24 @@
 Order: token, api-version, subscription, buckets, permission, registration, locks, policies.
 """
 
-import fnmatch
 import re
 from typing import Final
 
-from armsim import errors
-from armsim.cloud import Call, Cloud, Principal
+from armsim import errors, rights
+from armsim.cloud import Call, Cloud
 from armsim.identity import TokenError
 from armsim.routes import Route
+from armsim.store import TRACKED
 from armsim.throttle import Throttle
 from armsim.wire import Body, Json, look, merge
 
 VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.IGNORECASE)
 WRITES: Final = frozenset({"PUT", "PATCH", "POST", "DELETE"})
 VERBS: Final = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
+# What polls of operations end with, and the lists of a subscription that show what the caller may read.
+POLLED: Final = frozenset({"operationresults", "operations"})
+EVERYTHING: Final = "microsoft.resources/subscriptions/resources"
+LISTED: Final = frozenset({*TRACKED, "microsoft.resources/subscriptions/resourcegroups", EVERYTHING})
 
 
 def unauthorised(problem: TokenError, base: str) -> errors.ArmError:
@@ -101,8 +105,7 @@ def _region(cloud: Cloud, call: Call) -> str:
 def require_leave(cloud: Cloud, call: Call, route: Route, subscription: str) -> None:
     """Permission, registration, locks and policies: only what this world has is looked at."""
     world = cloud.world
-    if world.denied:
-        _require_permission(world.denied, call, route)
+    require_permission(cloud, call, route)
     if subscription and world.subscriptions[subscription].unregistered:
         _require_registration(cloud, call, subscription)
     if call.method not in WRITES:
@@ -113,30 +116,63 @@ def require_leave(cloud: Cloud, call: Call, route: Route, subscription: str) -> 
         _require_policy(cloud, call, route)
 
 
-def _require_permission(denied: list[Body], call: Call, route: Route) -> None:
+def require_permission(cloud: Cloud, call: Call, route: Route) -> None:
+    """Costs nothing as long as nothing was granted or denied."""
+    if not cloud.world.denied and cloud.world.grants is None:
+        return
+    world, principal, path = cloud.world, call.principal, call.path
     verb = VERBS[call.method]
     action = route.action if route.action_verb == "" else f"{route.action}/{verb}"
-    if is_denied(denied, call.principal, action, call.path):
-        at = f"/subscriptions/{call.segments[1]}" if "deletedaccounts" in action.lower() else call.path
-        raise errors.forbidden(call.principal.client, call.principal.object, action, at)
+    if rights.may(world, principal, action, path):
+        return
+    scope = _scope_of(call)
+    if not rights.is_denied(world, principal, action, path) and verb == "read" and _is_open(cloud, call, route, scope):
+        return
+    raise errors.forbidden(principal.client, principal.object, action, scope)
 
 
-def is_denied(denied: list[Body], principal: Principal, action: str, path: str) -> bool:
-    """Whether one of the denials takes this action on this path from this principal."""
-    for each in denied:
-        who = str(each.get("principal", "*")).lower()
-        if who not in {"*", principal.client.lower(), principal.object.lower()}:
-            continue
-        scope = str(each.get("scope", "/")).rstrip("/").lower()
-        inside = path.lower() == scope or path.lower().startswith(f"{scope}/")
-        if inside and fnmatch.fnmatchcase(action.lower(), str(each.get("action", "*")).lower()):
-            return True
-    return False
+def _is_open(cloud: Cloud, call: Call, route: Route, scope: str) -> bool:
+    """Reads that ask for no grant at their own scope.
+
+    What belongs to no subscription, the subscription one works in, the operations one has started; and the lists of a
+    subscription, which leave out what the caller may not read.
+    """
+    world, principal, kind = cloud.world, call.principal, route.action.lower()
+    if not scope.startswith("/subscriptions/"):
+        return True
+    if kind == "microsoft.resources/subscriptions" or kind.rpartition("/")[2] in POLLED:
+        return rights.knows(world, principal, scope)
+    if len(call.segments) > 5 or kind not in LISTED:
+        return False
+    generic = kind == EVERYTHING
+    call.sees = lambda each: rights.may(world, principal, f"{each.type if generic else route.action}/read", each.key)
+    if generic:
+        return rights.knows(world, principal, scope)
+    return rights.may_somewhere(world, principal, f"{route.action}/read", scope)
+
+
+def _scope_of(call: Call) -> str:
+    """The scope that a refusal names: the resource, or what holds the collection or takes the action."""
+    parts = call.segments
+    low = [each.lower() for each in parts]
+    if call.scope:
+        return call.scope
+    if low[:1] != ["subscriptions"]:
+        return call.path
+    if low[2:3] != ["resourcegroups"]:
+        return "/" + "/".join(parts[:2])
+    if "providers" not in low:
+        return "/" + "/".join(parts[:4] if len(parts) > 3 else parts[:2])
+    at = len(low) - 1 - low[::-1].index("providers")
+    inner = len(parts) - at - 1
+    if inner % 2:
+        return call.path
+    return "/" + "/".join(parts[: at if inner == 2 else -1])
 
 
 def require_linked(cloud: Cloud, call: Call, action: str, linked: str) -> None:
     """The right to use another resource, which ARM checks at the scope of that resource."""
-    if cloud.world.denied and is_denied(cloud.world.denied, call.principal, action, linked):
+    if not rights.may(cloud.world, call.principal, action, linked):
         verb = f"write on {call.path}"
         raise errors.linked_forbidden(call.principal.client, call.principal.object, action, linked, verb)
 

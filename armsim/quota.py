@@ -1,11 +1,16 @@
 """Pools of quota: subscription x region x usage name. What soft-deleted accounts hold stays held.
 
-Limits come from the catalogue unless the control path set others. Knows neither models nor deployments.
+Limits come from the catalogue unless the control path set others. Knows what an account and
+a deployment count against, and nothing else about them.
 """
 
+from typing import Final
+
 from armsim import catalogue, errors
-from armsim.store import World
+from armsim.store import Held, World
 from armsim.wire import Body
+
+FINE_TUNED: Final = "openai.finetuned.deployments"
 
 
 def limit_of(world: World, subscription: str, location: str, pool: str) -> float:
@@ -44,7 +49,20 @@ def usages(world: World, subscription: str, location: str) -> list[Body]:
     return rows
 
 
-def account_pools(kind: str, sku: str) -> tuple[tuple[str, float], ...]:
+def deployment_pools(usage: str, sku: Body, model: Body) -> Held:
+    """Units in the pool that the model list names; a fine-tuned model has one of its own where Azure lists one.
+
+    A fine-tuned deployment of a standard type also counts as one among the fine-tuned deployments of the region.
+    """
+    pool, units = usage.lower(), float(sku.get("capacity") or 0)
+    if not (model.get("source") or model.get("sourceAccount")):
+        return ((pool, units),)
+    tuned = f"{pool}-finetune" if f"{pool}-finetune" in catalogue.pools() else pool
+    counted = str(sku["name"]).lower().endswith("standard")
+    return ((tuned, units), (FINE_TUNED, 1.0)) if counted else ((tuned, units),)
+
+
+def account_pools(kind: str, sku: str) -> Held:
     """An account counts against its kind's number and against the number of all."""
     own = f"{kind}.{sku}.accountcount".lower()
     return ((own, 1.0), ("accountcount", 1.0)) if own in catalogue.pools() else (("accountcount", 1.0),)

@@ -12,6 +12,10 @@ SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 CLIENT_SECRET = "simulated-secret"  # noqa: S105
 
 
+# How a deployment is refused that a region lacks the hardware for. `Failed`: it is taken and fails later.
+NO_CAPACITY = {"BadRequest": 400, "InsufficientCapacity": 409, "ServiceUnavailable": 503, "Failed": 0}
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All times are simulated seconds; pairs are spread between low and high by name."""
@@ -27,8 +31,16 @@ class Settings:
     rai_write: float = 1.0
     connection_write: tuple[float, float] = (1.0, 22.0)
     purge: float = 1.0
-    # How long what a purged or expired account held still counts as used.
-    purge_returns: float = 0.0
+    # How long a changed right takes to hold: the longest that the documentation warns of.
+    rights_lag: float = 600.0
+    # How long what a purged or expired account held still counts as used. Users speak of minutes.
+    purge_returns: float = 90.0
+    # The same for a deployment that is deleted or shrunk, which is documented to free its quota at once.
+    deployment_returns: float = 0.0
+    # When the service moves a version after it has announced to: within two weeks, not all at once.
+    version_moves: tuple[float, float] = (0.0, 14 * 86_400.0)
+    # How long after its date a quota tier rises by itself.
+    tier_rises: float = 60.0
     group_delete: float = 77.0
     provider_register: float = 10.0
     # Microsoft.Network: the time of an operation, typical ones of the recordings.
@@ -72,6 +84,10 @@ class Settings:
     deletes: tuple[float, float] = (200.0, 10.0)
     global_factor: float = 15.0
     deployments_per_account: int = 32
+    # One of NO_CAPACITY.
+    no_capacity: str = "BadRequest"
+    # Whether what is told of a region's capacity is no more than the quota that is left.
+    capacities_within_quota: bool = True
     log_size: int = 200_000
 
 
@@ -81,6 +97,8 @@ def change(settings: Settings, changes: Body) -> Settings:
     unknown = sorted(set(changes) - known)
     if unknown:
         raise ValueError(f"no such settings: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    if changes.get("no_capacity", "Failed") not in NO_CAPACITY:
+        raise ValueError(f"no_capacity is one of {', '.join(NO_CAPACITY)}; it is {changes['no_capacity']!r}")
     values: dict[str, Json] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()
     }

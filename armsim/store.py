@@ -173,6 +173,10 @@ class World:
         # What nobody holds any more and still counts, by ticket.
         self.lingering: dict[str, list[tuple[PoolKey, float]]] = {}
         self.limits: dict[PoolKey, float] = {}
+        # How many units a region can run: location, model, version, SKU; an empty name stands for all.
+        self.hardware: dict[tuple[str, ...], float] = {}
+        # By subscription, what the API of quota tiers answers and the limits that the next tier brings.
+        self.tiers: dict[str, Body] = {}
         # Pools that the catalogue does not know, as they were written.
         self.spelled: dict[str, str] = {}
         self.domains: dict[str, str] = {}
@@ -180,6 +184,10 @@ class World:
         self.locks: list[Body] = []
         self.policies: list[Body] = []
         self.denied: list[Body] = []
+        # None as long as nobody was granted anything: then everybody may do everything.
+        self.grants: list[Body] | None = None
+        # Changes of the two that do not hold yet, by ticket.
+        self.coming: dict[str, Body] = {}
         self.hidden: dict[str, float] = {}
         self.keys: dict[str, list[str]] = {}
         self.journal: deque[Entry] = deque(maxlen=JOURNAL)
@@ -258,8 +266,8 @@ class World:
     def purge(self, tombstone: str, now: float, returns: float = 0.0) -> None:
         """An account is gone for good; what it held counts until `returns`, a moment."""
         grave = self.exhume(tombstone, now)
-        if returns > now:
-            self._linger(grave, returns)
+        for each in (grave.account, *grave.children):
+            self.linger(each, each.held, now, returns)
         domain = _domain(grave.account)
         if domain and self.domains.get(domain) == grave.account.key:
             del self.domains[domain]
@@ -270,8 +278,15 @@ class World:
     def in_use(self, key: PoolKey) -> float:
         return self.used.get(key, 0.0)
 
+    def linger(self, resource: Resource, held: Held, now: float, returns: float) -> None:
+        """What a resource held and nobody holds any more goes on counting until `returns`, a moment."""
+        if returns > now and held:
+            ticket = f"{resource.key}@{returns}#{next(self._ticket)}"
+            self._count(ticket, [((resource.subscription, resource.location, pool), amount) for pool, amount in held])
+            self.schedule(returns, "return", ticket)
+
     def give_back(self, ticket: str) -> None:
-        """What a purged account held counts no longer."""
+        """What lingered under this ticket counts no longer."""
         for key, amount in self.lingering.pop(ticket, []):
             self.used[key] = self.used.get(key, 0.0) - amount
 
@@ -317,6 +332,8 @@ class World:
             "lanes": self.lanes,
             "lingering": {ticket: [[*key, amount] for key, amount in held] for ticket, held in self.lingering.items()},
             "limits": [[*key, limit] for key, limit in self.limits.items()],
+            "hardware": [[*place, units] for place, units in self.hardware.items()],
+            "tiers": self.tiers,
             "spelled": self.spelled,
             "subscriptions": [
                 {
@@ -331,6 +348,8 @@ class World:
             "locks": self.locks,
             "policies": self.policies,
             "denied": self.denied,
+            "grants": self.grants,
+            "coming": self.coming,
             "hidden": self.hidden,
             "keys": self.keys,
             "activity": list(self.activity),
@@ -359,12 +378,15 @@ class World:
         for ticket, held in dump.get("lingering", {}).items():
             world._count(ticket, [((each[0], each[1], each[2]), each[3]) for each in held])
         world.limits = {(each[0], each[1], each[2]): each[3] for each in dump["limits"]}
+        world.hardware = {tuple(each[:-1]): each[-1] for each in dump.get("hardware", [])}
+        world.tiers = dict(dump.get("tiers", {}))
         world.spelled = dict(dump.get("spelled", {}))
         for each in dump["subscriptions"]:
             world.subscriptions[each["id"].lower()] = Subscription(
                 each["id"], each["tenant"], each["name"], set(each["unregistered"]), dict(each["registering"])
             )
         world.locks, world.policies, world.denied = dump["locks"], dump["policies"], dump["denied"]
+        world.grants, world.coming = dump.get("grants"), dict(dump.get("coming", {}))
         world.hidden, world.keys = dict(dump["hidden"]), dict(dump["keys"])
         world.activity.extend(dump.get("activity", []))
         for at, kind, subject in dump["due"]:
@@ -388,12 +410,6 @@ class World:
         for pool, amount in resource.held:
             key = (resource.subscription, resource.location, pool)
             self.used[key] = self.used.get(key, 0.0) + sign * amount
-
-    def _linger(self, grave: Grave, returns: float) -> None:
-        ticket = f"{grave.account.key}@{returns}"
-        each_held = ((each, pool, amount) for each in (grave.account, *grave.children) for pool, amount in each.held)
-        self._count(ticket, [((each.subscription, each.location, pool), amount) for each, pool, amount in each_held])
-        self.schedule(returns, "return", ticket)
 
     def _count(self, ticket: str, held: list[tuple[PoolKey, float]]) -> None:
         self.lingering[ticket] = held

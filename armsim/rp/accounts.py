@@ -11,7 +11,7 @@ from armsim import catalogue, errors, operations, quota
 from armsim.clock import iso_fine
 from armsim.cloud import Call, Cloud, Reply
 from armsim.operations import Plan
-from armsim.rp import deleted, firewall
+from armsim.rp import deleted, firewall, upgrades
 from armsim.rp.base import (
     Place,
     account_etag,
@@ -387,7 +387,7 @@ def _restore(cloud: Cloud, call: Call, buried: str, id_: str) -> Reply:
     account = grave.account.succeed(body)
     cloud.world.put(account, call.now)
     for child in grave.children:
-        cloud.world.put(child, call.now)
+        upgrades.watch(cloud, cloud.world.put(child, call.now), call.now)
     return answer(account, 201)
 
 

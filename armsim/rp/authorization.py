@@ -1,7 +1,8 @@
 """`Microsoft.Authorization` as far as clients ask: locks, and what the caller may do."""
 
-from armsim import errors
+from armsim import errors, rights
 from armsim.cloud import Call, Cloud, Reply
+from armsim.rp.base import Place, require_group
 from armsim.wire import Body, encode
 
 LEVELS = ("CanNotDelete", "ReadOnly")
@@ -39,10 +40,28 @@ def delete_lock(cloud: Cloud, call: Call) -> Reply:
     return Reply(200)
 
 
-def permissions(_cloud: Cloud, _call: Call) -> Reply:
-    return Reply(
-        200, encode({"value": [{"actions": ["*"], "notActions": [], "dataActions": [], "notDataActions": []}]})
-    )
+def permissions(cloud: Cloud, call: Call) -> Reply:
+    """What the caller may do at a scope that is there, and so below it, as far as nothing is set below."""
+    _require_scope(cloud, call)
+    return Reply(200, encode({"value": rights.entries(cloud.world, call.principal, call.scope)}))
+
+
+def _require_scope(cloud: Cloud, call: Call) -> None:
+    parts = call.scope.strip("/").split("/")
+    if len(parts) < 4 or parts[2].lower() != "resourcegroups":
+        return
+    require_group(cloud, Place(parts[1], parts[3], ""))
+    if len(parts) > 4 and cloud.world.get(call.scope.lower()) is None:
+        raise errors.resource_not_found("/".join(parts[5:]), parts[3])
+
+
+def change_rights(cloud: Cloud, _at: float, ticket: str) -> None:
+    """What was granted or taken a while ago holds from now on."""
+    world = cloud.world
+    change = world.coming.pop(ticket, {})
+    world.grants = change.get("grants", world.grants)
+    world.denied = change.get("denied", world.denied)
+    world.version += 1
 
 
 def no_rows(_cloud: Cloud, _call: Call) -> Reply:

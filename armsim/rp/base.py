@@ -191,6 +191,7 @@ def lags(call: Call, resource: Resource) -> bool:
 
 def paged(call: Call, rows: list[tuple[str, Resource]], size: int) -> Reply:
     """Pages by an opaque token that names the last member seen, so that changes between pages do no harm."""
+    rows = [row for row in rows if call.sees is None or call.sees(row[1])]
     token = next((value for name, value in call.query.items() if name.lower() == "$skiptoken"), None)
     if token is not None:
         last = _read_token(token)

@@ -6,9 +6,10 @@ Judges model, version, SKU, capacity and quota against the catalogue. Knows acco
 from dataclasses import dataclass
 from typing import Final
 
-from armsim import errors, operations, quota
+from armsim import errors, hardware, operations, quota
 from armsim.clock import from_iso
 from armsim.cloud import Call, Cloud, Reply
+from armsim.hardware import Load
 from armsim.operations import Plan
 from armsim.rp.base import (
     answer,
@@ -26,7 +27,8 @@ from armsim.rp.base import (
     stamp,
     whole_list,
 )
-from armsim.store import Operation, Resource
+from armsim.settings import NO_CAPACITY
+from armsim.store import Held, Operation, Resource
 from armsim.wire import Body, Json, encode, look, to_bool, to_int
 
 UPGRADES: Final = ("OnceNewDefaultVersionAvailable", "OnceCurrentVersionExpired", "NoAutoUpgrade")
@@ -52,9 +54,10 @@ class Offer:
     model: Body
     sku: Body
 
-    @property
-    def pool(self) -> str:
-        return str(self.sku["usageName"]).lower()
+    def pools(self, units: float, model: Body) -> Held:
+        """What a deployment of so many units counts against; the model as it was sent."""
+        sku = {"name": self.sku["name"], "capacity": units}
+        return quota.deployment_pools(str(self.sku["usageName"]), sku, model)
 
 
 # -- reads
@@ -117,9 +120,13 @@ def put(cloud: Cloud, call: Call) -> Reply:
     elif wish.sku.lower().endswith("standard"):
         _require_room(cloud, account)
     _require_capacity(offer, wish.capacity)
-    _require_quota(cloud, account, (offer.pool, float(wish.capacity)), existing)
+    for need in offer.pools(wish.capacity, properties["model"]):
+        _require_quota(cloud, account, need, existing)
+    shortage = _find_shortage(cloud, account, wish, existing)
+    if shortage is not None and shortage.status:
+        raise shortage
     deployment = _build(cloud, call, (account, existing), (wish, offer))
-    return _begin(cloud, call, account, deployment, 201 if existing is None else 200)
+    return _begin(cloud, call, account, deployment, shortage)
 
 
 def patch(cloud: Cloud, call: Call) -> Reply:
@@ -164,9 +171,13 @@ def delete(cloud: Cloud, call: Call) -> Reply:
     return Reply(200, until=operation.end)
 
 
-def _begin(cloud: Cloud, call: Call, account: Resource, deployment: Resource, status: int) -> Reply:
+def _begin(cloud: Cloud, call: Call, account: Resource, deployment: Resource, failing: errors.ArmError | None) -> Reply:
     """Store it at once, in a state that is not terminal, and hold the answer back until the work is done."""
+    before = cloud.world.get(deployment.key)
+    status = 201 if before is None else 200
     cloud.world.put(deployment, call.now)
+    if before is not None:
+        _give_up(cloud, before, deployment.held, call.now)
     if status == 201:
         hide(cloud, call, deployment.key)
     low, high = cloud.settings.deployment_write
@@ -174,6 +185,8 @@ def _begin(cloud: Cloud, call: Call, account: Resource, deployment: Resource, st
     location = str(account.body["location"])
     plan = Plan("Creating", deployment.key, "child-ready", seconds, location, account.key)
     operation = operations.start(cloud, call, plan)
+    if failing is not None:
+        operation.error = {"code": failing.code, "message": failing.message}
     if operations.is_bent(operation):
         return answer(deployment, status)
 
@@ -229,7 +242,7 @@ def _offer(cloud: Cloud, account: Resource, wish: Wish, existing: Resource | Non
         )
     changes = existing is None or look(existing.body, "properties.model.version") != wish.version
     now = cloud.clock.now()
-    if changes:
+    if changes or _past(look(model, "deprecation.inference"), now):
         _require_alive(model, words, now)
     sku = _sku(model, wish.sku)
     if sku is None:
@@ -240,6 +253,13 @@ def _offer(cloud: Cloud, account: Resource, wish: Wish, existing: Resource | Non
     if changes and _past(sku.get("deprecationDate"), now):
         raise _deprecated(words, str(sku["deprecationDate"]))
     return Offer(model, sku)
+
+
+def find_offer(cloud: Cloud, account: Resource, names: tuple[str, str, str], sku: str) -> Offer | None:
+    """A model, by format, name and version, on a deployment type, as the account's region offers it."""
+    model = cloud.catalogue.find(account.location, str(account.body["kind"]), names)
+    found = None if model is None else _sku(model, sku)
+    return None if model is None or found is None else Offer(model, found)
 
 
 def _sku(model: Body, name: str) -> Body | None:
@@ -306,6 +326,18 @@ def _require_quota(cloud: Cloud, account: Resource, want: tuple[str, float], exi
     quota.require(cloud.world, account.subscription, account.location, (pool, units - had))
 
 
+def _find_shortage(cloud: Cloud, account: Resource, wish: Wish, existing: Resource | None) -> errors.ArmError | None:
+    """The refusal when the region has the quota and not the hardware."""
+    if not cloud.world.hardware:
+        return None
+    names = (wish.model.lower(), wish.version.lower(), wish.sku.lower())
+    if not hardware.lacks(cloud.world, Load(account.location, *names, wish.capacity), existing):
+        return None
+    code = cloud.settings.no_capacity
+    what = f"{wish.capacity} units of model '{wish.model}', version '{wish.version}', with sku '{wish.sku}'"
+    return errors.no_capacity(NO_CAPACITY[code], code, account.location, what)
+
+
 def _invalid(message: str) -> errors.ArmError:
     return errors.bad_request(message, "InvalidResourceProperties")
 
@@ -335,7 +367,7 @@ def _build(cloud: Cloud, call: Call, at: tuple[Resource, Resource | None], of: t
             body = revert(body, existing.body if existing else {}, str(path).split("."))
     deployment = Resource(id_, body, existing.created if existing else call.now)
     deployment.location = account.location
-    deployment.held = ((offer.pool, float(look(body, "sku.capacity") or 0)),)
+    deployment.held = offer.pools(look(body, "sku.capacity") or 0, call.mapping["properties"]["model"])
     return deployment
 
 
@@ -351,15 +383,17 @@ def _properties(cloud: Cloud, call: Call, wish: Wish, offer: Offer) -> Body:
     properties |= {name: str(sent[name]) for name in _OTHERS if sent.get(name)}
     if sent.get("dynamicThrottlingEnabled") is not None:
         properties["dynamicThrottlingEnabled"] = to_bool(sent["dynamicThrottlingEnabled"])
-    properties["capabilities"] = {
-        name: value for name, value in (offer.model.get("capabilities") or {}).items() if name.lower() not in MODEL_ONLY
-    }
-    properties["provisioningState"] = ""
+    told = tell(offer, wish.capacity)
+    return {**properties, "capabilities": told.pop("capabilities"), "provisioningState": "", **told}
+
+
+def tell(offer: Offer, units: int) -> Body:
+    """What the service says of a model as it is deployed."""
+    capabilities: Body = offer.model.get("capabilities") or {}
+    told: Body = {"capabilities": {name: capabilities[name] for name in capabilities if name.lower() not in MODEL_ONLY}}
     if offer.sku.get("rateLimits"):
-        properties["rateLimits"] = [
-            {**each, "count": each["count"] * wish.capacity} for each in offer.sku["rateLimits"]
-        ]
-    return properties
+        told["rateLimits"] = [{**each, "count": each["count"] * units} for each in offer.sku["rateLimits"]]
+    return told
 
 
 def _upgrade(value: Json) -> str:
@@ -380,9 +414,19 @@ def settle_child(cloud: Cloud, operation: Operation, at: float) -> None:
 
 def settle_child_delete(cloud: Cloud, operation: Operation, at: float) -> None:
     if operation.error is None:
-        cloud.world.remove(operation.target, at)
+        removed = cloud.world.remove(operation.target, at)
+        if removed is not None:
+            _give_up(cloud, removed, (), at)
     else:
         _set_state(cloud, operation.target, "Failed", at)
+
+
+def _give_up(cloud: Cloud, before: Resource, held: Held, at: float) -> None:
+    """What a deployment holds no longer; a setting makes it count for a while longer."""
+    kept = dict(held)
+    freed = ((pool, amount - kept.get(pool, 0.0)) for pool, amount in before.held)
+    less = tuple((pool, amount) for pool, amount in freed if amount > 0)
+    cloud.world.linger(before, less, at, at + cloud.settings.deployment_returns)
 
 
 def _set_state(cloud: Cloud, key: str, state: str, at: float) -> None:

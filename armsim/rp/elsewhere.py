@@ -19,6 +19,11 @@ def serves(call: Call) -> bool:
     return in_a_group and len(low) > 7 and len(low) % 2 == 0 and low[5] in NAMESPACES
 
 
+def kind_of(call: Call) -> str:
+    """The type of the resource that the path names."""
+    return "/".join([call.segments[5], *call.segments[6::2]])
+
+
 def respond(cloud: Cloud, call: Call) -> Reply:
     """Reads what was planted; otherwise says what is missing, the outermost first."""
     segments = call.segments

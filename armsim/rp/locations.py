@@ -1,9 +1,11 @@
 """`Microsoft.CognitiveServices` below a subscription and its locations: usages, models, SKUs, availability."""
 
-from armsim import catalogue, errors, quota
+from armsim import catalogue, errors, hardware, quota
+from armsim.clock import from_iso
 from armsim.cloud import Call, Cloud, Reply
+from armsim.hardware import Load
 from armsim.rp.base import require_account
-from armsim.wire import Body, encode, fold_location
+from armsim.wire import Body, encode, fold_location, look
 
 ROOT = "Microsoft.CognitiveServices"
 
@@ -33,44 +35,64 @@ def models(cloud: Cloud, call: Call) -> Reply:
                 "location": region.label,
                 "kind": entry["kind"],
                 "skuName": entry["skuName"],
-                "model": model,
+                "model": _as_of(model, call.now),
             }
         )
     return Reply(200, encode({"value": rows}))
 
 
+def _as_of(model: Body, now: float) -> Body:
+    """A model whose date has passed is told as withdrawn, whatever the list said before."""
+    date = look(model, "deprecation.inference")
+    return {**model, "lifecycleStatus": "Deprecated"} if date and from_iso(str(date)) <= now else model
+
+
 def model_capacities(cloud: Cloud, call: Call) -> Reply:
-    """What is left of the quota stands for the hardware; nothing better is known."""
-    wanted = {name.lower(): value.lower() for name, value in call.query.items()}
-    names = (wanted.get("modelformat", ""), wanted.get("modelname", ""), wanted.get("modelversion", ""))
+    """What could be deployed, by region and deployment type: of one region, or of all that offer the model."""
+    wanted = {name.lower(): value for name, value in call.query.items()}
+    missing = [each for each in ("modelFormat", "modelName", "modelVersion") if not wanted.get(each.lower())]
+    if missing:
+        raise errors.bad_request(f"The query parameters {', '.join(missing)} are required.")
+    names = (wanted["modelformat"], wanted["modelname"], wanted["modelversion"])
     regions = [_region(call.names[1])] if len(call.names) > 1 else list(catalogue.regions().values())
     rows: list[Body] = []
     for region in regions:
-        model = cloud.catalogue.find(region.name, "OpenAI", names)
+        model = cloud.catalogue.find_any(region.name, names)
         offered = (model or {}).get("skus", [])
-        rows.extend(_capacity(cloud, call, (region.name, sku), model or {}) for sku in offered)
+        rows.extend(_capacity(cloud, call, (region, sku), model or {}) for sku in offered)
     return Reply(200, encode({"value": rows}))
 
 
-def _capacity(cloud: Cloud, call: Call, at: tuple[str, Body], model: Body) -> Body:
-    location, sku = at
-    subscription, pool = call.names[0].lower(), str(sku["usageName"]).lower()
-    limit = quota.limit_of(cloud.world, subscription, location, pool)
-    free = max(0, int(limit - cloud.world.in_use((subscription, location, pool))))
+def _capacity(cloud: Cloud, call: Call, at: tuple[catalogue.Region, Body], model: Body) -> Body:
+    region, sku = at
     name = f"{model['format']}.{model['name']}.{model['version']}"
     return {
-        "id": f"/subscriptions/{call.names[0]}/providers/{ROOT}/locations/{location}/models/{name}"
+        "id": f"/subscriptions/{call.names[0]}/providers/{ROOT}/locations/{region.label}/models/{name}"
         f"/skuCapacities/{sku['name']}",
         "type": f"{ROOT}/locations/models/skuCapacities",
         "name": sku["name"],
-        "location": location,
+        "location": region.label,
         "properties": {
             "model": {key: model[key] for key in ("format", "name", "version")},
             "skuName": sku["name"],
-            "availableCapacity": free,
+            "availableCapacity": _available(cloud, call, at, model),
             "availableFinetuneCapacity": 0,
         },
     }
+
+
+def _available(cloud: Cloud, call: Call, at: tuple[catalogue.Region, Body], model: Body) -> int:
+    """The lesser of what the quota and the hardware have left, or of the hardware alone when so set."""
+    region, sku = at
+    key = (call.names[0].lower(), region.name, str(sku["usageName"]).lower())
+    names = (str(model["name"]).lower(), str(model["version"]).lower(), str(sku["name"]).lower())
+    most = float((sku.get("capacity") or {}).get("maximum", 0))
+    within = quota.limit_of(cloud.world, *key) - cloud.world.in_use(key)
+    bounds = [
+        within if cloud.settings.capacities_within_quota else most,
+        hardware.left(cloud.world, Load(region.name, *names)),
+    ]
+    return max(0, int(min(each for each in bounds if each is not None)))
 
 
 def skus(_cloud: Cloud, _call: Call) -> Reply:
@@ -80,7 +102,8 @@ def skus(_cloud: Cloud, _call: Call) -> Reply:
 def account_models(cloud: Cloud, call: Call) -> Reply:
     account = require_account(cloud, call)
     kind = str(account.body["kind"]).lower()
-    rows = [each["model"] for each in cloud.catalogue.entries(account.location) if str(each["kind"]).lower() == kind]
+    offered = (each for each in cloud.catalogue.entries(account.location) if str(each["kind"]).lower() == kind)
+    rows = [_as_of(each["model"], call.now) for each in offered]
     return Reply(200, encode({"value": rows}))
 
 
@@ -166,23 +189,6 @@ def check_skus(_cloud: Cloud, call: Call) -> Reply:
             }
         )
     return Reply(200, encode({"value": rows}))
-
-
-def quota_tier(_cloud: Cloud, call: Call) -> Reply:
-    return Reply(200, encode(_tier(call.names[0])))
-
-
-def quota_tiers(_cloud: Cloud, call: Call) -> Reply:
-    return Reply(200, encode({"value": [_tier(call.names[0])]}))
-
-
-def _tier(subscription: str) -> Body:
-    return {
-        "id": f"/subscriptions/{subscription}/providers/{ROOT}/quotaTiers/default",
-        "type": f"{ROOT}/quotaTiers",
-        "name": "default",
-        "properties": {"currentTierName": "Default", "tierUpgradePolicy": "NoAutoUpgrade"},
-    }
 
 
 def _region(name: str) -> catalogue.Region:

@@ -7,7 +7,7 @@ from armsim import operations, quota
 from armsim.clock import from_iso
 from armsim.cloud import Call, Cloud, Principal
 from armsim.operations import Plan
-from armsim.rp import accounts, activity, connections, deleted, network_planting, resources
+from armsim.rp import accounts, activity, connections, deleted, network_planting, resources, upgrades
 from armsim.rp.base import account_etag, guid_etag, stamp
 from armsim.store import ACCOUNT, CONNECTION, DEPLOYMENT, GROUP, RAI_POLICY, ArmId, Resource, Subscription
 from armsim.wire import Body, fold_location, look, merge
@@ -27,6 +27,7 @@ def plant(cloud: Cloud, sent: Body, now: float) -> Resource:
     created = from_iso(str(look(body, "systemData.createdAt"))) if look(body, "systemData.createdAt") else now
     resource = Resource(str(sent["id"]), _fill(cloud, where, body, now), created)
     planted = cloud.world.put(_hold(cloud, resource), now)
+    upgrades.watch(cloud, planted, now)
     if planted.type == ACCOUNT and planted.state in UNFINISHED:
         _begin(cloud, planted, now)
     if planted.type == CONNECTION:
@@ -88,6 +89,7 @@ def _mutate(cloud: Cloud, call: Call) -> Resource | None:
     if stored.type == GROUP:
         body.pop("systemData")
     changed = cloud.world.put(_hold(cloud, stored.succeed(body)), call.now)
+    upgrades.watch(cloud, changed, call.now)
     if stored.type == CONNECTION:
         network_planting.told(cloud, changed, call.now)
     return changed
@@ -193,9 +195,9 @@ def _hold(cloud: Cloud, resource: Resource) -> Resource:
         parent = cloud.world.get(resource.parent)
         resource.location = parent.location if parent is not None else resource.location
     if resource.type == DEPLOYMENT:
-        sku = resource.body["sku"]
-        found = _offer(cloud, resource.id, look(resource.body, "properties.model") or {}, str(sku["name"]))
-        resource.held = () if found is None else ((str(found[1]["usageName"]).lower(), float(sku["capacity"])),)
+        sku, model = resource.body["sku"], look(resource.body, "properties.model") or {}
+        found = _offer(cloud, resource.id, model, str(sku["name"]))
+        resource.held = () if found is None else quota.deployment_pools(str(found[1]["usageName"]), sku, model)
     return resource
 
 

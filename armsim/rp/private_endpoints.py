@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from armsim import errors, operations
+from armsim import errors, operations, rights
 from armsim.cloud import Call, Cloud, Reply
-from armsim.gate import is_denied, require_linked
+from armsim.gate import require_linked
 from armsim.operations import Plan
 from armsim.rp import connections, network, zone_groups
 from armsim.rp.base import account_etag, find_subnet, place, read_tags, require_group, require_stay
@@ -184,7 +184,7 @@ def _first_state(cloud: Cloud, call: Call, kind: str, connection: Body) -> Body:
     """Approved when the caller may approve at the other end and did not ask to be judged."""
     properties = connection["properties"]
     target = str(properties["privateLinkServiceId"])
-    allowed = not is_denied(cloud.world.denied, call.principal, APPROVAL, target)
+    allowed = rights.may(cloud.world, call.principal, APPROVAL, target)
     if kind == KINDS[0] and allowed:
         return {"status": "Approved", "description": "Auto Approved", "actionsRequired": "None"}
     words = str(properties.get("requestMessage") or "")

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from armsim import catalogue, errors, operations
+from armsim import catalogue, errors, operations, rights
 from armsim.cloud import Call, Cloud, Reply
 from armsim.operations import Plan
 from armsim.rp import accounts, deleted, network, private_endpoints
@@ -50,7 +50,12 @@ GROUP_VERSIONS: Final = ("2025-04-01", "2024-11-01", "2022-09-01", "2021-04-01",
 
 
 def list_subscriptions(cloud: Cloud, call: Call) -> Reply:
-    rows = [_subscription(each) for each in cloud.world.subscriptions.values() if each.tenant == call.principal.tenant]
+    rows = [
+        _subscription(each)
+        for each in cloud.world.subscriptions.values()
+        if each.tenant == call.principal.tenant
+        and rights.knows(cloud.world, call.principal, f"/subscriptions/{each.id}")
+    ]
     return Reply(200, encode({"value": rows, "count": {"type": "Total", "value": len(rows)}}))
 
 
@@ -194,7 +199,7 @@ def list_groups(cloud: Cloud, call: Call) -> Reply:
             else:
                 members[key] = old
     wanted = _tag_filter(call.query.get("$filter"))
-    return Reply(200, join_list(each.render() for each in members.values() if _tagged(each, wanted)))
+    return Reply(200, join_list(each.render() for each in call.visible(members.values()) if _tagged(each, wanted)))
 
 
 def delete_group(cloud: Cloud, call: Call) -> Reply:
@@ -269,7 +274,7 @@ def list_resources(cloud: Cloud, call: Call) -> Reply:
     rows = [
         _generic(each)
         for type_ in kinds
-        for each in cloud.world.of_type(subscription, type_)
+        for each in call.visible(cloud.world.of_type(subscription, type_))
         if (group is None or each.group == group)
         and _tagged(each, tag)
         and (name is None or each.name.lower() == name.lower())

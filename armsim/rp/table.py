@@ -14,6 +14,8 @@ from armsim.rp import (
     network_table,
     rai,
     resources,
+    tiers,
+    upgrades,
 )
 from armsim.store import Operation
 
@@ -47,8 +49,7 @@ READS: dict[str, tuple[Answer, str]] = {
     f"{P}/deletedaccounts": (deleted.list_by_subscription, f"{CS}/deletedAccounts"),
     f"{P}/skus": (locations.skus, f"{CS}/skus"),
     f"{P}/modelcapacities": (locations.model_capacities, f"{CS}/modelCapacities"),
-    f"{P}/quotatiers": (locations.quota_tiers, f"{CS}/quotaTiers"),
-    f"{P}/quotatiers/default": (locations.quota_tier, f"{CS}/quotaTiers"),
+    f"{P}/quotatiers": (tiers.list_all, f"{CS}/quotaTiers"),
     f"{L}/usages": (locations.usages, f"{CS}/locations/usages"),
     f"{L}/models": (locations.models, f"{CS}/locations/models"),
     f"{L}/modelcapacities": (locations.model_capacities, f"{CS}/locations/modelCapacities"),
@@ -105,6 +106,7 @@ RESOURCES: dict[str, tuple[dict[str, Answer], str]] = {
         {"GET": connections.get, "PUT": connections.put, "DELETE": connections.delete},
         f"{CS}/accounts/privateEndpointConnections",
     ),
+    f"{P}/quotatiers/default": ({"GET": tiers.get, "PUT": tiers.put, "PATCH": tiers.put}, f"{CS}/quotaTiers"),
     D: ({"GET": deleted.get, "DELETE": deleted.purge}, f"{CS}/locations/resourceGroups/deletedAccounts"),
 }
 
@@ -154,6 +156,10 @@ def wire(cloud: Cloud) -> None:
         "expiry": deleted.expire,
         "return": deleted.give_back,
         "registration": resources.settle_registration,
+        "rights": authorization.change_rights,
+        "tier": tiers.upgrade,
+        "upgrade": upgrades.move_on,
+        "new-default": upgrades.move_to_default,
     }
     network_table.wire(cloud)
     operations.EFFECTS.update(
@@ -161,7 +167,7 @@ def wire(cloud: Cloud) -> None:
             "account-ready": accounts.settle_state,
             "account-deleted": accounts.settle_delete,
             "account-purged": deleted.settle_purge,
-            "child-ready": deployments.settle_child,
+            "child-ready": upgrades.settle_child,
             "child-deleted": deployments.settle_child_delete,
             "policy-deleted": deployments.settle_child_delete,
             "group-deleted": resources.settle_group,

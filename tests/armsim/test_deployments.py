@@ -199,7 +199,7 @@ async def test_a_deleted_account_keeps_its_quota_until_it_is_purged(asker: Asker
     assert (await usage(asker, pool))[0] == 30
     assert (await usage(asker, "OpenAI.S0.AccountCount"))[0] == 1
     await asker.delete(f"{CS}/locations/westeurope/resourceGroups/rg/deletedAccounts/a1")
-    await asker.advance(2)
+    await asker.advance(2 + 90)
     assert (await usage(asker, pool))[0] == 0
     assert (await usage(asker, "OpenAI.S0.AccountCount"))[0] == 0
 
@@ -207,6 +207,48 @@ async def test_a_deleted_account_keeps_its_quota_until_it_is_purged(asker: Asker
 async def test_a_deleted_deployment_frees_its_quota(asker: Asker) -> None:
     await asker.account()
     await asker.deploy(capacity=30)
+    await asker.delete(D1)
+    assert (await usage(asker, "OpenAI.GlobalStandard.gpt-4o"))[0] == 0
+
+
+async def test_what_a_deployment_gives_up_may_be_late_to_come_back(slow: Asker) -> None:
+    pool = "OpenAI.GlobalStandard.gpt-4o"
+    await slow.sim.control("PUT", "/_sim/settings", {"deployment_returns": 120.0, "deployment_write": [0.0, 0.0]})
+    await slow.sim.control("PUT", "/_sim/settings", {"deployment_delete": 0.0})
+    await slow.seed(limits={SUB: {"westeurope": {pool: 40}}})
+    await slow.account()
+    await slow.deploy(capacity=30)
+    assert (await slow.deploy(capacity=10)).status == 200
+    assert (await usage(slow, pool))[0] == 30
+    assert (await slow.deploy("d2", capacity=11)).code == "InsufficientQuota"
+    await slow.advance(60)
+    await slow.delete(D1)
+    assert (await usage(slow, pool))[0] == 30
+    await slow.advance(61)
+    assert (await usage(slow, pool))[0] == 10
+    await slow.advance(60)
+    assert (await usage(slow, pool))[0] == 0
+
+
+async def test_a_deployment_deleted_before_its_account_holds_nothing_afterwards(asker: Asker) -> None:
+    await asker.account()
+    await asker.deploy(capacity=30)
+    await asker.deploy("d2", capacity=5)
+    await asker.delete(D1)
+    await asker.delete(f"{ACCOUNTS}/a1")
+    assert (await usage(asker, "OpenAI.GlobalStandard.gpt-4o"))[0] == 5
+
+
+async def test_a_restored_account_has_its_deployments_and_their_quota_again(asker: Asker) -> None:
+    await asker.account()
+    await asker.deploy(capacity=30)
+    before = (await asker.get(D1)).body
+    await asker.delete(f"{ACCOUNTS}/a1")
+    assert (await asker.get(D1)).status == 404
+    await asker.put(f"{ACCOUNTS}/a1", {"location": "westeurope", "properties": {"restore": True}})
+    assert (await asker.get(D1)).body == before
+    assert [each["name"] for each in (await asker.get(f"{ACCOUNTS}/a1/deployments")).body["value"]] == ["d1"]
+    assert (await usage(asker, "OpenAI.GlobalStandard.gpt-4o"))[0] == 30
     await asker.delete(D1)
     assert (await usage(asker, "OpenAI.GlobalStandard.gpt-4o"))[0] == 0
 

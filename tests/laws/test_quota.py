@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from armsim.settings import Settings
 from reconciler.apply import Budget
 from reconciler.cycle import CycleRequest, Regions, run_cycle
 from reconciler.model.plan import DecisionState, Plan
@@ -192,8 +193,8 @@ async def test_a_full_pool_is_reshuffled_between_ten_deployments_in_five_account
         assert stored["sku"]["capacity"] == wanted
 
 
-@pytest.mark.virtual_time
-async def test_a_region_full_of_an_account_that_is_purged_is_deployed_to_in_one_run(azure: Stage) -> None:
+async def fill(azure: Stage) -> Fleet:
+    """A region full of one of ours and one of strangers, both soft-deleted, and a fleet that wants ours anew."""
     full: Account = {"d0": (0, 300)}
     await azure.seed_world(
         resources=[owned_group(azure)],
@@ -201,13 +202,29 @@ async def test_a_region_full_of_an_account_that_is_purged_is_deployed_to_in_one_
         limits={azure.sim.subscription_id: {REGION: {POOLS[0]: 400}}},
     )
     first, *rest = documents({"a0": full})
-    fleet = azure.load([{**first, "spec": {**first["spec"], "softDeleted": "purge"}}, *rest])
+    return azure.load([{**first, "spec": {**first["spec"], "softDeleted": "purge"}}, *rest])
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("settings", [Settings(purge_returns=0.0)])
+async def test_a_region_full_of_an_account_that_is_purged_is_deployed_to_in_one_run(azure: Stage) -> None:
+    fleet = await fill(azure)
     waiting = [each for each in (await azure.dry_run(fleet)).decisions if each.state is DecisionState.IN_PROGRESS]
     assert [each.id.name for each in waiting] == ["d0"]
     reports = await azure.converge(fleet)
     assert reports[-1].plan.converged, told(reports[-1].plan)
     assert await refused(azure) == []
     # The account of strangers stays, with what it holds.
+    assert await used(azure) == {POOLS[0]: 400}
+
+
+@pytest.mark.virtual_time
+async def test_what_a_purge_frees_late_is_deployed_to_when_it_is_there(azure: Stage) -> None:
+    fleet = await fill(azure)
+    await azure.converge(fleet)
+    await azure.sim.control("POST", "/_sim/clock", {"advance": Settings().purge_returns})
+    assert (await azure.converge(fleet))[-1].plan.converged
+    assert await refused(azure) == []
     assert await used(azure) == {POOLS[0]: 400}
 
 
