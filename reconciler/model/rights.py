@@ -88,7 +88,7 @@ class Lack:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mandate:
     """What a plan tells about rights besides what it blocks: what the identity that made it lacks, where somebody else
-    is to carry it out, and the places where it could not be told, each with the reason."""
+    is to carry it out, and what could not be read of that, in people's words, each with the reason."""
 
     lacks: tuple[Lack, ...] = ()
     unread: tuple[tuple[str, Fault], ...] = ()

@@ -230,5 +230,5 @@ def _tell_lacks(
 
 
 def _tell_unread(rights: Rights) -> tuple[tuple[str, Fault], ...]:
-    places = [(_name(place), rights.unread[place]) for place in sorted(rights.unread)]
-    return (*places, *((f"provider {each}", rights.unsure[each]) for each in sorted(rights.unsure)))
+    places = ((f"what is granted {_name(place)}", rights.unread[place]) for place in sorted(rights.unread))
+    return (*places, *((f"whether {each} is registered", rights.unsure[each]) for each in sorted(rights.unsure)))
