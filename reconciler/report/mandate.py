@@ -17,7 +17,7 @@ def tell_mandate(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.mandate is None:
         return
     for lack in plan.mandate.lacks:
-        yield _tell_lack(lack), f"{join_words(lack.roles)} {lack.place} has it"
+        yield _tell_lack(lack), f"{join_words(lack.roles)} {lack.place} would do"
     for what, fault in plan.mandate.unread:
         yield f"{what} could not be read, and nothing is blocked for it: {fault}", fault.advice
 

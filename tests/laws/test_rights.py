@@ -97,8 +97,8 @@ async def test_without_the_right_to_purge_only_what_waits_for_the_purge_is_block
         f"{azure.sim.subscription_id}"
     )
     assert purge.permit == (
-        f"grant it Cognitive Services Contributor on subscription {azure.sim.subscription_id} (Azure checks purges there, "
-        "whatever is granted in a group); a new grant takes some minutes to act"
+        f"grant it Cognitive Services Contributor on subscription {azure.sim.subscription_id} (Azure checks purges "
+        "there, whatever is granted in a group); a new grant takes some minutes to act"
     )
     assert decision(plan, "Account/gone").code == "needs"
     assert sorted(azure.resources()) == sorted(
