@@ -453,11 +453,12 @@ _TOLD = 3
 
 
 def read_ids(wire: JsonObject, paths: tuple[WirePath, ...]) -> Iterator[str]:
-    """The ids that stand at `paths`, as Azure spells them."""
+    """The ids that stand at `paths`, as Azure spells them; of a map those that are its keys."""
     for path in paths:
-        for each in _gather(wire, path):
-            if isinstance(each, str) and each:
-                yield each
+        for found in _gather(wire, path):
+            for each in found if isinstance(found, dict) else (found,):
+                if isinstance(each, str) and each:
+                    yield each
 
 
 def find_users(type_: ResourceType, wire: JsonObject) -> str:

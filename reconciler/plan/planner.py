@@ -15,7 +15,7 @@ from reconciler.plan.decide import decide
 from reconciler.plan.guards import Grounds, check_caps, guard
 from reconciler.plan.known import resolve_known
 from reconciler.plan.rates import resolve_rates
-from reconciler.plan.rights import keep_to_rights
+from reconciler.plan.rights import keep_to_rights, make_mandate
 
 
 def make_plan(
@@ -26,7 +26,7 @@ def make_plan(
     fleet = resolve_known(resolve_rates(fleet, snapshot), snapshot)
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
-    drafts, mandate = keep_to_rights(drafts, fleet, snapshot)
+    drafts = keep_to_rights(drafts, fleet, snapshot)
     drafts, steps, ledger = keep_within(drafts, fleet, snapshot, memory)
     stopped = check_caps(drafts, fleet)
     return Plan(
@@ -37,7 +37,7 @@ def make_plan(
         blind=tuple((f"{blind.type} in {blind.scope}", blind.fault) for blind in snapshot.blind),
         stopped=stopped,
         ledger=ledger,
-        mandate=mandate,
+        mandate=make_mandate(drafts, fleet, snapshot),
         requests_spent=snapshot.requests,
     )
 

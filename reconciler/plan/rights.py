@@ -33,6 +33,7 @@ _ROLES = (
     ("microsoft.cognitiveservices/", "Cognitive Services Contributor"),
     ("microsoft.network/privatednszones/", "Private DNS Zone Contributor"),
     ("microsoft.network/", "Network Contributor"),
+    ("microsoft.managedidentity/", "Managed Identity Operator"),
 )
 _WIDER = {
     "Cognitive Services OpenAI Contributor": "Cognitive Services Contributor",
@@ -89,24 +90,42 @@ def _stands(id: ArmId, made: set[ArmId]) -> ArmId:
     return id
 
 
-def keep_to_rights(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> tuple[Drafts, Mandate | None]:
-    """The drafts less what this identity, or the subscription, certainly may not do; and what there is to tell besides.
-    Where somebody else is to write, what is missing is told only."""
+def keep_to_rights(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> Drafts:
+    """The drafts less what this identity, or the subscription, certainly may not do. Where somebody else is to write,
+    it is not held against the plan what this identity may do."""
     rights = snapshot.rights
     if rights is None:
-        return drafts, None
+        return drafts
     refused = {id: _refuse_provider(draft, rights) for id, draft in drafts.items() if _is_unregistered(draft, rights)}
-    lacking: dict[ArmId, tuple[Need, ...]] = {}
-    for id, draft in drafts.items():
-        if draft.acts and id not in refused:
-            lacking[id] = _find_lacking(write_alone(draft, fleet.name), snapshot)
-    lacks: tuple[Lack, ...] = ()
     if rights.binding:
-        refused |= {id: _refuse(drafts[id], needs, fleet, snapshot) for id, needs in lacking.items() if needs}
-    else:
-        lacks = _tell_lacks(drafts, lacking, fleet, snapshot)
-    mandate = Mandate(lacks=lacks, unread=_tell_unread(rights))
-    return stop_dependents({**drafts, **refused}) if refused else drafts, mandate
+        left = {id: draft for id, draft in drafts.items() if id not in refused}
+        lacking = _find_all_lacking(left, fleet, snapshot)
+        refused |= {id: _refuse(drafts[id], needs, fleet, snapshot) for id, needs in lacking.items()}
+    return stop_dependents({**drafts, **refused}) if refused else drafts
+
+
+def make_mandate(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> Mandate | None:
+    """What there is to tell about the rights that the drafts take, besides what is blocked."""
+    rights = snapshot.rights
+    if rights is None:
+        return None
+    lacks = () if rights.binding else _tell_lacks(drafts, _find_all_lacking(drafts, fleet, snapshot), fleet, snapshot)
+    return Mandate(lacks=lacks, unread=_tell_unread(rights))
+
+
+def forbid_purge(snapshot: Snapshot, subscription: str) -> str:
+    """Why this identity cannot purge anything, in a sentence; "" where it can, or where that is not known."""
+    rights, need = snapshot.rights, Need(action=_PURGE, id=ArmId(subscription=subscription))
+    if rights is None or not rights.binding or rights.allows(need.action, need.id) is not False:
+        return ""
+    return f"{_who(snapshot)} is not granted {need.action} {_name(need.id)}"
+
+
+def _find_all_lacking(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> dict[ArmId, tuple[Need, ...]]:
+    """What those who act need and is certainly not granted."""
+    acting = ((id, write_alone(draft, fleet.name)) for id, draft in drafts.items() if draft.acts)
+    found = {id: _find_lacking(steps, snapshot) for id, steps in acting}
+    return {id: needs for id, needs in found.items() if needs}
 
 
 def _find_lacking(steps: Iterable[Step], snapshot: Snapshot) -> tuple[Need, ...]:
@@ -171,12 +190,16 @@ def _refuse_provider(draft: Draft, rights: Rights) -> Draft:
 def _refuse(draft: Draft, needs: tuple[Need, ...], fleet: Fleet, snapshot: Snapshot) -> Draft:
     by_place = _group(needs, fleet, snapshot)
     missing = " and ".join(f"{', '.join(actions)} {_name(place)}" for place, actions in by_place.items())
-    reason = f"{snapshot.principal or 'this identity'} is not granted {missing}"
+    reason = f"{_who(snapshot)} is not granted {missing}"
     grants = [f"{role} {_name(place)}" for place, actions in by_place.items() for role in _roles(actions)]
     purges = any(need.action == _PURGE for need in needs)
     why = " (Azure checks purges there, whatever is granted in a group)" if purges else ""
     permit = f"grant it {' and '.join(grants)}{why}; a new grant takes some minutes to act"
     return draft.blocked("not_permitted_by_azure", reason, permit)
+
+
+def _who(snapshot: Snapshot) -> str:
+    return snapshot.principal or "this identity"
 
 
 def _group(needs: Iterable[Need], fleet: Fleet, snapshot: Snapshot) -> dict[ArmId, list[str]]:

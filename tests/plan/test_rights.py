@@ -12,6 +12,7 @@ from reconciler.model.plan import Action, DecisionState, Plan
 from reconciler.model.resource import Fleet
 from reconciler.model.rights import Grant, Lack, Mandate, Rights
 from reconciler.plan import find_closer, find_places, make_plan
+from reconciler.plan.rights import forbid_purge
 from tests.plan.networks import (
     GROUP,
     Document,
@@ -55,6 +56,7 @@ def needed(azure: PlainAzure, wanted: Fleet) -> dict[str, set[str]]:
     return {lack.place.removesuffix(" in resource group rg-ai"): {*lack.actions} for lack in plan.mandate.lacks}
 
 
+IDENTITY = str(GROUP.resource("Microsoft.ManagedIdentity/userAssignedIdentities", "app"))
 PROVIDER = f"--namespace {CS} --subscription {SUBSCRIPTION}"
 IN_GROUP = "in resource group rg-ai"
 ON_SUBSCRIPTION = f"on subscription {SUBSCRIPTION}"
@@ -91,6 +93,14 @@ ZONE = "privatelink.openai.azure.com"
             {
                 IN_GROUP: {f"{CS}/accounts/write"},
                 "on virtualNetworks/net/subnets/a": {f"{NET}/virtualNetworks/subnets/joinViaServiceEndpoint/action"},
+            },
+        ),
+        (
+            [account(identity={"type": "SystemAssigned"})],
+            [account(identity={"type": "UserAssigned", "userAssignedIdentities": [IDENTITY]})],
+            {
+                IN_GROUP: {f"{CS}/accounts/write"},
+                "on userAssignedIdentities/app": {"Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"},
             },
         ),
         (
@@ -145,7 +155,7 @@ ZONE = "privatelink.openai.azure.com"
         ),
     ],
     ids=[
-        "create", "tag", "deploy", "filter", "delete", "replace", "service-endpoint", "network", "endpoint",
+        "create", "tag", "deploy", "filter", "delete", "replace", "service-endpoint", "identity", "network", "endpoint",
         "manual-endpoint", "zone-link", "zone-group",
     ],
 )  # fmt: skip
@@ -360,3 +370,12 @@ def test_what_others_put_into_a_subnet_is_used_by_our_write_too() -> None:
         IN_GROUP: {f"{NET}/virtualNetworks/subnets/write"},
         "on routeTables/routes": {f"{NET}/routeTables/join/action"},
     }
+
+
+def test_why_nothing_can_be_purged_is_said_only_where_it_is_certain() -> None:
+    azure = PlainAzure()
+    sure = azure.snapshot(rights=granted("*"), principal="us")
+    action = f"{CS}/locations/resourceGroups/deletedAccounts/delete"
+    assert forbid_purge(sure, SUBSCRIPTION) == f"us is not granted {action} on subscription {SUBSCRIPTION}"
+    for rights in (None, granted("*", binding=False), Rights(unread={HERE: fault_of()}), granted("*", at=HERE)):
+        assert forbid_purge(azure.snapshot(rights=rights), SUBSCRIPTION) == ""
