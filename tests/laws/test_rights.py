@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -256,6 +257,91 @@ async def test_what_is_permitted_cannot_be_read_and_nothing_is_blocked_for_it(az
     assert {each.result for each in reports[0].outcomes} == {Result.DONE}
     assert reports[0].plan.mandate is not None
     assert len(reports[0].plan.mandate.unread) == 1
+
+
+# What a grant of everything may leave out.
+TAKEN = (
+    f"{CS}/accounts/write",
+    f"{CS}/accounts/delete",
+    f"{CS}/accounts/deployments/write",
+    f"{CS}/accounts/deployments/delete",
+    f"{CS}/accounts/raiPolicies/*",
+    f"{CS}/accounts/privateEndpointConnectionsApproval/action",
+    f"{CS}/locations/*/delete",
+    f"{NET}/*/join/action",
+    f"{NET}/virtualNetworks/subnets/joinViaServiceEndpoint/action",
+    f"{NET}/virtualNetworks/subnets/write",
+    f"{NET}/networkSecurityGroups/*",
+    f"{NET}/privateEndpoints/write",
+    f"{NET}/privateDnsZones/*",
+    GROUPS,
+)
+
+
+def moving_fleets() -> tuple[list[Document], list[Document]]:
+    """Two fleets between which something of every kind is made, changed, replaced and deleted."""
+    head = fleet_document(
+        prune={"accounts": True, "deployments": True, "privateEndpoints": True},
+        softDeleted="purge",
+    )
+    group_before, group_after = group_document(), group_document(tags={"stage": "second"})
+    subnets: list[Document] = [
+        {"name": "apps", "addressPrefix": "10.1.1.0/24", "serviceEndpoints": [CS]},
+        {"name": "ends", "addressPrefix": "10.1.2.0/24"},
+    ]
+    guarded = [{**subnets[0], "networkSecurityGroup": "guard"}, subnets[1]]
+    space = {"addressPrefixes": ["10.1.0.0/16"]}
+    zone = "privatelink.openai.azure.com"
+    rules = {"defaultAction": "Deny", "virtualNetworkRules": ["vnet/apps"]}
+    filters = [{"name": "strict", "basePolicyName": "Microsoft.DefaultV2"}]
+    before = [
+        group_before,
+        network_document("VirtualNetwork", "vnet", addressSpace=space, subnets=subnets),
+        account("one", "chat", "spare", customSubDomainName="one"),
+        account("moves", "chat"),
+        account("goes", "chat"),
+        network_document("PrivateEndpoint", "old", subnet="vnet/ends", account="one"),
+    ]
+    after = [
+        group_after,
+        network_document("NetworkSecurityGroup", "guard", securityRules=[]),
+        network_document("VirtualNetwork", "vnet", addressSpace=space, subnets=guarded),
+        network_document("PrivateDnsZone", zone, virtualNetworkLinks=[{"name": "here", "virtualNetwork": "vnet"}]),
+        account(
+            "one",
+            "chat",
+            "more",
+            customSubDomainName="one",
+            networkAcls=rules,
+            raiPolicies=filters,
+        ),
+        account("moves", "chat", location="westeurope"),
+        account("new", "chat"),
+        network_document("PrivateEndpoint", "pe", subnet="vnet/ends", account="one", privateDnsZones=[zone]),
+    ]
+    return [head, *before], [head, *after]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_is_taken_no_write_is_refused_and_what_is_left_is_blocked_with_a_sentence(
+    azure: Stage, seed: int
+) -> None:
+    chance = random.Random(seed)
+    taken = chance.sample(TAKEN, chance.randint(1, 4))
+    before, after = moving_fleets()
+    await stand(azure, *before)
+    await azure.set(rights_lag=0.0)
+    rows = [{"principal": "*", "scope": subscription(azure), "actions": ["*"], "notActions": taken}]
+    await azure.sim.control("PUT", "/_sim/rights", {"grants": rows})
+    fleet = azure.load(after)
+    await converge(azure, fleet)
+    blocked = [each for each in (await azure.converge(fleet))[-1].plan.decisions if each.state is DecisionState.BLOCKED]
+    assert "not_permitted_by_azure" in {each.code for each in blocked}
+    assert [each for each in blocked if not each.permit] == []
+    # Whoever has all rights goes on from there.
+    await azure.sim.control("PUT", "/_sim/rights", {"grants": None})
+    reports = await azure.converge(fleet)
+    assert reports[-1].plan.converged, told(reports[-1].plan)
 
 
 async def test_a_pass_with_nothing_to_do_asks_nobody_what_it_may_do(azure: Stage) -> None:
