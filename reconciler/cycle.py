@@ -18,6 +18,7 @@ from reconciler.model.ports import World
 from reconciler.model.quota import QuotaScope
 from reconciler.model.resource import Activity, Fleet, Scope, Snapshot
 from reconciler.plan import (
+    approve,
     find_asked,
     find_closer,
     find_places,
@@ -152,7 +153,7 @@ async def _ask_leave(
         more = await world.cloud.rights(replace(scope, places=closer, namespaces=frozenset()))
         rights = replace(rights, grants={**rights.grants, **more.grants}, unread={**rights.unread, **more.unread})
         snapshot = replace(snapshot, rights=rights, requests=snapshot.requests + more.requests)
-    return snapshot, make_plan(fleet, snapshot, request.chosen, request.memory)
+    return snapshot, approve(plan, snapshot) or make_plan(fleet, snapshot, request.chosen, request.memory)
 
 
 async def _weigh(

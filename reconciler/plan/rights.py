@@ -6,7 +6,7 @@ Blocks only what Azure would certainly refuse. What could not be read is told an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.kinds.base import compose, compose_patch, read_ids
 from reconciler.kinds.catalog import type_of
@@ -88,6 +88,16 @@ def _stands(id: ArmId, made: set[ArmId]) -> ArmId:
     while id.segments and id.parent is not None and (id in made or id.top in made):
         id = id.parent
     return id
+
+
+def approve(plan: Plan, snapshot: Snapshot) -> Plan | None:
+    """The plan, which was made without knowing of rights, where they change nothing about it; else it has to be made
+    again."""
+    rights = snapshot.rights
+    assert rights is not None
+    if rights.unregistered or _find_lacking(plan.steps, snapshot):
+        return None
+    return replace(plan, mandate=Mandate(unread=_tell_unread(rights)), requests_spent=snapshot.requests)
 
 
 def keep_to_rights(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> Drafts:

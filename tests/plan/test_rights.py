@@ -11,7 +11,7 @@ from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, DecisionState, Plan
 from reconciler.model.resource import Fleet
 from reconciler.model.rights import Grant, Lack, Mandate, Rights
-from reconciler.plan import find_closer, find_places, make_plan
+from reconciler.plan import approve, find_closer, find_places, make_plan
 from reconciler.plan.rights import forbid_purge
 from tests.plan.networks import (
     GROUP,
@@ -379,3 +379,13 @@ def test_why_nothing_can_be_purged_is_said_only_where_it_is_certain() -> None:
     assert forbid_purge(sure, SUBSCRIPTION) == f"us is not granted {action} on subscription {SUBSCRIPTION}"
     for rights in (None, granted("*", binding=False), Rights(unread={HERE: fault_of()}), granted("*", at=HERE)):
         assert forbid_purge(azure.snapshot(rights=rights), SUBSCRIPTION) == ""
+
+
+def test_a_plan_that_needs_nothing_it_may_not_do_is_the_same_plan() -> None:
+    azure, wanted = standing(), fleet(account())
+    plan = make_plan(wanted, azure.snapshot())
+    for rights in (granted("*"), Rights(unread={HERE: fault_of()}), granted("*", binding=False)):
+        snapshot = azure.snapshot(rights=rights, requests=7)
+        assert approve(plan, snapshot) == make_plan(wanted, snapshot)
+    for rights in (granted("*/read"), granted("*", unregistered={CS.lower(): "NotRegistered"})):
+        assert approve(plan, azure.snapshot(rights=rights)) is None
