@@ -10,6 +10,7 @@ from reconciler.model.finding import Fault, Finding, Origin
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.lifecycle import MANAGED, Lifecycle
 from reconciler.model.quota import Offer, Quotas
+from reconciler.model.rights import Rights
 from reconciler.model.wire import Json, JsonObject
 from reconciler.model.wish import Wish
 
@@ -270,7 +271,7 @@ class Snapshot:
 
     `taken` are the ids that do not exist yet and whose wanted subdomain somebody else holds. `rates` gives the tokens
     per minute of one unit of capacity. `activity` is there where somebody had to be asked who changed something,
-    `quotas` where somebody had to know what is left.
+    `quotas` where somebody had to know what is left, `rights` where somebody wanted to write.
     """
 
     taken_at: float
@@ -282,6 +283,7 @@ class Snapshot:
     principal: str | None = None
     activity: Activity | None = None
     quotas: Quotas | None = None
+    rights: Rights | None = None
     requests: int = 0
     _blind_at: Mapping[ArmId, list[Blind]] = field(init=False, repr=False, compare=False)
 

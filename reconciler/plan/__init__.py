@@ -4,12 +4,16 @@ from reconciler.plan.authors import find_unexplained, tell_authors
 from reconciler.plan.planner import make_plan
 from reconciler.plan.quota import find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
+from reconciler.plan.rights import approve, find_closer, find_places
 from reconciler.plan.selection import NothingSelectedError, select
 
 __all__ = [
     "NothingSelectedError",
+    "approve",
     "declared_ways",
     "find_asked",
+    "find_closer",
+    "find_places",
     "find_regions",
     "find_strangers",
     "find_unexplained",
