@@ -30,6 +30,13 @@ SKUS = (
     "DeveloperTier",
 )
 PROVISIONED = frozenset(sku.lower() for sku in SKUS if "Provisioned" in sku)
+# https://learn.microsoft.com/azure/ai-services/openai/quotas-limits: standard deployments per resource.
+STANDARD_PER_ACCOUNT = 32
+
+
+def is_standard(sku: str) -> bool:
+    """Whether a type counts as a standard deployment: in one region, in a data zone, or everywhere."""
+    return sku.lower().endswith("standard")
 
 
 def _shrinks(before: Json, after: Json) -> bool:

@@ -50,7 +50,7 @@ def test_a_sku_without_rates_still_names_its_pool_and_its_steps() -> None:
         }
     ]
     (terms,) = terms_in(entry(skus=skus)).values()
-    assert terms == Terms(usage="OpenAI.GlobalProvisionedManaged", least=15, step=5)
+    assert terms == Terms(usage="OpenAI.GlobalProvisionedManaged", least=15, step=5, most=100_000)
 
 
 def test_a_model_without_skus_is_sold_on_no_terms() -> None:
