@@ -24,7 +24,7 @@ from reconciler.model.outlook import (
     show_day,
     tell_nearness,
 )
-from reconciler.model.plan import Action, Decision
+from reconciler.model.plan import Action, Decision, DecisionState
 from reconciler.model.quota import Edition, Holding, Ledger, Offer
 from reconciler.model.resource import Desired, Fleet, Live, Snapshot
 from reconciler.model.wire import Json, read_path
@@ -339,10 +339,14 @@ def tell_outlook(decisions: Iterable[Decision], outlook: Outlook) -> tuple[Decis
             warnings[id].append(f"{each.told} ({each.nearness.value}); {each.advice}")
     if not warnings:
         return tuple(decisions)
-    return tuple(
-        replace(each, warnings=(*each.warnings, *warnings[each.id])) if each.id in warnings else each
-        for each in decisions
-    )
+    moved = {note.id: note.told.partition(":")[0] for note in outlook.notes if note.id.type.lower() == _DEPLOYMENTS}
+    return tuple(_warn(each, warnings[each.id], moved) if each.id in warnings else each for each in decisions)
+
+
+def _warn(decision: Decision, warnings: list[str], moved: Mapping[ArmId, str]) -> Decision:
+    quiet = decision.state is DecisionState.IN_SYNC
+    reason = moved.get(decision.id, decision.reason) if quiet else decision.reason
+    return replace(decision, reason=reason, warnings=(*decision.warnings, *warnings))
 
 
 def date_pools(ledger: Ledger | None, outlook: Outlook) -> Ledger | None:
