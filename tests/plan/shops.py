@@ -68,7 +68,10 @@ def listing(models: Iterable[Model], at: str = REGION) -> Listing:
     return Listing(terms=terms, editions=editions)
 
 
-def market(models: Iterable[Model], at: str = REGION, **pools: tuple[int, int]) -> Market:
+ROOMY: Mapping[str, tuple[int, int]] = {}
+
+
+def market(models: Iterable[Model], at: str = REGION, pools: Mapping[str, tuple[int, int]] = ROOMY) -> Market:
     """Every pool has room, but for those that are named with what is used of them and their limit."""
     sold = listing(models, at)
     usages = {each.usage.lower(): Usage(name=each.usage, used=0, limit=10_000) for each in sold.terms.values()}

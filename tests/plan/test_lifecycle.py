@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from reconciler.model.quota import Catalogue, Quotas
 from reconciler.plan import find_asked, find_lists, make_plan
 from tests.plan.markets import REGION, pool_of
 from tests.plan.shops import (
+    ROOMY,
     TODAY,
     Model,
     azure_with,
@@ -180,18 +182,18 @@ def test_days_that_pass_change_no_digest() -> None:
 # -- what replaces it
 
 
-def advice(*models: Model, units: int = 10, **pools: tuple[int, int]) -> str:
-    sold = quotas_of(swedencentral=market(models, **pools))
+def advice(*models: Model, units: int = 10, pools: Mapping[str, tuple[int, int]] = ROOMY) -> str:
+    sold = quotas_of(swedencentral=market(models, pools=pools))
     return only(quiet(serving(units=units), quotas=sold)).advice
 
 
 def test_what_azure_names_as_replacement_comes_first_where_it_is_sold_and_has_room() -> None:
     named = old(successor=("gpt-4.1", "2025-04-14", "2026-02-12"))
-    assert advice(named, new(), NEXT, **{"OpenAI.GlobalStandard.gpt-4.1": (90, 100)}) == (
+    assert advice(named, new(), NEXT, pools={"OpenAI.GlobalStandard.gpt-4.1": (90, 100)}) == (
         "gpt-4.1 2025-04-14 can replace it: it is sold as GlobalStandard in swedencentral and draws on another pool "
         "and takes 10 of the 10 left of it"
     )
-    assert advice(named, new(), NEXT, **{"OpenAI.GlobalStandard.gpt-4.1": (91, 100)}).startswith(
+    assert advice(named, new(), NEXT, pools={"OpenAI.GlobalStandard.gpt-4.1": (91, 100)}).startswith(
         "gpt-4o 2024-11-20 can"
     )
     assert advice(named, new()).startswith("gpt-4o 2024-11-20 can replace it")
@@ -199,7 +201,7 @@ def test_what_azure_names_as_replacement_comes_first_where_it_is_sold_and_has_ro
 
 def test_without_room_for_any_that_is_said() -> None:
     named = old(successor=("gpt-4.1", "2025-04-14", "2026-02-12"))
-    assert advice(named, NEXT, **{"OpenAI.GlobalStandard.gpt-4.1": (91, 100)}) == (
+    assert advice(named, NEXT, pools={"OpenAI.GlobalStandard.gpt-4.1": (91, 100)}) == (
         "gpt-4.1 2025-04-14 would replace it as GlobalStandard in swedencentral, but quota has no room for it: it "
         "needs 10 and 9 are left"
     )
@@ -222,14 +224,14 @@ def test_the_newest_version_is_proposed() -> None:
 def test_units_of_another_rate_are_converted_before_they_are_held_against_quota() -> None:
     big = replace(NEXT, skus={"GlobalStandard": {"tokens": 6000, "step": 2}})
     named = old(successor=("gpt-4.1", "2025-04-14", "2026-02-12"))
-    assert "takes 4 of the 5 left" in advice(named, big, units=20, **{"OpenAI.GlobalStandard.gpt-4.1": (0, 5)})
+    assert "takes 4 of the 5 left" in advice(named, big, units=20, pools={"OpenAI.GlobalStandard.gpt-4.1": (0, 5)})
 
 
 def test_in_the_same_pool_only_what_it_takes_more_counts() -> None:
     wide = new(skus={"GlobalStandard": {"least": 15}})
     full = {"OpenAI.GlobalStandard.gpt-4o": (100, 104)}
-    assert advice(old(), wide, **full).endswith("quota has no room for it: it needs 5 and 4 are left")
-    assert advice(old(), new(), **full).endswith("draws on the same pool")
+    assert advice(old(), wide, pools=full).endswith("quota has no room for it: it needs 5 and 4 are left")
+    assert advice(old(), new(), pools=full).endswith("draws on the same pool")
 
 
 def test_where_quota_was_not_read_its_room_is_not_known() -> None:

@@ -289,7 +289,7 @@ def test_what_comes_back_with_its_account_is_not_new() -> None:
 
 
 def test_the_reason_of_the_market_comes_before_that_of_quota() -> None:
-    full = market([replace(GPT_4O, retires="2025-12-01")], **{"OpenAI.GlobalStandard.gpt-4o": (10, 10)})
+    full = market([replace(GPT_4O, retires="2025-12-01")], pools={"OpenAI.GlobalStandard.gpt-4o": (10, 10)})
     plan = plan_on(TODAY, fleet_with(wanted()), azure_with(), quotas=quotas_of(swedencentral=full))
     assert decided(plan, deployment_id("a")).code == "model_retired"
 
@@ -344,7 +344,7 @@ def test_a_region_has_place_for_so_many_accounts_and_soft_deleted_ones_keep_thei
     fleet = fleet_of(
         *(declare_account(name) for name in ("aa", "bb", "cc")), declare_account("ss", account_spec(kind="AIServices"))
     )
-    here = market([GPT_4O], **{"OpenAI.S0.AccountCount": (28, 30), "AccountCount": (100, 200)})
+    here = market([GPT_4O], pools={"OpenAI.S0.AccountCount": (28, 30), "AccountCount": (100, 200)})
     plan = plan_on(TODAY, fleet, azure, quotas=quotas_of(swedencentral=here))
     assert steps_of(plan) == [("put", "aa"), ("put", "bb"), ("put", "ss")]
     code, reason, permit = said(decided(plan, account_id("cc")))
@@ -362,7 +362,7 @@ def test_a_region_has_place_for_so_many_accounts_and_soft_deleted_ones_keep_thei
 def test_all_kinds_of_accounts_count_together_as_well() -> None:
     azure = azure_with()
     fleet = fleet_of(declare_account("one"), declare_account("two"))
-    here = market([GPT_4O], AccountCount=(200, 200))
+    here = market([GPT_4O], pools={"AccountCount": (200, 200)})
     refused = decided(plan_on(TODAY, fleet, azure, quotas=quotas_of(swedencentral=here)), account_id("two"))
     assert said(refused)[1:] == (
         "swedencentral has no place for it: 200 of 200 accounts are there (AccountCount)",
@@ -372,7 +372,7 @@ def test_all_kinds_of_accounts_count_together_as_well() -> None:
 
 def test_what_is_in_an_account_without_a_place_is_not_made_either() -> None:
     fleet = fleet_of(declare_account("one"), declare_account("two", account_spec(deployments=[wanted()])))
-    here = market([GPT_4O], AccountCount=(200, 200))
+    here = market([GPT_4O], pools={"AccountCount": (200, 200)})
     plan = plan_on(TODAY, fleet, azure_with(), quotas=quotas_of(swedencentral=here))
     assert decided(plan, deployment_id("a", of="two")).state is DecisionState.BLOCKED
     assert plan.steps == ()
@@ -383,7 +383,7 @@ def test_an_account_that_is_purged_leaves_its_place_to_its_namesake() -> None:
     wire = azure.live.pop(account_id())
     azure.deleted[account_id()] = wire
     fleet = fleet_of(declare_account("one"), allow=EVERY_WORD, soft_deleted="purge")
-    here = market([GPT_4O], AccountCount=(200, 200))
+    here = market([GPT_4O], pools={"AccountCount": (200, 200)})
     plan = plan_on(TODAY, fleet, azure, quotas=quotas_of(swedencentral=here))
     assert [verb for verb, _ in steps_of(plan)] == ["purge", "put"]
 
