@@ -52,12 +52,12 @@ async def sell(azure: Stage, *regions: str, **versions: dict[str, Any]) -> None:
     await azure.seed_world(models=dict.fromkeys(regions or (REGION,), entries(**versions)))
 
 
-def serving(version: str = OLD, units: int = 5, **more: object) -> Document:
+def serving(version: str = OLD, units: int = 5, **more: Any) -> Document:
     return deployment("chat", units, model={"name": "gpt-4o", "version": version}, **more)
 
 
-def documents(*deployments: Document, **more: object) -> list[Document]:
-    return [fleet_document(), group_document(), account_document("a0", deployments=list(deployments), **more)]
+def documents(*deployments: Document) -> list[Document]:
+    return [fleet_document(), group_document(), account_document("a0", deployments=list(deployments))]
 
 
 async def move(azure: Stage, version: str, option: str = "OnceNewDefaultVersionAvailable") -> None:
