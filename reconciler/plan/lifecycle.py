@@ -50,11 +50,10 @@ def find_lists(fleet: Fleet, snapshot: Snapshot) -> frozenset[str]:
         wanted = fleet.desired.get(live.id)
         if live.type.lower() != _DEPLOYMENTS or not (wanted or live.owner == fleet.name):
             continue
-        location = _region(live.id, fleet, snapshot)
-        held = deployment.read_holding(live, "")
-        if not location or is_fine_tuned(dict(deployment.read_held(live))):
+        location, held = _region(live.id, fleet, snapshot), deployment.read_held(live)
+        if not location or is_fine_tuned(held):
             continue
-        places[location].add(held.offer)
+        places[location].add(deployment.make_holding(live.id, held, "").offer)
         if wanted and _moved(wanted, live):
             forced.add(location)
     return frozenset(_cover(places, forced))
@@ -193,7 +192,7 @@ def foresee(drafts: Drafts, fleet: Fleet, snapshot: Snapshot, shelves: Shelves) 
     unread = dict(snapshot.catalogue.unread) if snapshot.catalogue else {}
     return Outlook(
         retirements=tuple(found),
-        notes=tuple(_foresee_upgrades(stands, drafts, shelves)),
+        notes=(*_foresee_upgrades(stands, drafts, shelves), *_find_unlisted(groups, drafts, shelves)),
         unread={location: fault for location, fault in unread.items() if not shelves.of(location)},
     )
 
@@ -204,7 +203,7 @@ def _stand(drafts: Drafts, id: ArmId, fleet: Fleet, snapshot: Snapshot) -> _Stan
         return None
     stays = draft.live is not None and not draft.acts
     if stays or draft.desired is None:
-        values = dict(deployment.read_held(draft.live)) if draft.live else {}
+        values = deployment.read_held(draft.live) if draft.live else {}
     else:
         values = wanted_values(draft)
     if not values or is_fine_tuned(values):
@@ -329,8 +328,25 @@ def _foresee_upgrades(stands: Mapping[ArmId, _Stand], drafts: Drafts, shelves: S
         yield Note(id=account, ref=drafts[account].decision.ref, told=text)
 
 
-def tell_outlook(decisions: Iterable[Decision], outlook: Outlook) -> tuple[Decision, ...]:
-    """The decisions with what people have to know about the models behind them."""
+def _find_unlisted(groups: Mapping[Offer, list[_Stand]], drafts: Drafts, shelves: Shelves) -> Iterator[Note]:
+    """What runs and is on its own region's list no more: mostly because it is retired."""
+    for offer, group in sorted(groups.items()):
+        shelf = shelves.of(offer.location)
+        if shelf is None or shelf.find(offer) or not offer.version:
+            continue
+        text = (
+            f"{offer.model} {offer.version} as {spell_sku(offer.sku)} is not on the list of {offer.location} any more"
+        )
+        for each in group:
+            draft = drafts[each.holding.id]
+            if draft.live and not draft.acts:
+                told = f"{text}: when it retires, or whether it has, is not known"
+                yield Note(id=draft.id, ref=draft.decision.ref, told=told)
+
+
+def tell_outlook(decisions: Iterable[Decision], outlook: Outlook, upgrades: Iterable[Note]) -> tuple[Decision, ...]:
+    """The decisions with what people have to know about the models behind them; of those notes that are `upgrades` also
+    in the reason of what is quiet otherwise."""
     warnings: dict[ArmId, list[str]] = defaultdict(list)
     for note in outlook.notes:
         warnings[note.id].append(note.told)
@@ -339,7 +355,7 @@ def tell_outlook(decisions: Iterable[Decision], outlook: Outlook) -> tuple[Decis
             warnings[id].append(f"{each.told} ({each.nearness.value}); {each.advice}")
     if not warnings:
         return tuple(decisions)
-    moved = {note.id: note.told.partition(":")[0] for note in outlook.notes if note.id.type.lower() == _DEPLOYMENTS}
+    moved = {note.id: note.told.partition(":")[0] for note in upgrades}
     return tuple(_warn(each, warnings[each.id], moved) if each.id in warnings else each for each in decisions)
 
 

@@ -37,7 +37,7 @@ def make_plan(
     stopped = check_caps(drafts, fleet)
     outlook = foresee(drafts, fleet, snapshot, shelves)
     outlook = replace(outlook, notes=(*upgrades, *outlook.notes))
-    told = tell_outlook((drafts[id].decision for id in sorted(drafts)), outlook)
+    told = tell_outlook((drafts[id].decision for id in sorted(drafts)), outlook, upgrades)
     return Plan(
         fleet=fleet.name,
         decisions=tell_authors(told, snapshot),

@@ -7,7 +7,7 @@ What a list does not say is no reason to refuse, and a list that was not read sa
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -18,7 +18,7 @@ from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.outlook import show_day
 from reconciler.model.plan import Action
 from reconciler.model.quota import Edition, Offer, Terms, Usage
-from reconciler.model.resource import Fleet, Snapshot
+from reconciler.model.resource import Fleet, Live, Snapshot
 from reconciler.model.wire import Json
 from reconciler.plan.draft import Draft, Drafts
 from reconciler.plan.guards import stop_dependents
@@ -223,7 +223,7 @@ def wanted_values(draft: Draft) -> dict[str, Json]:
     """What a deployment would be: what is declared, and of what goes on to live what is left open."""
     assert draft.desired is not None
     kept = draft.live if draft.action is not Action.REPLACE else None
-    values = dict(deployment.read_held(kept)) if kept else {}
+    values = deployment.read_held(kept) if kept else {}
     return values | {path: value for path, value in draft.desired.fields.items() if value is not None}
 
 
@@ -241,29 +241,34 @@ def comes_back(draft: Draft, drafts: Drafts) -> bool:
 
 def _count_deployments(drafts: Drafts, snapshot: Snapshot, refused: Iterable[ArmId]) -> dict[ArmId, _Refusal]:
     """Those that their account has no place for: what stays keeps its place, what is new gets one in order."""
-    there: dict[ArmId, int] = defaultdict(int)
-    for live in snapshot.live.values():
-        standard = live.id.parent and live.type.lower() == deployment.TYPE.arm_type.lower()
-        if standard and deployment.is_standard(str(deployment.read_held(live).get("sku.name"))):
-            there[live.id.top] += 1
+    out = frozenset(refused)
+    mine = [each for each in drafts.values() if each.type is deployment.TYPE and each.acts and each.id not in out]
+    made = [each for each in mine if _takes_place(each, drafts)]
+    if not made:
+        return {}
+    accounts = {each.id.top for each in made}
+    before = _count_standard(live for live in snapshot.live.values() if live.id.parent in accounts)
+    there = before - _count_standard(each.present for each in mine if each.goes and each.present)
     full: dict[ArmId, _Refusal] = {}
-    out, before = frozenset(refused), dict(there)
-    mine = [each for each in drafts.values() if each.type is deployment.TYPE and each.id not in out]
-    for draft in mine:
-        held = str(deployment.read_held(draft.present).get("sku.name")) if draft.present else ""
-        if draft.goes and deployment.is_standard(held):
-            there[draft.id.top] -= 1
-    for draft in sorted(mine, key=lambda each: (each.present is None, each.id)):
-        makes = draft.action in (Action.CREATE, Action.REPLACE) and not comes_back(draft, drafts)
-        if not makes or not deployment.is_standard(str(wanted_values(draft).get("sku.name"))):
-            continue
+    for draft in sorted(made, key=lambda each: (each.present is None, each.id)):
         account, most = draft.id.top, deployment.STANDARD_PER_ACCOUNT
         # Where there are more already, Azure has granted more.
-        if there[account] >= most >= before.get(account, 0):
+        if there[account] >= most >= before[account]:
             full[draft.id] = _refuse_place(account, most)
         else:
             there[account] += 1
     return full
+
+
+def _takes_place(draft: Draft, drafts: Drafts) -> bool:
+    made = draft.action in (Action.CREATE, Action.REPLACE) and not comes_back(draft, drafts)
+    return made and deployment.is_standard(str(wanted_values(draft).get("sku.name")))
+
+
+def _count_standard(live: Iterable[Live]) -> Counter[ArmId]:
+    """Standard deployments by account."""
+    found = (each for each in live if each.type.lower() == deployment.TYPE.arm_type.lower())
+    return Counter(each.id.top for each in found if deployment.is_standard(str(deployment.read_held(each)["sku.name"])))
 
 
 def _refuse_place(account: ArmId, most: int) -> _Refusal:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from armsim.catalogue import load_models
 from reconciler.model.outlook import Nearness
@@ -21,10 +24,10 @@ from tests.laws.stage import (
     failures,
     fleet_document,
     group_document,
+    stage,
     told,
 )
-
-pytestmark = pytest.mark.virtual_time
+from tests.support.virtual_time import run
 
 REGION, EAST = "swedencentral", "eastus2"
 OLD, NEW = "2024-08-06", "2024-11-20"
@@ -81,6 +84,7 @@ def chat(plan: Plan) -> Decision:
     return found
 
 
+@pytest.mark.virtual_time
 async def test_a_model_that_is_being_withdrawn_is_refused_before_any_write_of_it(azure: Stage) -> None:
     await sell(azure, v2024_08_06={"lifecycleStatus": "Deprecating"})
     fine = deployment("fine", 5)
@@ -95,6 +99,7 @@ async def test_a_model_that_is_being_withdrawn_is_refused_before_any_write_of_it
     assert all(each["status"] < 400 for each in writes)
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize(
     ("spec", "code"),
     [
@@ -113,6 +118,7 @@ async def test_what_azure_would_refuse_is_never_sent(azure: Stage, spec: Documen
     assert not [each for each in await azure.writes() if "/deployments/" in each["path"] or each["status"] >= 400]
 
 
+@pytest.mark.virtual_time
 async def test_what_preflight_refuses_azure_refuses_too(azure: Stage) -> None:
     """Nothing is refused here that would have gone through: Azure is asked past the plan."""
     await sell(azure, v2024_08_06={"lifecycleStatus": "Deprecating"}, v2024_05_13={"ends": "2025-10-01T00:00:00Z"})
@@ -139,6 +145,7 @@ async def test_what_preflight_refuses_azure_refuses_too(azure: Stage) -> None:
         assert answer.fault.status == 400
 
 
+@pytest.mark.virtual_time
 async def test_more_accounts_than_a_region_has_place_for_are_never_asked_for(azure: Stage) -> None:
     limits = {azure.sim.subscription_id: {REGION: {"OpenAI.S0.AccountCount": 2}}}
     gone = {"id": str(account_id(azure, "gone")), "location": REGION, "kind": "OpenAI", "sku": {"name": "S0"}}
@@ -153,6 +160,7 @@ async def test_more_accounts_than_a_region_has_place_for_are_never_asked_for(azu
     assert all(each["status"] < 400 for each in await azure.writes())
 
 
+@pytest.mark.virtual_time
 async def test_a_thirty_third_standard_deployment_is_never_asked_for(azure: Stage) -> None:
     fleet = azure.load(documents(*(deployment(f"d{number:02}", 1) for number in range(33))))
     reports = await azure.converge(fleet)
@@ -162,6 +170,7 @@ async def test_a_thirty_third_standard_deployment_is_never_asked_for(azure: Stag
     assert all(each["status"] < 400 for each in await azure.writes())
 
 
+@pytest.mark.virtual_time
 async def test_an_upgrade_that_azure_may_do_is_silence_with_a_note(azure: Stage) -> None:
     fleet = azure.load(documents(serving(OLD)))
     assert (await azure.converge(fleet))[-1].plan.converged
@@ -178,6 +187,7 @@ async def test_an_upgrade_that_azure_may_do_is_silence_with_a_note(azure: Stage)
     assert await azure.writes() == []
 
 
+@pytest.mark.virtual_time
 async def test_an_upgrade_that_the_document_forbids_is_put_back_while_that_can_be(azure: Stage) -> None:
     fleet = azure.load(documents(serving(OLD, versionUpgradeOption="NoAutoUpgrade")))
     await azure.converge(fleet)
@@ -194,6 +204,7 @@ async def test_an_upgrade_that_the_document_forbids_is_put_back_while_that_can_b
     assert await azure.writes() == []
 
 
+@pytest.mark.virtual_time
 async def test_a_day_passes_and_the_warning_grows(azure: Stage) -> None:
     """The simulated day is 2025-10-28; the model goes on 2025-12-31."""
     await sell(azure, v2024_08_06={"ends": "2025-12-31T00:00:00Z"})
@@ -214,6 +225,7 @@ async def test_a_day_passes_and_the_warning_grows(azure: Stage) -> None:
     assert (found.replacement.model, found.replacement.fits) == ("gpt-4.1", True)
 
 
+@pytest.mark.virtual_time
 async def test_a_pass_with_nothing_to_do_reads_one_list_for_regions_that_sell_the_same(azure: Stage) -> None:
     members = [
         account_document(name, location=place, deployments=[serving(OLD), deployment("other")])
@@ -228,6 +240,7 @@ async def test_a_pass_with_nothing_to_do_reads_one_list_for_regions_that_sell_th
     assert {each.offer.location for each in plan.outlook.retirements} == {REGION, EAST, "westus"}
 
 
+@pytest.mark.virtual_time
 async def test_without_the_right_to_read_lists_a_quiet_pass_is_quiet_and_says_so(azure: Stage) -> None:
     fleet = azure.load(documents(serving(OLD)))
     await azure.converge(fleet)
@@ -237,3 +250,70 @@ async def test_without_the_right_to_read_lists_a_quiet_pass_is_quiet_and_says_so
     assert plan.converged
     assert [*plan.outlook.unread] == [REGION]
     assert plan.outlook.retirements == ()
+
+
+CASES = int(os.environ.get("RECONCILER_LAW_EXAMPLES", "25"))
+MODELS = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "o1-mini", "whisper", "DeepSeek-R1", "gpt-4oh")
+VERSIONS = ("", "2024-05-13", OLD, NEW, "2024-07-18", "2025-04-14", "2024-09-12", "001", "1", "7")
+UNITS = (1, 7, 15, 50, 120, 10_000, 1_000_000, 1_000_001)
+WISHES = st.fixed_dictionaries(
+    {
+        "model": st.sampled_from(MODELS),
+        "version": st.sampled_from(VERSIONS),
+        "sku": st.sampled_from(("Standard", "GlobalStandard", "ProvisionedManaged", "GlobalBatch", "DeveloperTier")),
+        "units": st.sampled_from(UNITS),
+    }
+)
+PREFLIGHT = {
+    "model_unknown", "version_unknown", "sku_unsupported", "kind_unsupported", "model_retired", "model_deprecating",
+    "capacity_invalid",
+}  # fmt: skip
+
+
+async def assert_refused_as_azure_does(azure: Stage, wishes: list[dict[str, Any]], kind: str) -> None:
+    """What is planned goes through, and what is refused would not have."""
+    await sell(azure, v2024_05_13={"ends": "2025-10-01T00:00:00Z"})
+    pools = dict.fromkeys(every_pool(), 100000000)
+    await azure.seed_world(limits={azure.sim.subscription_id: {REGION: pools}})
+    specs = []
+    for number, wish in enumerate(wishes):
+        model = {"name": wish["model"], "format": "DeepSeek" if wish["model"] == "DeepSeek-R1" else "OpenAI"}
+        model |= {"version": wish["version"]} if wish["version"] else {}
+        specs.append(deployment(f"d{number}", wish["units"], wish["sku"], model=model))
+    account = account_document("a0", kind=kind, deployments=specs)
+    fleet = azure.load([fleet_document(), group_document(), account])
+    reports = await azure.converge(fleet)
+    assert failures(reports) == []
+    assert all(each["status"] < 400 for each in await azure.writes())
+    blocked = [each for each in reports[-1].plan.decisions if each.state is DecisionState.BLOCKED]
+    async with azure.world(fleet) as world:
+        for each in blocked:
+            assert each.code in PREFLIGHT, each
+            fields = fleet.desired[each.id].fields
+            model = {path.partition(".")[2]: str(fields[path]) for path in fields if path.startswith("model.")}
+            sku: JsonObject = {"name": fields["sku.name"], "capacity": fields["sku.capacity"]}
+            body: JsonObject = {"sku": sku, "properties": {"model": {**model}}}
+            answer = await world.cloud.write(Write(verb=Verb.PUT, id=each.id, body=body))
+            assert answer.fault is not None, (each.reason, body)
+
+
+def every_pool() -> set[str]:
+    return {str(sku["usageName"]) for each in load_models(REGION) for sku in each["model"]["skus"]}
+
+
+async def case(wishes: list[dict[str, Any]], kind: str) -> None:
+    async with stage() as azure:
+        await assert_refused_as_azure_does(azure, wishes, kind)
+
+
+@settings(
+    max_examples=CASES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+@given(wishes=st.lists(WISHES, min_size=1, max_size=6), kind=st.sampled_from(("OpenAI", "AIServices")))
+def test_what_is_planned_goes_through_and_what_is_refused_would_not_have(
+    wishes: list[dict[str, Any]], kind: str
+) -> None:
+    run(case(wishes, kind))

@@ -174,6 +174,17 @@ def test_a_model_without_a_date_or_on_no_list_is_not_told() -> None:
     assert quiet(tuned, catalogue=catalogue_of(old())).outlook.retirements == ()
 
 
+def test_what_its_own_region_lists_no_more_is_told() -> None:
+    plan = quiet(serving(), catalogue=catalogue_of(new()))
+    told = "gpt-4o 2024-08-06 as GlobalStandard is not on the list of swedencentral any more"
+    assert [note.told for note in plan.outlook.notes] == [f"{told}: when it retires, or whether it has, is not known"]
+    assert seen(plan).reason == "as declared"
+    elsewhere = quiet(serving(), catalogue=catalogue_of(new(), at="eastus"))
+    assert elsewhere.outlook.notes == ()
+    wanted = plan_on(TODAY, fleet_with(serving()), azure_with(), quotas=quotas_of(new()))
+    assert wanted.outlook.notes == ()
+
+
 def test_days_that_pass_change_no_digest() -> None:
     digests = {quiet(serving(), day=day, catalogue=catalogue_of(old(), new())).digest for day in (TODAY, "2026-03-01")}
     assert len(digests) == 1
