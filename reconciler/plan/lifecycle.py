@@ -277,8 +277,8 @@ def _find_replacement(
     fitting = next((each for each in weighed if each.fits), None)
     place = f"{spell_sku(offer.sku)} in {offer.location}"
     if fitting:
-        takes = f"and takes {fitting.units:,} of the {fitting.room:,} left of it" if fitting.units > 0 else ""
-        pool = f"draws on another pool {takes}" if takes else "draws on the same pool"
+        takes = f"takes {fitting.units:,} of the {fitting.room:,} that are left of its pool"
+        pool = takes if fitting.units > 0 else "fits into the same pool"
         return fitting, f"{fitting.model} {fitting.version} can replace it: it is sold as {place} and {pool}"
     if not weighed:
         return None, f"nothing that outlives it is sold as {place}: choose another model, type or region"
@@ -320,8 +320,6 @@ def _foresee_upgrades(stands: Mapping[ArmId, _Stand], drafts: Drafts, shelves: S
             to = f"{named.model} {named.version}".strip()
             told[id.top].append(f"{id.name} from {article.name} to {to} from {show_day(named.starts)} on")
     for account, moves in sorted(told.items()):
-        if account not in drafts:
-            continue
         more = f", and {len(moves) - _NAMED} more" if len(moves) > _NAMED else ""
         text = f"Azure will upgrade by itself: {', '.join(moves[:_NAMED])}{more}; versions are pinned and "
         text += f"versionUpgradeOption is left out: write {_NEVER} to stay, or leave model.version out to go along"

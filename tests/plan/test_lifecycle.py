@@ -103,7 +103,7 @@ def test_a_retirement_within_ninety_days_is_a_warning_and_a_later_one_is_not() -
     (warning,) = seen(plan).warnings
     assert warning == (
         "retires in 31 days: gpt-4o 2024-08-06 as GlobalStandard in swedencentral, on 2026-03-31 (warning); gpt-4o "
-        "2024-11-20 can replace it: it is sold as GlobalStandard in swedencentral and draws on the same pool"
+        "2024-11-20 can replace it: it is sold as GlobalStandard in swedencentral and fits into the same pool"
     )
     assert plan.converged
 
@@ -201,8 +201,8 @@ def advice(*models: Model, units: int = 10, pools: Mapping[str, tuple[int, int]]
 def test_what_azure_names_as_replacement_comes_first_where_it_is_sold_and_has_room() -> None:
     named = old(successor=("gpt-4.1", "2025-04-14", "2026-02-12"))
     assert advice(named, new(), NEXT, pools={"OpenAI.GlobalStandard.gpt-4.1": (90, 100)}) == (
-        "gpt-4.1 2025-04-14 can replace it: it is sold as GlobalStandard in swedencentral and draws on another pool "
-        "and takes 10 of the 10 left of it"
+        "gpt-4.1 2025-04-14 can replace it: it is sold as GlobalStandard in swedencentral and takes 10 of the 10 that "
+        "are left of its pool"
     )
     assert advice(named, new(), NEXT, pools={"OpenAI.GlobalStandard.gpt-4.1": (91, 100)}).startswith(
         "gpt-4o 2024-11-20 can"
@@ -235,14 +235,16 @@ def test_the_newest_version_is_proposed() -> None:
 def test_units_of_another_rate_are_converted_before_they_are_held_against_quota() -> None:
     big = replace(NEXT, skus={"GlobalStandard": {"tokens": 6000, "step": 2}})
     named = old(successor=("gpt-4.1", "2025-04-14", "2026-02-12"))
-    assert "takes 4 of the 5 left" in advice(named, big, units=20, pools={"OpenAI.GlobalStandard.gpt-4.1": (0, 5)})
+    assert "takes 4 of the 5 that are left" in advice(
+        named, big, units=20, pools={"OpenAI.GlobalStandard.gpt-4.1": (0, 5)}
+    )
 
 
 def test_in_the_same_pool_only_what_it_takes_more_counts() -> None:
     wide = new(skus={"GlobalStandard": {"least": 15}})
     full = {"OpenAI.GlobalStandard.gpt-4o": (100, 104)}
     assert advice(old(), wide, pools=full).endswith("quota has no room for it: it needs 5 and 4 are left")
-    assert advice(old(), new(), pools=full).endswith("draws on the same pool")
+    assert advice(old(), new(), pools=full).endswith("fits into the same pool")
 
 
 def test_where_quota_was_not_read_its_room_is_not_known() -> None:
@@ -297,6 +299,8 @@ def test_few_lists_tell_of_everything_that_is_deployed() -> None:
     assert find_lists(fleet_of(), azure.snapshot()) == {"westus"}
     assert find_lists(replace(fleet_of(), name="other"), azure.snapshot()) == frozenset()
     assert find_lists(fleet, PlainAzure().snapshot()) == frozenset()
+    tuned = deployment_spec("a", model={"name": "gpt-4o-2024-08-06.ft-01", "version": "1"})
+    assert find_lists(fleet_with(tuned), azure_with(tuned).snapshot()) == frozenset()
     azure.edit(deployment_id("x", of="e1"), "properties.model.version", NEW)
     assert find_lists(fleet, azure.snapshot()) == {"eastus", "westus"}
 
