@@ -277,9 +277,10 @@ def _find_replacement(
     fitting = next((each for each in weighed if each.fits), None)
     place = f"{spell_sku(offer.sku)} in {offer.location}"
     if fitting:
-        takes = f"takes {fitting.units:,} of the {fitting.room:,} that are left of its pool"
-        pool = takes if fitting.units > 0 else "fits into the same pool"
-        return fitting, f"{fitting.model} {fitting.version} can replace it: it is sold as {place} and {pool}"
+        takes = "fits into the same pool"
+        if fitting.units > 0:
+            takes = f"takes {fitting.units:,} of the {fitting.room:,} that are left of its pool"
+        return fitting, f"{fitting.model} {fitting.version} can replace it: it is sold as {place} and {takes}"
     if not weighed:
         return None, f"nothing that outlives it is sold as {place}: choose another model, type or region"
     first = weighed[0]
