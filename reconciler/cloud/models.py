@@ -133,10 +133,12 @@ def _edition(entry: JsonObject, model: JsonObject) -> Edition:
 def _successor(value: Json) -> Successor | None:
     if not isinstance(value, dict) or not value.get("targetModelName"):
         return None
+    lead = value.get("upgradeOnExpiryLeadTimeDays")
     return Successor(
         model=str(value["targetModelName"]),
         version=str(value.get("targetModelVersion") or ""),
         starts=_moment(value.get("autoUpgradeStartDate")),
+        lead=int(lead) if isinstance(lead, (int, float)) else 0,
     )
 
 

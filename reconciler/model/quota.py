@@ -45,11 +45,13 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Successor:
-    """What Azure moves deployments to by itself, from `starts` on (epoch seconds, None where nobody says)."""
+    """What Azure moves deployments to by itself: from `starts` on (epoch seconds, None where nobody says) those that
+    follow the default, `lead` days before their version retires those that stay until then."""
 
     model: str
     version: str
     starts: int | None = None
+    lead: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

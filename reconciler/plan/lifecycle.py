@@ -126,32 +126,42 @@ def _permitting(wanted: Desired, live: Live) -> str:
 
 
 def _is_upgrade(shelf: Shelf, wanted: Desired, live: Live, by: tuple[str, float]) -> bool:
-    """Whether Azure goes from the declared model to the live one by itself, and has had reason to.
+    """Whether Azure goes from the declared model to the live one by itself, in one step or several, and has had reason
+    to.
 
     A version that is older than the declared one was not Azure's doing: there a document asks for a newer one.
     """
-    option, now = by
     values = {path: value for path, value in wanted.fields.items() if value is not None}
     before = deployment.make_holding(wanted.id, values, shelf.location).offer
     after = deployment.read_holding(live, shelf.location).offer
-    old, new = shelf.edition(before), shelf.edition(after)
-    if new is None or after.format != before.format or after.sku != before.sku or not before.version:
-        return False
-    if old and option == _EXPIRED and not _is_over(shelf, before, now):
-        return False
-    if (
-        old
-        and (named := old.successor)
-        and (named.model.lower(), named.version.lower()) == (after.model, after.version)
-    ):
-        return named.starts is None or named.starts <= now
-    return after.model == before.model and new.default and _is_newer(new, old, before.version)
+    reached = [before] if before.version else []
+    for offer in reached:  # which grows while it is gone through
+        reached += [each for each in _find_targets(shelf, offer, by) if each not in reached]
+    return after in reached
+
+
+def _find_targets(shelf: Shelf, offer: Offer, by: tuple[str, float]) -> Iterator[Offer]:
+    """What Azure moves deployments of an offer to now."""
+    option, now = by
+    edition, over = shelf.edition(offer), _is_over(shelf, offer, now)
+    if edition and option == _EXPIRED and not over:
+        return
+    named = edition.successor if edition else None
+    if named and (over or named.starts is None or named.starts <= now):
+        yield replace(offer, model=named.model.lower(), version=named.version.lower())
+    default = shelf.default(offer)
+    if default and _is_newer(default, edition, offer.version):
+        yield replace(offer, version=default.version.lower())
 
 
 def _is_over(shelf: Shelf, offer: Offer, now: float) -> bool:
+    """Whether Azure moves away from an offer because it expires, which it does some days before."""
     article, edition = shelf.find(offer), shelf.edition(offer)
-    ends = article.retires if article else edition.retires if edition else None
-    return bool(edition and edition.status == "deprecated") or (ends is not None and ends <= now)
+    if edition is None:
+        return False
+    ends = article.retires if article else edition.retires
+    lead = edition.successor.lead if edition.successor else 0
+    return edition.status == "deprecated" or (ends is not None and ends - lead * DAY <= now)
 
 
 def _is_newer(new: Edition, old: Edition | None, version: str) -> bool:
@@ -313,16 +323,17 @@ def _foresee_upgrades(stands: Mapping[ArmId, _Stand], drafts: Drafts, shelves: S
     for id, stand in stands.items():
         draft = drafts[id]
         live = draft.live and str(deployment.TYPE.lens("versionUpgradeOption").read(draft.live.wire))
-        if not stand.pinned or stand.option or (live or _DEFAULT) != _DEFAULT:
+        moves = deployment.is_standard(stand.holding.offer.sku) and (live or _DEFAULT) == _DEFAULT
+        if not stand.pinned or stand.option or not moves:
             continue
         article = _look_up(stand.holding.offer, shelves)
         named = article.edition.successor if article else None
         if article and named and named.starts is not None and named.starts - shelves.now <= _AHEAD:
             to = f"{named.model} {named.version}".strip()
             told[id.top].append(f"{id.name} from {article.name} to {to} from {show_day(named.starts)} on")
-    for account, moves in sorted(told.items()):
-        more = f", and {len(moves) - _NAMED} more" if len(moves) > _NAMED else ""
-        text = f"Azure will upgrade by itself: {', '.join(moves[:_NAMED])}{more}; versions are pinned and "
+    for account, words in sorted(told.items()):
+        more = f", and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
+        text = f"Azure will upgrade by itself: {', '.join(words[:_NAMED])}{more}; versions are pinned and "
         text += f"versionUpgradeOption is left out: write {_NEVER} to stay, or leave model.version out to go along"
         yield Note(id=account, ref=drafts[account].decision.ref, told=text)
 

@@ -70,17 +70,42 @@ class _Market:
         account = self._fleet.desired.get(draft.id.top)
         place = account.fields.get("location") if account else None
         shelf = self._shelves.of(fold_location(str(place or "")))
-        if not sized or shelf is None or shelf.location not in self._read:
+        if shelf is None or shelf.location not in self._read:
             return None
         values = wanted_values(draft)
         if is_fine_tuned(values):
             return None
         wanted = deployment.make_holding(draft.id, values, shelf.location)
-        refusal = self._refuse_model(shelf, wanted.offer, self._kind(draft)) if moved else None
+        refusal = None if made else self._refuse_write(shelf, draft)
+        if moved and refusal is None:
+            refusal = self._refuse_model(shelf, wanted.offer, self._kind(draft))
         article = shelf.find(wanted.offer)
-        if refusal or article is None:
+        if refusal or article is None or not sized:
             return refusal
         return _refuse_capacity(article, wanted.units, shelf.location)
+
+    def _refuse_write(self, shelf: Shelf, draft: Draft) -> _Refusal | None:
+        """A deployment whose model is retired takes no write but one that gives it another model."""
+        if draft.live is None:
+            return None
+        offer = deployment.read_holding(draft.live, shelf.location).offer
+        edition = shelf.edition(offer)
+        if edition is None or edition.retires is None or edition.retires > self._now:
+            return None
+        paths = [change.path for change in draft.decision.changes]
+        moved = [path for path in paths if path.startswith("model.")]
+        cut = any(change.cuts for change in draft.decision.changes)
+        if moved and not cut:
+            return None
+        what = f"{_name(edition)} was retired in {shelf.location} on {show_day(edition.retires)}"
+        ways = _substitutes(shelf, offer, edition, self._now)
+        return _Refusal(
+            code="model_retired",
+            reason=f"{what}: Azure takes no other write to a deployment of it than one to another version",
+            permit="change model.version in a commit of its own, before the capacity"
+            if moved
+            else "; or ".join([*ways, "take it out of the documents"]),
+        )
 
     def _kind(self, draft: Draft) -> str:
         """The folded kind of the account that it is in."""
@@ -159,7 +184,7 @@ class _Market:
             day = f" and retires on {show_day(ends)}" if ends is not None else ""
             code = "model_deprecating"
             reason = f"{article.name} is {edition.status} in {shelf.location}{day}"
-        ways = [*_substitutes(shelf, offer, article, self._now)]
+        ways = [*_substitutes(shelf, offer, edition, self._now)]
         return _Refusal(
             code=code,
             reason=f"{reason}: Azure takes no new deployment of it",
@@ -179,8 +204,8 @@ class _Market:
             yield f"declare it in {_either(found[:_NAMED])}{more}, where it is sold"
 
 
-def _substitutes(shelf: Shelf, offer: Offer, article: Article, now: float) -> Iterator[str]:
-    named = shelf.successor(offer, article.edition, now)
+def _substitutes(shelf: Shelf, offer: Offer, edition: Edition, now: float) -> Iterator[str]:
+    named = shelf.successor(offer, edition, now)
     if named:
         yield f"declare {named.name}, which replaces it"
     newest = next(iter(shelf.versions(offer, now)), None)

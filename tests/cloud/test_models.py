@@ -95,6 +95,7 @@ def test_an_edition_is_read_with_its_age_its_successor_and_all_its_kinds() -> No
             "targetModelName": "o3",
             "targetModelVersion": "2025-04-16",
             "autoUpgradeStartDate": "2026-02-27T00:00:00Z",
+            "upgradeOnExpiryLeadTimeDays": 7,
         },
     }
     found = read_editions([entry(**model), {**entry(**model), "kind": "AIServices"}])
@@ -106,7 +107,7 @@ def test_an_edition_is_read_with_its_age_its_successor_and_all_its_kinds() -> No
             retires=1_772_150_400,
             tentative=True,
             default=True,
-            successor=Successor(model="o3", version="2025-04-16", starts=1_772_150_400),
+            successor=Successor(model="o3", version="2025-04-16", starts=1_772_150_400, lead=7),
             kinds=frozenset({"openai", "aiservices"}),
         )
     }

@@ -208,7 +208,7 @@ async def test_an_upgrade_that_the_document_forbids_is_put_back_while_that_can_b
 async def test_a_day_passes_and_the_warning_grows(azure: Stage) -> None:
     """The simulated day is 2025-10-28; the model goes on 2025-12-31."""
     await sell(azure, v2024_08_06={"ends": "2025-12-31T00:00:00Z"})
-    fleet = azure.load(documents(serving(OLD)))
+    fleet = azure.load(documents(serving(OLD, versionUpgradeOption="NoAutoUpgrade")))
     await azure.converge(fleet)
     seen, digests = [], set()
     for days in (0, 30, 20, 10, 10):
@@ -223,6 +223,53 @@ async def test_a_day_passes_and_the_warning_grows(azure: Stage) -> None:
     assert len(digests) == 1
     assert found.replacement is not None
     assert (found.replacement.model, found.replacement.fits) == ("gpt-4.1", True)
+    # Whatever is written to it now would be refused, so nothing is.
+    grown = azure.load(documents(serving(OLD, 6, versionUpgradeOption="NoAutoUpgrade")))
+    await azure.forget()
+    reports = await azure.converge(grown)
+    assert chat(reports[-1].plan).code == "model_retired"
+    assert await azure.writes() == []
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("option", ["", "OnceNewDefaultVersionAvailable", "OnceCurrentVersionExpired"])
+async def test_what_azure_moves_when_its_day_comes_is_silence(azure: Stage, option: str) -> None:
+    """Each day of two months, in which the announced day comes and the version retires."""
+    named = {
+        "targetModelName": "gpt-4.1",
+        "targetModelVersion": "2025-04-14",
+        "autoUpgradeStartDate": "2025-11-20T00:00:00Z",
+        "upgradeOnExpiryLeadTimeDays": 7,
+    }
+    await sell(azure, v2024_08_06={"ends": "2025-12-20T00:00:00Z", "replacementConfig": named})
+    more: dict[str, Any] = {"versionUpgradeOption": option} if option else {}
+    fleet = azure.load(documents(serving(OLD, **more)))
+    await azure.converge(fleet)
+    await azure.forget()
+    id = account_id(azure, "a0").child("deployments", "chat")
+    versions = []
+    for _ in range(60):
+        await azure.clock.sleep(DAY)
+        reports = await azure.converge(fleet)
+        assert reports[-1].plan.converged, told(reports[-1].plan)
+        versions.append(azure.resource(id)["properties"]["model"]["version"])
+    assert await azure.writes() == []
+    assert versions == sorted(versions)
+    assert {versions[0], versions[-1]} == {OLD, "2025-04-14"}
+
+
+@pytest.mark.virtual_time
+async def test_a_new_default_that_azure_moves_to_is_silence(azure: Stage) -> None:
+    fleet = azure.load(documents(serving(OLD)))
+    await azure.converge(fleet)
+    await azure.forget()
+    await sell(azure, v2024_08_06={"isDefaultVersion": False}, v2024_11_20={"isDefaultVersion": True})
+    for _ in range(15):
+        await azure.clock.sleep(DAY)
+        assert (await azure.converge(fleet))[-1].plan.converged
+    id = account_id(azure, "a0").child("deployments", "chat")
+    assert azure.resource(id)["properties"]["model"]["version"] == NEW
+    assert await azure.writes() == []
 
 
 @pytest.mark.virtual_time

@@ -32,6 +32,7 @@ class Model:
     default: bool = False
     tentative: bool = False
     successor: tuple[str, str, str] | None = None
+    lead: int = 0
     kinds: frozenset[str] = frozenset({"openai", "aiservices"})
     format: str = "OpenAI"
     skus: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"GlobalStandard": {}})
@@ -46,7 +47,9 @@ class Model:
             retires=moment(self.retires) if self.retires else None,
             tentative=self.tentative,
             default=self.default,
-            successor=Successor(model=named[0], version=named[1], starts=moment(named[2])) if named else None,
+            successor=Successor(model=named[0], version=named[1], starts=moment(named[2]), lead=self.lead)
+            if named
+            else None,
             kinds=self.kinds,
         )
 

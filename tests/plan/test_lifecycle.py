@@ -421,6 +421,21 @@ def test_an_announced_upgrade_to_another_model_is_expected_and_replaces_nothing(
     assert seen(plan).action is Action.REPLACE
 
 
+def test_an_upgrade_may_have_taken_several_steps() -> None:
+    chain = (
+        old(successor=("gpt-4.1", "2025-04-14", "2025-11-01")),
+        replace(NEXT, default=False),
+        Model("gpt-4.1", "2025-09-01", default=True, successor=("gpt-5", "2025-08-07", "2025-12-01")),
+        Model("gpt-5", "2025-08-07", default=True, successor=("gpt-4o", OLD, "2025-12-01")),
+    )
+    azure = moved(serving(), ("gpt-5", "2025-08-07"))
+    assert seen(plan_on(TODAY, fleet_with(serving()), azure, catalogue=catalogue_of(*chain))).state is (
+        DecisionState.IN_SYNC
+    )
+    early = plan_on("2025-11-15", fleet_with(serving()), azure, quotas=quotas_of(*chain))
+    assert seen(early).action is Action.REPLACE
+
+
 def test_an_upgrade_at_the_end_is_expected_once_the_declared_version_is_retired() -> None:
     option = "OnceCurrentVersionExpired"
     spec = serving(versionUpgradeOption=option)
@@ -429,6 +444,10 @@ def test_an_upgrade_at_the_end_is_expected_once_the_declared_version_is_retired(
     assert "model.version" in {change.path for change in seen(early).changes}
     late = plan_on("2026-04-01", fleet_with(spec), azure, catalogue=catalogue_of(old(), new()))
     assert seen(late).state is DecisionState.IN_SYNC
+    lead = old(successor=("gpt-4o", NEW, "2030-01-01"), lead=7)
+    for day, expected in (("2026-03-23", False), ("2026-03-24", True)):
+        ahead = plan_on(day, fleet_with(spec), azure, catalogue=catalogue_of(lead, new(default=False)))
+        assert seen(ahead).acts is not expected
     gone = plan_on(TODAY, fleet_with(spec), azure, catalogue=catalogue_of(new()))
     assert seen(gone).state is DecisionState.IN_SYNC
     withdrawn = old(status="deprecated", skus={})
@@ -460,6 +479,12 @@ def test_a_scheduled_upgrade_of_pinned_versions_is_one_line_for_an_account() -> 
     assert quiet(*specs, day="2025-11-01", catalogue=catalogue_of(named, NEXT)).outlook.notes == ()
     free = deployment_spec("x", model={"name": "gpt-4o"})
     assert quiet(free, catalogue=catalogue_of(old(default=True), named)).outlook.notes == ()
+
+
+def test_only_standard_types_are_upgraded() -> None:
+    named = old(successor=("gpt-4.1", "2025-04-14", "2026-02-12"), retires="2027-01-01", skus={"GlobalBatch": {}})
+    spec = deployment_spec("x", model={"name": "gpt-4o", "version": OLD}, sku={"name": "GlobalBatch", "capacity": 1})
+    assert quiet(spec, catalogue=catalogue_of(named)).outlook.notes == ()
 
 
 def test_many_scheduled_upgrades_are_counted() -> None:

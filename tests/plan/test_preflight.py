@@ -60,7 +60,7 @@ def judge(spec: Spec, *models: Model, **markets: Any) -> Decision:
 
 def said(decision: Decision) -> tuple[str, str, str]:
     assert decision.state is DecisionState.BLOCKED
-    return decision.code, decision.reason, decision.permit
+    return decision.code, decision.reason.removesuffix(decision.who), decision.permit
 
 
 def test_what_a_region_sells_goes_on() -> None:
@@ -223,7 +223,8 @@ def test_the_nearest_capacities_are_sold(terms: Terms, units: int, fitting: tupl
 
 
 def test_growth_is_held_against_the_amounts_that_are_sold_and_not_against_the_age_of_a_model() -> None:
-    ageing = replace(GPT_4O, status="deprecating", retires="2025-12-01", skus={"GlobalStandard": {"most": 20}})
+    sold = {"GlobalStandard": {"most": 20, "retires": "2025-12-01"}}
+    ageing = replace(GPT_4O, status="deprecating", retires="2026-02-01", skus=sold)
     azure = azure_with(wanted(capacity=10))
     grown = plan_on(TODAY, fleet_with(wanted(capacity=20)), azure, quotas=quotas_of(ageing))
     assert decided(grown, deployment_id("a")).acts
@@ -237,6 +238,28 @@ def test_a_change_that_asks_nothing_of_the_market_is_not_held_against_it() -> No
     azure = azure_with(wanted())
     fleet = fleet_with({**wanted(), "raiPolicyName": "Microsoft.Default"})
     assert decided(plan_on(TODAY, fleet, azure, quotas=quotas_of(NEXT)), deployment_id("a")).acts
+
+
+def test_a_deployment_of_a_retired_model_takes_no_write_but_to_another_version() -> None:
+    azure = azure_with(wanted(version="2024-08-06"))
+    retired = quotas_of(GPT_4O, replace(OLD_4O, retires="2025-12-01"), NEXT)
+    told = (
+        "gpt-4o 2024-08-06 was retired in swedencentral on 2025-12-01: Azure takes no other write to a deployment of it"
+    )
+    for change in ({"raiPolicyName": "Microsoft.Default"}, {"sku": {"name": "GlobalStandard", "capacity": 20}}):
+        plan = plan_on(TODAY, fleet_with({**wanted(version="2024-08-06"), **change}), azure, quotas=retired)
+        assert said(decided(plan, deployment_id("a"))) == (
+            "model_retired",
+            f"{told} than one to another version",
+            "declare version 2024-11-20 of it; or take it out of the documents",
+        )
+    for capacity in (10, 20):
+        moved = plan_on(TODAY, fleet_with(wanted(capacity=capacity)), azure, quotas=retired)
+        assert decided(moved, deployment_id("a")).acts
+    cut = plan_on(TODAY, fleet_with(wanted(capacity=5)), azure, quotas=retired)
+    assert (
+        said(decided(cut, deployment_id("a")))[2] == "change model.version in a commit of its own, before the capacity"
+    )
 
 
 def test_a_version_that_cannot_be_had_is_no_reason_to_touch_what_runs() -> None:
