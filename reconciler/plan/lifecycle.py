@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.kinds import deployment
+from reconciler.kinds.diff import is_ignored
 from reconciler.model.ids import ArmId, fold_location
+from reconciler.model.lifecycle import ManagePolicy
 from reconciler.model.outlook import (
     DAY,
     Nearness,
@@ -102,6 +104,8 @@ def expect_upgrades(fleet: Fleet, snapshot: Snapshot, shelves: Shelves) -> tuple
     for id, wanted in fleet.desired.items():
         live = snapshot.live.get(id)
         if live is None or id.type.lower() != _DEPLOYMENTS or not _moved(wanted, live):
+            continue
+        if wanted.lifecycle.policy is ManagePolicy.DETACH or is_ignored("model.version", wanted.lifecycle.ignore):
             continue
         shelf = shelves.of(_region(id, fleet, snapshot))
         option = shelf and _permitting(wanted, live)

@@ -284,6 +284,8 @@ async def test_a_pass_with_nothing_to_do_reads_one_list_for_regions_that_sell_th
     plan = await azure.dry_run(fleet)
     assert plan.converged
     assert await lists(azure) == (1, 0)
+    # Groups, accounts, soft-deleted ones, the deployments of each account, and that one list.
+    assert plan.requests_spent == len(await azure.requests()) == 3 + len(members) + 1
     assert {each.offer.location for each in plan.outlook.retirements} == {REGION, EAST, "westus"}
 
 

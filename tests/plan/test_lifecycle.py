@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.finding import Fault, FaultClass
+from reconciler.model.lifecycle import Lifecycle, ManagePolicy
 from reconciler.model.outlook import Nearness, Retirement, count_days, show_day, tell_nearness
 from reconciler.model.plan import Action, Decision, DecisionState, Plan
 from reconciler.model.quota import Catalogue, Quotas
@@ -460,6 +461,16 @@ def test_a_version_left_to_azure_is_nobodys_business() -> None:
     spec = deployment_spec("a", model={"name": "gpt-4o"})
     plan = plan_on(TODAY, fleet_with(spec), moved(spec), catalogue=catalogue_of(old(), new()))
     assert (seen(plan).warnings, plan.outlook.notes) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "lifecycle",
+    [Lifecycle(policy=ManagePolicy.DETACH), Lifecycle(ignore=("deployments[a].model.version",))],
+)
+def test_what_a_document_leaves_alone_needs_no_excuse(lifecycle: Lifecycle) -> None:
+    fleet = fleet_of(declare_account("one", account_spec(deployments=[serving()]), lifecycle))
+    plan = plan_on(TODAY, fleet, moved(serving()), catalogue=catalogue_of(old(), new()))
+    assert (plan.outlook.notes, seen(plan).warnings, plan.steps) == ((), (), ())
 
 
 # -- what Azure will move
