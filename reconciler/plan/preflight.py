@@ -86,8 +86,7 @@ class _Market:
 
     def _refuse_write(self, shelf: Shelf, draft: Draft) -> _Refusal | None:
         """A deployment whose model is retired takes no write but one that gives it another model."""
-        if draft.live is None:
-            return None
+        assert draft.live is not None
         offer = deployment.read_holding(draft.live, shelf.location).offer
         edition = shelf.edition(offer)
         if edition is None or edition.retires is None or edition.retires > self._now:
