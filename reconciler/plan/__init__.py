@@ -1,6 +1,7 @@
 """The room that decides: fleet and snapshot in, plan out. Pure: the same arguments give the same bytes."""
 
 from reconciler.plan.authors import find_unexplained, tell_authors
+from reconciler.plan.lifecycle import find_lists
 from reconciler.plan.planner import make_plan
 from reconciler.plan.quota import find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
@@ -13,6 +14,7 @@ __all__ = [
     "declared_ways",
     "find_asked",
     "find_closer",
+    "find_lists",
     "find_places",
     "find_regions",
     "find_strangers",
