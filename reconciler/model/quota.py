@@ -123,29 +123,38 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaScope:
-    """What shall be read: the lists of `locations` (folded), and the deployments of `accounts`, each with its region.
-    Those are all that an observation has not looked into in the regions of `surveys`."""
+    """What shall be read: both lists of `locations` (folded), of `watched` the usages alone, and the deployments of
+    `accounts`, each with its region. Those are all that an observation has not looked into in the regions of
+    `surveys`."""
 
     subscription: str
     locations: frozenset[str] = frozenset()
+    watched: frozenset[str] = frozenset()
     surveys: frozenset[str] = frozenset()
     accounts: Mapping[ArmId, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """What was read. A region is in `markets`, or in `unread` with the reason.
+    """What was read. A region is in `markets`, in `usages` if nothing else was asked of it, or in `unread` with the
+    reason.
 
     `strangers` are the deployments of other people's accounts, known in the regions of `surveyed` only; `unseen` are
     the accounts there whose deployments could not be listed.
     """
 
     markets: Mapping[str, Market] = field(default_factory=dict)
+    usages: Mapping[str, Mapping[str, Usage]] = field(default_factory=dict)
     unread: Mapping[str, Fault] = field(default_factory=dict)
     strangers: tuple[Holding, ...] = ()
     surveyed: frozenset[str] = frozenset()
     unseen: Mapping[ArmId, Fault] = field(default_factory=dict)
     requests: int = 0
+
+    def usages_of(self, location: str) -> Mapping[str, Usage] | None:
+        """The usages of a region by folded name, None where they are not known."""
+        market = self.markets.get(location)
+        return market.usages if market else self.usages.get(location)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
