@@ -7,6 +7,7 @@ from reconciler.kinds import (
     network_security_group,
     private_dns_zone,
     private_endpoint,
+    quota,
     resource_group,
     virtual_network,
 )
@@ -19,6 +20,7 @@ KINDS: tuple[Kind, ...] = (
     private_dns_zone.KIND,
     account.KIND,
     private_endpoint.KIND,
+    quota.KIND,
 )
 
 TYPES: tuple[ResourceType, ...] = tuple(type_ for kind in KINDS for type_ in kind.types)

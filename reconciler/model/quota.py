@@ -166,6 +166,7 @@ class Pool:
     give back, `short` is what it would add and cannot. `models` and `skus` draw on the pool; `tokens` and `requests`
     are all the rates per unit and minute at which they do. `deleted` are the region's soft-deleted accounts. `retires`
     is the first day, in epoch seconds, on which something that this fleet has in it is retired, `days` from now.
+    `declared` and `headroom` are the limit and what shall be left as documents want it, 0 where none does.
     """
 
     subscription: str
@@ -187,6 +188,8 @@ class Pool:
     billed: bool = False
     retires: int | None = None
     days: int | None = None
+    declared: int = 0
+    headroom: int = 0
 
     @property
     def asked(self) -> int:
@@ -210,7 +213,7 @@ class Pool:
     @property
     def touched(self) -> bool:
         """Whether this fleet has anything to do with it."""
-        return bool(self.ours or self.takes or self.gives or self.short)
+        return bool(self.ours or self.takes or self.gives or self.short or self.declared or self.headroom)
 
     @property
     def moves(self) -> bool:

@@ -26,6 +26,7 @@ from reconciler.report.pools import (
     tell_pace,
     tell_unit,
     tell_unknown,
+    tell_wanted,
     tightest_first,
 )
 from reconciler.report.words import count, plain
@@ -97,7 +98,8 @@ def _region(location: str, pools: list[Pool], style: Style) -> Iterator[str]:
 
 def _pool(pool: Pool, style: Style) -> Iterator[str]:
     yield f"  {plain(pool.usage)}"
-    ink = Ink.WARN if pool.short or pool.left_after < 0 else Ink.NONE
+    wanting = pool.left_after < pool.headroom or pool.limit < pool.declared
+    ink = Ink.WARN if pool.short or wanting or pool.left_after < 0 else Ink.NONE
     pace = tell_pace(pool, max(0, pool.left))
     left = f"{pool.left:,} left" + (f": {pace}" if pace else "")
     head = f"    {draw_bar(pool)}  {pool.used:,} of {pool.limit:,}"
@@ -107,7 +109,7 @@ def _pool(pool: Pool, style: Style) -> Iterator[str]:
     else:
         yield style.paint(head, ink)
         yield style.paint(f"    {left}", ink)
-    for text in (tell_holders(pool), tell_asked(pool)):
+    for text in (tell_holders(pool), tell_asked(pool), tell_wanted(pool)):
         yield from _wrap(text, "    ", "      ", style)
     near = pool.days is not None and pool.days <= _SOON
     ends = _wrap(tell_pool_end(pool), "    ", "      ", style)
@@ -148,7 +150,7 @@ def render_quota_markdown(plans: Iterable[Plan], chosen: Filter, longest: int = 
             parts.append("\n".join(unknown))
         pools = [pool for pool in ledger.pools if chosen.picks(pool)]
         if pools:
-            parts.append("\n".join((_HEAD, _RULE, *(_row(pool) for pool in pools))))
+            parts.append("\n".join(_table(pools)))
             parts.append(_HELD)
     return bound(parts or ["No fleet is declared."], longest)
 
@@ -157,6 +159,16 @@ _HEAD: Final = (
     "| region | pool | | used | limit | ours | others | held, at most | asked | left after | worth | retires, in days |"
 )
 _RULE: Final = "|---|---|---|--:|--:|--:|--:|--:|--:|--:|---|--:|"
+
+
+def _table(pools: list[Pool]) -> Iterator[str]:
+    """What documents want has a column where they want anything."""
+    wanted = [tell_wanted(pool) for pool in pools]
+    if not any(wanted):
+        yield from (_HEAD, _RULE, *(_row(pool) for pool in pools))
+        return
+    yield from (f"{_HEAD} wanted |", f"{_RULE}---|")
+    yield from (f"{_row(pool)} {text} |" for pool, text in zip(pools, wanted, strict=True))
 
 
 def _row(pool: Pool) -> str:

@@ -77,7 +77,7 @@ async def test_of_a_watched_region_the_usages_alone_are_asked(azure: Azure, clou
     assert found.markets.keys() == {"eastus2"}
     assert found.usages.keys() == {"swedencentral"}
     assert found.usages["swedencentral"]["openai.globalstandard.gpt-4o"].name == "OpenAI.GlobalStandard.gpt-4o"
-    lists = [each["path"].rpartition("/locations/")[2] for each in await azure.requests()]
+    lists = [str(each["path"]).rpartition("/locations/")[2] for each in await azure.requests()]
     assert sorted(lists) == ["eastus2/models", "eastus2/usages", "swedencentral/usages"]
     assert found.usages_of("eastus2") == found.markets["eastus2"].usages
     assert found.usages_of("swedencentral") == found.usages["swedencentral"]
