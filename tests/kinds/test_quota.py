@@ -173,11 +173,15 @@ def test_a_pool_is_declared_once_in_a_fleet_whatever_the_case(tmp_path: Path) ->
     twice = watch(f"{USAGE}, limit: 5", f"{USAGE.upper().replace('USAGE', 'usage')}, headroom: 5")
     (finding,) = findings(tmp_path, twice)
     assert finding.code == "duplicate_pool"
-    assert finding.message == "Quota/sweden/OPENAI.GLOBALSTANDARD.GPT-4O in swedencentral is declared twice"
+    assert finding.message == (
+        "Quota/sweden/OPENAI.GLOBALSTANDARD.GPT-4O is the same pool as Quota/sweden/OpenAI.GlobalStandard.gpt-4o"
+    )
     assert "all.yaml:11:15; say in one place" in finding.hint
     again = watch(f"{MODEL}, limit: 5", name="again", spec="  location: Sweden Central\n")
     (finding,) = findings(tmp_path, watch(f"{MODEL}, limit: 4"), again)
-    assert "Quota/again/GPT-4o GlobalStandard in swedencentral is declared twice" in finding.message
+    assert finding.message == "Quota/again/GPT-4o GlobalStandard is the same pool as Quota/sweden/GPT-4o GlobalStandard"
+    (finding,) = findings(tmp_path, watch(f"{MODEL}, limit: 4", f"{MODEL}, limit: 4"))
+    assert finding.message == "Quota/sweden/GPT-4o GlobalStandard is declared twice"
     elsewhere = watch(f"{MODEL}, limit: 5", name="again", spec="  location: eastus2\n")
     assert findings(tmp_path, watch(f"{MODEL}, limit: 4"), elsewhere) == []
 
