@@ -89,7 +89,8 @@ def scope_of(fleet: Fleet) -> Scope:
     for id, desired in fleet.desired.items():
         if desired.lifecycle.policy is ManagePolicy.DETACH:
             continue
-        ids[ArmId(subscription=id.subscription, group=id.group)] = None
+        if id.group:
+            ids[ArmId(subscription=id.subscription, group=id.group)] = None
         ids[id] = None
         subdomain = desired.fields.get("customSubDomainName")
         if isinstance(subdomain, str):

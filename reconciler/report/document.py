@@ -126,7 +126,7 @@ def tell_stale(saved: SavedPlan, plans: Iterable[Plan]) -> str:
 
 def tell_moved(saved: SavedFleet, plan: Plan) -> tuple[str, ...]:
     """What is not as it was when the plan was saved, one line per resource."""
-    fresh = {decision.id.key: _decision(decision) for decision in plan.decisions if not decision.told_only}
+    fresh = {decision.id.key: tell_decision(decision) for decision in plan.decisions if not decision.told_only}
     moved = []
     for key in sorted(saved.decisions.keys() | fresh.keys()):
         before, after = saved.decisions.get(key), fresh.get(key)
@@ -192,7 +192,7 @@ def _plan(plan: Plan) -> JsonObject:
             "requests_spent": summary.requests_spent,
             "usual_seconds": round(summary.seconds),
         },
-        "decisions": [{**_decision(each), "requests": costs.get(str(each.ref), 0)} for each in plan.decisions],
+        "decisions": [{**tell_decision(each), "requests": costs.get(str(each.ref), 0)} for each in plan.decisions],
         "steps": [_step(step) for step in plan.steps],
         "findings": [tell_finding(finding) for finding in plan.findings],
         "blind": [{"scope": scope, "fault": tell_fault(fault)} for scope, fault in plan.blind],
@@ -219,7 +219,7 @@ def _author(author: Actor | None) -> JsonObject | None:
     return {"name": author.name, "at": author.at, "operation": author.operation} if author else None
 
 
-def _decision(decision: Decision) -> JsonObject:
+def tell_decision(decision: Decision) -> JsonObject:
     origin = decision.origin
     return {
         "id": str(decision.id),

@@ -12,11 +12,20 @@ from fnmatch import fnmatchcase
 from textwrap import TextWrapper
 from typing import Final
 
-from reconciler.model.plan import Plan
+from reconciler.kinds import quota_tier
+from reconciler.model.plan import Decision, Plan
 from reconciler.model.quota import Ledger, Pool
-from reconciler.model.wire import Json
+from reconciler.model.wire import Json, JsonObject
 from reconciler.report.ahead import tell_pool_end
-from reconciler.report.document import FORMAT_VERSION, Envelope, render_json, tell_finding, tell_ledger, tell_pool
+from reconciler.report.document import (
+    FORMAT_VERSION,
+    Envelope,
+    render_json,
+    tell_decision,
+    tell_finding,
+    tell_ledger,
+    tell_pool,
+)
 from reconciler.report.markdown import LONGEST, bound, cell, code
 from reconciler.report.paint import Ink, Style
 from reconciler.report.pools import (
@@ -29,7 +38,7 @@ from reconciler.report.pools import (
     tell_wanted,
     tightest_first,
 )
-from reconciler.report.words import count, plain
+from reconciler.report.words import count, plain, tell_reason
 
 _LEGEND: Final = "# ours, = others', ~ no live deployment's, + asked by the plan, . left."
 _HELD: Final = (
@@ -67,7 +76,7 @@ def render_quota(plans: Iterable[Plan], chosen: Filter, style: Style) -> str:
         ledger = plan.ledger or Ledger()
         pools = [pool for pool in ledger.pools if chosen.picks(pool)]
         shown += pools
-        blocks.append(_heading(plan, style))
+        blocks.append("\n".join((_heading(plan, style), *_tiers(plan, style))))
         blocks += ["\n".join(_region(location, pools, style)) for location in sorted({each.location for each in pools})]
         blocks.append("\n".join(_unknown(ledger, style)))
         idle = sum(chosen.covers(pool) for pool in ledger.pools) - len(pools)
@@ -84,6 +93,16 @@ def _heading(plan: Plan, style: Style) -> str:
     subscriptions = sorted({decision.id.subscription for decision in plan.decisions})
     where = f"  subscription {', '.join(subscriptions)}" if subscriptions else ""
     return style.paint(f"Fleet {plain(plan.fleet)}", Ink.BOLD) + style.paint(plain(where), Ink.FAINT)
+
+
+def _tiers(plan: Plan, style: Style) -> Iterator[str]:
+    for decision in _find_tiers(plan):
+        yield from _wrap(f"quota tier: {tell_reason(decision)}", "  ", "    ", style)
+
+
+def _find_tiers(plan: Plan) -> Iterator[Decision]:
+    """The quota tier of the subscription, where the Fleet speaks of it."""
+    return (each for each in plan.decisions if each.id.type.lower() == quota_tier.TYPE.arm_type.lower())
 
 
 def _region(location: str, pools: list[Pool], style: Style) -> Iterator[str]:
@@ -145,9 +164,10 @@ def render_quota_markdown(plans: Iterable[Plan], chosen: Filter, longest: int = 
     for plan in plans:
         ledger = plan.ledger or Ledger()
         parts.append(f"### Quota of fleet {code(plan.fleet)}")
-        unknown = [f"- {code(text)}" for text in tell_unknown(ledger)]
-        if unknown:
-            parts.append("\n".join(unknown))
+        told = [f"- {code(f'quota tier: {tell_reason(each)}')}" for each in _find_tiers(plan)]
+        told += [f"- {code(text)}" for text in tell_unknown(ledger)]
+        if told:
+            parts.append("\n".join(told))
         pools = [pool for pool in ledger.pools if chosen.picks(pool)]
         if pools:
             parts.append("\n".join(_table(pools)))
@@ -192,7 +212,9 @@ def render_quota_json(plans: Iterable[Plan], chosen: Filter, envelope: Envelope)
     for plan in plans:
         ledger = plan.ledger or Ledger()
         pools: list[Json] = [tell_pool(pool) for pool in ledger.pools if chosen.covers(pool)]
-        fleets.append({"fleet": plan.fleet, **tell_ledger(ledger), "pools": pools})
+        tiers: list[Json] = [tell_decision(each) for each in _find_tiers(plan)]
+        told: JsonObject = {"fleet": plan.fleet, "tier": tiers[0] if tiers else None}
+        fleets.append({**told, **tell_ledger(ledger), "pools": pools})
     return render_json(
         {
             "format_version": FORMAT_VERSION,
