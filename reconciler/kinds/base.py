@@ -663,14 +663,14 @@ class Kind:
 
     `describe` takes the resource and everything live below it and gives the spec. `relate` takes what one document
     stands for and everything its fleet wants, and says what is wrong between them; what is not among the latter may be
-    broken, or not ours. A kind without `types` stands for no resource, only for wishes. Pure; never raises for a spec
-    that validated.
+    broken, or not ours. A kind without `types` stands for no resource, only for wishes, and describes none. Pure; never
+    raises for a spec that validated.
     """
 
     name: str
     spec: type[Spec]
     types: tuple[ResourceType, ...]
     expand: Callable[[Document, Setting], Expansion]
-    describe: Callable[[Live, tuple[Live, ...]], JsonObject]
     summary: str
+    describe: Callable[[Live, tuple[Live, ...]], JsonObject] = lambda _live, _below: {}
     relate: Callable[[tuple[Desired, ...], Mapping[ArmId, Desired]], tuple[Finding, ...]] = _says_nothing

@@ -20,8 +20,6 @@ from reconciler.kinds.spec import Spec, Text, Whole, refuse
 from reconciler.model.finding import Finding
 from reconciler.model.ids import ArmId, Ref, fold_location
 from reconciler.model.quota import Offer
-from reconciler.model.resource import Live
-from reconciler.model.wire import JsonObject
 from reconciler.model.wish import Amount, Measure, QuotaWish
 
 _PROVIDER = "Microsoft.CognitiveServices"
@@ -292,15 +290,10 @@ def _check_document(document: Document, spec: QuotaSpec) -> Iterator[Finding]:
             )
 
 
-def _describe(_live: Live, _below: tuple[Live, ...]) -> JsonObject:
-    raise AssertionError("quota is no resource, so none is ever imported")
-
-
 KIND = Kind(
     name="Quota",
     spec=QuotaSpec,
     types=(),
     expand=expand,
-    describe=_describe,
     summary="What a region shall grant of its pools of quota, and how much of them shall be left.",
 )

@@ -17,6 +17,7 @@ from reconciler.model.resource import Fleet
 from reconciler.model.wish import QuotaWish
 from reconciler.parser import Exit
 from reconciler.plan import find_asked, find_regions, find_unexplained, find_watched, make_plan, select
+from reconciler.report.words import tell_converged
 from reconciler.verdict import judge_plans
 from tests.plan.markets import GPT_4O, GPT_41, PTU, REGION, SOLD, market, offer, plan_with, pool_of, quotas
 from tests.support.builders import (
@@ -334,6 +335,11 @@ def test_drift_of_quota_is_no_reason_to_fail_and_an_unknown_one_is(quota: Quotas
     plan = plan_with(watching(by_usage(limit=5)), azure_with(), quota)
     assert judge_plans([plan]) is code
     assert plan.converged is (code is Exit.OK)
+
+
+def test_the_last_word_on_drift_of_quota_is_that_it_is_azures_to_grant() -> None:
+    plan = plan_with(watching(by_usage(limit=5)), azure_with(), usages(1, 3))
+    assert tell_converged(plan) == "what differs is Azure's to grant"
 
 
 def test_nobody_is_asked_who_changed_a_limit() -> None:
