@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 from pydantic import Field as Described
 
 from reconciler.kinds.base import Document, Expansion, Kind, Setting
@@ -25,6 +25,7 @@ from reconciler.model.wish import Amount, Measure, QuotaWish
 _PROVIDER = "Microsoft.CognitiveServices"
 _USAGE = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
 _TPM = r"^[0-9]+(\.[0-9]+)?[kM]?$"
+_HEADROOM = r"^[0-9]{1,9}%?$"
 _TPM_RULE = "write a number of tokens per minute, such as 450000, 450k or 1.5M"
 _MOST = 100_000_000
 
@@ -36,6 +37,11 @@ def _check_headroom(text: str) -> str:
     if text.endswith("%") and number > 100:
         raise refuse(f"{text} is more than there is", "it may be at most 100%")
     return text
+
+
+def _or_number(pattern: str) -> WithJsonSchema:
+    """Text that is mostly a bare number, which YAML and its editors take for one."""
+    return WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": pattern}]})
 
 
 class PoolModelSpec(Spec):
@@ -104,7 +110,7 @@ class PoolSpec(Spec):
         ),
     ] = None
     tpm: Annotated[
-        Text | None,
+        Annotated[Text, _or_number(_TPM)] | None,
         Described(
             description="The least that Azure shall grant in tokens per minute, instead of limit; the region's model "
             "list says how many units that is.",
@@ -114,16 +120,16 @@ class PoolSpec(Spec):
         ),
     ] = None
     headroom: Annotated[
-        Annotated[Text, AfterValidator(_check_headroom)] | None,
+        Annotated[Text, AfterValidator(_check_headroom), _or_number(_HEADROOM)] | None,
         Described(
             description="What shall be left after every plan: capacity units, or a share of what Azure grants.",
             examples=["10%"],
-            pattern=r"^[0-9]{1,9}%?$",
+            pattern=_HEADROOM,
             json_schema_extra={"rule": "write units such as 50 or a share such as 10%"},
         ),
     ] = None
     headroom_tpm: Annotated[
-        Text | None,
+        Annotated[Text, _or_number(_TPM)] | None,
         Described(
             description="What shall be left after every plan in tokens per minute, instead of headroom.",
             examples=["50k"],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from reconciler.desired.explain import make_schema
 from reconciler.kinds.catalog import TYPES, kind_named
 from reconciler.model.finding import Finding
 from reconciler.model.ids import ArmId
@@ -211,6 +213,14 @@ def test_what_only_a_resource_can_be_told_is_refused(tmp_path: Path, lifecycle: 
     (finding,) = findings(tmp_path, watch(f"{USAGE}, limit: 5", lifecycle=lifecycle))
     assert finding.message == f"lifecycle.{word} says nothing about a Quota, of which nothing is ever written"
     assert finding.hint == "remove it"
+
+
+def test_an_editor_takes_a_bare_number_where_text_may_be_one() -> None:
+    definitions = json.loads(json.dumps(make_schema()["$defs"]))
+    for name in ("tpm", "headroom", "headroomTpm"):
+        told = json.dumps(definitions["PoolSpec"]["properties"][name])
+        assert '"type": "integer"' in told
+        assert '"pattern": "^[0-9]' in told
 
 
 def test_quota_is_no_type_of_azures_and_never_imported() -> None:

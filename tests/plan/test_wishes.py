@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reconciler.kinds import quota
 from reconciler.model.finding import Severity
@@ -19,8 +21,9 @@ from reconciler.parser import Exit
 from reconciler.plan import find_asked, find_regions, find_unexplained, find_watched, make_plan, select
 from reconciler.report.words import tell_converged
 from reconciler.verdict import judge_plans
-from tests.plan.markets import GPT_4O, GPT_41, PTU, REGION, SOLD, market, offer, plan_with, pool_of, quotas
+from tests.plan.markets import GPT_4O, GPT_41, PTU, REGION, SOLD, market, offer, plan_with, pool_of, quotas, surveyed
 from tests.support.builders import (
+    DEPLOYMENTS,
     EVERY_WORD,
     SETTING,
     SUBSCRIPTION,
@@ -347,3 +350,37 @@ def test_nobody_is_asked_who_changed_a_limit() -> None:
     plan = plan_with(watching(by_usage(limit=5)), azure, usages(1, 3))
     assert find_unexplained(plan.decisions, azure.snapshot()) == frozenset()
     assert find_asked(plan, fleet_of(), azure.snapshot()) == frozenset()
+
+
+UNITS = st.integers(0, 60)
+HELD = st.dictionaries(st.sampled_from("abc"), st.integers(1, 60))
+SHARES = st.integers(0, 300).map(str) | st.integers(1, 100).map(lambda number: f"{number}%")
+
+
+@settings(max_examples=150, deadline=None)
+@given(before=HELD, after=HELD, room=st.tuples(UNITS, UNITS), limit=st.integers(1, 300), headroom=SHARES)
+def test_a_verdict_is_what_the_numbers_say_and_changes_nothing_of_what_is_done(
+    before: dict[str, int], after: dict[str, int], room: tuple[int, int], limit: int, headroom: str
+) -> None:
+    others, spare = room
+    azure = azure_with(*(deployment_spec(name, units) for name, units in before.items()))
+    used = sum(before.values()) + others
+    granted = used + spare
+    if not headroom.endswith("%") and int(headroom) > limit:
+        headroom = "0"
+    said = {"limit": limit, **({} if headroom == "0" else {"headroom": headroom})}
+    deployments = tuple(deployment_spec(name, units) for name, units in after.items())
+    fleet = watching(by_usage(**said), deployments=deployments)
+    fleet = replace(fleet, policy=replace(fleet.policy, prune=frozenset({DEPLOYMENTS.lower()})))
+    plan, silent = (plan_with(each, azure, surveyed(used, granted)) for each in (fleet, replace(fleet, wishes=())))
+    assert (plan.digest, plan.steps, plan.stopped) == (silent.digest, silent.steps, silent.stopped)
+    blocked = {each.id.name for each in plan.decisions if each.state is DecisionState.BLOCKED}
+    moved = {name: after.get(name, 0) for name in {*before, *after} - blocked}
+    left = granted - others - sum({**before, **moved}.values())
+    least = -(-granted * int(headroom[:-1]) // 100) if headroom.endswith("%") else int(headroom)
+    low, thin = granted < limit, left < least
+    code = "headroom" if thin else "limit" if low else ""
+    decision = told(plan)
+    assert (decision.state is DecisionState.DRIFTED, decision.code) == (bool(code), code), decision.reason
+    changes = {change.path: (change.before, change.after) for change in decision.changes}
+    assert changes == {**({"headroom": (left, least)} if thin else {}), **({"limit": (granted, limit)} if low else {})}
