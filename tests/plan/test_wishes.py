@@ -368,7 +368,7 @@ def test_a_verdict_is_what_the_numbers_say_and_changes_nothing_of_what_is_done(
     granted = used + spare
     if not headroom.endswith("%") and int(headroom) > limit:
         headroom = "0"
-    said = {"limit": limit, **({} if headroom == "0" else {"headroom": headroom})}
+    said: Spec = {"limit": limit, **({} if headroom == "0" else {"headroom": headroom})}
     deployments = tuple(deployment_spec(name, units) for name, units in after.items())
     fleet = watching(by_usage(**said), deployments=deployments)
     fleet = replace(fleet, policy=replace(fleet.policy, prune=frozenset({DEPLOYMENTS.lower()})))
