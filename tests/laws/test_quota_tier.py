@@ -125,3 +125,18 @@ async def test_it_is_never_imported(azure: Stage) -> None:
         snapshot = await world.cloud.observe(everything)
     assert tier_of(fleet.subscription) not in snapshot.live
     assert paths(await azure.requests()) == []
+
+
+async def test_who_may_not_write_it_is_told_before_anything_is_sent(azure: Stage) -> None:
+    fleet = azure.load(documents())
+    await azure.converge(fleet)
+    await seed(azure, **GROWN)
+    scope = f"/subscriptions/{azure.sim.subscription_id}"
+    rows = [{"principal": "*", "scope": scope, "actions": ["*/read"], "notActions": []}]
+    await azure.set(rights_lag=0.0)
+    await azure.sim.control("PUT", "/_sim/rights", {"grants": rows})
+    await azure.forget()
+    decision = judged((await azure.converge(fleet))[-1].plan)
+    assert (decision.state, decision.code) == (DecisionState.BLOCKED, "not_permitted_by_azure")
+    assert "Microsoft.CognitiveServices/quotaTiers/write on subscription" in decision.reason
+    assert await azure.writes() == []
