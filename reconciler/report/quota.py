@@ -38,7 +38,7 @@ from reconciler.report.pools import (
     tell_wanted,
     tightest_first,
 )
-from reconciler.report.words import count, plain, tell_reason
+from reconciler.report.words import count, plain, tell_change, tell_reason
 
 _LEGEND: Final = "# ours, = others', ~ no live deployment's, + asked by the plan, . left."
 _HELD: Final = (
@@ -97,7 +97,12 @@ def _heading(plan: Plan, style: Style) -> str:
 
 def _tiers(plan: Plan, style: Style) -> Iterator[str]:
     for decision in _find_tiers(plan):
-        yield from _wrap(f"quota tier: {tell_reason(decision)}", "  ", "    ", style)
+        yield from _wrap(_tell_tier(decision), "  ", "    ", style)
+
+
+def _tell_tier(decision: Decision) -> str:
+    told = [f"{plain(change.path)} {' '.join(tell_change(change))}" for change in decision.changes]
+    return f"quota tier: {'; '.join((*told, tell_reason(decision)))}"
 
 
 def _find_tiers(plan: Plan) -> Iterator[Decision]:
@@ -164,7 +169,7 @@ def render_quota_markdown(plans: Iterable[Plan], chosen: Filter, longest: int = 
     for plan in plans:
         ledger = plan.ledger or Ledger()
         parts.append(f"### Quota of fleet {code(plan.fleet)}")
-        told = [f"- {code(f'quota tier: {tell_reason(each)}')}" for each in _find_tiers(plan)]
+        told = [f"- {code(_tell_tier(each))}" for each in _find_tiers(plan)]
         told += [f"- {code(text)}" for text in tell_unknown(ledger)]
         if told:
             parts.append("\n".join(told))

@@ -186,6 +186,8 @@ def test_the_quota_table_tells_the_tier_that_the_fleet_speaks_of(tmp_path: Path)
     assert '"reason": "as declared; tier Tier-1 since 2025-10-01"' in render_quota_json(
         [plan], Filter(), Envelope(exit_code=0)
     )
+    other = render_quota([planned(fleet_of(tmp_path), wire(ONCE))], Filter(), Style(width=200))
+    assert f"\n  quota tier: tierUpgradePolicy {ONCE} -> {NEVER}; differs from its document; tier Tier-1" in other
     silent = Plan(fleet="prod", decisions=(), steps=())
     assert '"tier": null' in render_quota_json([silent], Filter(), Envelope(exit_code=0))
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from reconciler.model.plan import Decision, DecisionState, Plan
 from tests.laws.stage import (
@@ -13,11 +18,14 @@ from tests.laws.stage import (
     fleet_document,
     group_document,
     network_document,
+    stage,
     told,
 )
+from tests.support.virtual_time import run
 
 pytestmark = pytest.mark.virtual_time
 
+CASES = int(os.environ.get("RECONCILER_LAW_EXAMPLES", "20"))
 REGION = "swedencentral"
 GPT_4O = "OpenAI.GlobalStandard.gpt-4o"
 # The pool of gpt-4.1, which no name of a model tells.
@@ -113,3 +121,36 @@ async def test_a_name_that_azure_does_not_know_is_told_with_those_that_are_close
     (decision,) = watched(await azure.dry_run(fleet)).values()
     assert (decision.state, decision.code) == (DecisionState.BLOCKED, "unknown_usage")
     assert GPT_41 in decision.reason
+
+
+@settings(
+    max_examples=CASES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+)
+@given(turns=st.lists(st.tuples(st.integers(1, 120), st.integers(1, 60)), min_size=1, max_size=4))
+def test_whatever_azure_grants_and_a_plan_takes_is_told_as_it_comes_out(
+    turns: list[tuple[int, int]], ca_dir: Path
+) -> None:
+    """Limits and wanted capacities change at random; what a plan says is left is what is left when it is done."""
+
+    async def law() -> None:
+        async with stage(ca_dir=ca_dir) as azure:
+            held = 0
+            for limit, units in turns:
+                await set_limits(azure, gpt_4o=limit)
+                fleet = azure.load(documents({"usage": GPT_4O, "limit": 60, "headroom": "20"}, units=units))
+                foretold = watched(await azure.dry_run(fleet))[GPT_4O]
+                last = (await azure.converge(fleet))[-1].plan
+                fits = units <= max(limit, held)
+                held = units if fits else held
+                found = watched(last)[GPT_4O]
+                assert {change.path: (change.before, change.after) for change in found.changes} == {
+                    **({"headroom": (limit - held, 20)} if limit - held < 20 else {}),
+                    **({"limit": (limit, 60)} if limit < 60 else {}),
+                }
+                assert (foretold.state, foretold.code, foretold.changes) == (found.state, found.code, found.changes)
+
+    run(law())

@@ -12,12 +12,13 @@ from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.plan import Plan
 from reconciler.model.quota import Ledger, Pool
 from reconciler.report.document import Envelope, render_plans
+from reconciler.report.graph import make_graph
 from reconciler.report.markdown import render_markdown
 from reconciler.report.paint import Style
 from reconciler.report.pools import draw_bar, show_amount, tell_asked, tell_holders, tell_pace, tell_wanted
 from reconciler.report.quota import Filter, render_quota, render_quota_json, render_quota_markdown
 from reconciler.report.text import render_plan
-from tests.report.samples import ACCOUNT
+from tests.report.samples import ACCOUNT, SHRINK
 
 FULL = Pool(
     subscription="s",
@@ -217,6 +218,13 @@ def test_in_markdown_what_is_wanted_has_a_column_where_anything_is() -> None:
         "| declared 500, 100 more than granted; headroom 60 wanted, 10 more than there will be left |"
     )
     assert rows[1].endswith("|  |")
+
+
+def test_what_is_only_told_is_in_no_picture() -> None:
+    told = replace(SHRINK, told_only=True)
+    plan = replace(plan_of(), decisions=(told,))
+    assert make_graph((), [plan], live=True).nodes == ()
+    assert len(make_graph((), [replace(plan, decisions=(SHRINK,))], live=True).nodes) == 1
 
 
 def test_in_json_what_nobody_wants_is_null() -> None:
