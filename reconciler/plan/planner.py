@@ -39,7 +39,7 @@ def make_plan(
     wanted, ledger = judge_wishes(fleet, snapshot, ledger, chosen)
     outlook = foresee(drafts, fleet, snapshot, shelves)
     outlook = replace(outlook, notes=(*upgrades, *outlook.notes))
-    told = tell_outlook((drafts[id].decision for id in drafts), outlook, upgrades)
+    told = tell_outlook((drafts[id].decision for id in sorted(drafts)), outlook, upgrades)
     return Plan(
         fleet=fleet.name,
         decisions=tuple(sorted((*tell_authors(told, snapshot), *wanted), key=lambda each: each.id)),
