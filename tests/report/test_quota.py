@@ -212,7 +212,7 @@ def test_in_markdown_what_is_wanted_has_a_column_where_anything_is() -> None:
     head, rule, *rows = [
         line for line in render_quota_markdown([plan_of(WANTED, SMALL)], Filter()).splitlines() if line.startswith("|")
     ]
-    assert head.endswith("| worth | wanted |")
+    assert head.endswith("| wanted |")
     assert rule.count("|") == head.count("|")
     assert rows[0].endswith(
         "| declared 500, 100 more than granted; headroom 60 wanted, 10 more than there will be left |"
