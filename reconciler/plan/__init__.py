@@ -7,6 +7,7 @@ from reconciler.plan.quota import find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
 from reconciler.plan.rights import approve, find_closer, find_places
 from reconciler.plan.selection import NothingSelectedError, select
+from reconciler.plan.wishes import find_watched
 
 __all__ = [
     "NothingSelectedError",
@@ -19,6 +20,7 @@ __all__ = [
     "find_regions",
     "find_strangers",
     "find_unexplained",
+    "find_watched",
     "live_ways",
     "make_plan",
     "select",
