@@ -97,8 +97,24 @@ def _fill_up(task: Task, floors: Mapping[int, int]) -> Fill:
         liked = [at for at, slot in enumerate(slots) if slot.rank == rank]
         for at in sorted(liked, key=lambda at: (not slots[at].held, -fill.space(at), at)):
             fill.put(at, max(fill.units[at], fill.space(at)))
+    _gather(fill)
     _top_up(fill)
     return fill
+
+
+def _gather(fill: Fill) -> None:
+    """Have fewer deployments change: what one was given goes to others as well liked that change anyway."""
+    slots, placed, spread = fill.task.slots, fill.placed, fill.spread
+    grown = {at: each for at, each in enumerate(fill.units) if each > slots[at].held}
+    for at in sorted(grown, key=lambda at: (slots[at].held > 0, grown[at] - slots[at].held, at)):
+        before = tuple(fill.units)
+        fill.put(at, slots[at].held)
+        for other in grown:
+            if other != at and slots[other].rank == slots[at].rank and fill.units[other] > slots[other].held:
+                fill.put(other, max(fill.units[other], fill.space(other)))
+        if fill.placed < placed or fill.spread < spread:
+            for each, units in enumerate(before):
+                fill.put(each, units)
 
 
 def _top_up(fill: Fill) -> None:
