@@ -344,6 +344,11 @@ def test_another_wish_of_a_large_estate_moves_the_difference(estate: Case, units
     assert moved(replace(estate, demand=wish)) == (taken, added)
 
 
+def test_pools_of_tens_of_thousands_of_units_are_not_counted_through(estate: Case) -> None:
+    roomy = replace(estate, rooms=dict.fromkeys(estate.rooms, 30_000), demand=demand(900_000))
+    assert moved(roomy) == (0, 895_000)
+
+
 def test_a_large_estate_without_enough_quota_uses_all_of_it(estate: Case) -> None:
     wish = replace(estate.demand, tokens=100_000_000, most_share=100)
     assert replace(estate, demand=wish).place()[0].tokens == 1000 * sum(estate.rooms.values())

@@ -87,7 +87,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_what_is_too_large_to_be_searched_is_as_good_where_all_units_are_alike() -> None:
-    """Deployments may be one or two more than there have to be: their number is the last that counts."""
+    """One more may change than there have to: their number is the last that counts."""
     for number in range(300):
         chance = Random(number)
         case = make_case(chance, plain=True)
@@ -96,7 +96,8 @@ def test_what_is_too_large_to_be_searched_is_as_good_where_all_units_are_alike()
             best = find_best(case)
             assert_sound(case, placement, units)
             assert (placement.unmet is Limit.REGIONS) == best.frozen
-            assert score_of(case, units)[:-2] == best.score[:-2]
+            *reached, changed = score_of(case, units)
+            assert (*reached, max(changed - 1, best.score[-1])) == best.score
             assert_rests(case, units)
             case = change(case.after(units), chance)
 

@@ -1,6 +1,7 @@
 """Where the tokens of one pool of a model go: units for each account and deployment type, within quota.
 
     values       what is asked and what is answered
+    sizes        what a deployment may have
     task         what each slot may have at all, and what is better than what
     fill         how full everything is, and a good placement at once
     search       the best of all, where there are few enough

@@ -98,7 +98,7 @@ def _make_stages(task: Task) -> list[_Stage]:
                 ends=slot.location != region,
             )
         )
-        size = task.choices[at][-1]
+        size = task.choices[at].most
         tokens = slot.tokens * size
         for (limit, _), use in zip(limits[at], (size, count_added(slot, size), tokens), strict=True):
             ahead[limit] += use
