@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import merge
+from itertools import chain
 from math import gcd
 
 from reconciler.plan.placement.values import Slot
@@ -27,7 +28,7 @@ class Sizes:
 
     @cached_property
     def most(self) -> int:
-        return max([self.single[-1], *self.even[-1:]])
+        return max(chain(self.single[-1:], self.even[-1:]))
 
     @cached_property
     def grain(self) -> int:
@@ -37,12 +38,12 @@ class Sizes:
     def not_above(self, units: int) -> int:
         """The largest that is not larger."""
         single, even = self._count(units)
-        return max([self.single[single - 1], *self.even[:even][-1:]])
+        return max(chain(self.single[:single][-1:], self.even[:even][-1:]))
 
     def above(self, units: int) -> int:
         """The next larger one, 0 if there is none."""
         single, even = self._count(units)
-        return min([*self.single[single:][:1], *self.even[even:][:1]], default=0)
+        return min(chain(self.single[single:][:1], self.even[even:][:1]), default=0)
 
     def up_to(self, units: int) -> Sizes:
         """Those that are not larger."""
