@@ -137,7 +137,8 @@ class Step:
     `expects` are the owned values that were live when the plan was made: if they moved, the step is stale. None means
     that the resource must not exist yet. `after` names the steps that must have succeeded before. `takes` is what the
     plan knew to lie below a resource that is deleted; whatever else is found there keeps it. `within` is the lane of
-    something else that this write locks, and therefore takes instead of its own; `locks` are more of them.
+    something else that this write locks, and therefore takes instead of its own; `locks` are more of them. `leads` is
+    the delete of what it lies in, for which it makes way: whatever keeps that keeps this.
     """
 
     name: str
@@ -152,6 +153,7 @@ class Step:
     location: str = ""
     within: str = ""
     locks: tuple[str, ...] = ()
+    leads: Step | None = None
 
     @property
     def lane(self) -> str:

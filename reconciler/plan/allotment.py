@@ -8,7 +8,7 @@ never overdrawn, in whatever order the rest is done. What a purge gives back is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.kinds import deployment
@@ -96,7 +96,7 @@ def keep_within(
     while True:
         drafts, steps = keep_closed(drafts, fleet, snapshot)
         moves = count_moves(books, drafts, steps)
-        found = _allot(books, steps, moves)
+        found = _allot(books, steps, moves, drafts)
         if not found.short:
             return drafts, put_after(steps, found.after), make_ledger(books, moves, short)
         for each in found.short.values():
@@ -105,26 +105,54 @@ def keep_within(
         drafts = stop_dependents({**drafts, **{id: counter.refuse(each) for id, each in found.short.items()}})
 
 
-def _allot(books: Books, steps: tuple[Step, ...], moves: tuple[Move, ...]) -> _Allotment:
+def _allot(books: Books, steps: tuple[Step, ...], moves: tuple[Move, ...], drafts: Drafts) -> _Allotment:
     """Along an order in which whoever takes comes last, so that no two writes can come to wait for each other."""
     taking = {move.step for move in moves if move.units > 0}
-    giving = {move.id for move in moves if move.units < 0}
     places = {step.name: at for at, step in enumerate(put_last(steps, taking))}
-    moves = tuple(sorted(moves, key=lambda move: places[move.step]))
-    out = _find_short(books, moves, giving)
-    after, _ = _serve(books, [move for move in moves if move.id not in out])
-    known = {step.name: step.after for step in steps}
-    edges = {name: tuple(dict.fromkeys((*known[name], *waits))) for name, waits in after.items()}
-    return _Allotment(after=edges, short=out)
+    fates = {move.id: _fate(drafts[move.id]) for move in moves}
+    edges = {step.name: step.after for step in steps}
+    short: dict[ArmId, _Shortage] = {}
+    for group in _part(sorted(moves, key=lambda move: places[move.step]), fates):
+        out = _find_short(books, group, fates)
+        after, _ = _serve(books, [move for move in group if fates[move.id] not in out])
+        edges |= {name: tuple(dict.fromkeys((*edges[name], *waits))) for name, waits in after.items()}
+        short |= {id: each for found in out.values() for id, each in found.items()}
+    return _Allotment(after=edges, short=short)
 
 
-def _find_short(books: Books, moves: tuple[Move, ...], giving: set[ArmId]) -> dict[ArmId, _Shortage]:
-    """Who goes without. Whoever would have given something back takes that from others, and then there may be room for
-    some who had none: those go without one at a time, and are asked once more at the end."""
-    out: dict[ArmId, _Shortage] = {}
+def _fate(draft: Draft) -> ArmId:
+    """What is refused as a whole with a deployment: it alone, or the account that it goes and comes with."""
+    return draft.id.top if draft.makes_way else draft.id
+
+
+def _part(moves: Iterable[Move], fates: Mapping[ArmId, ArmId]) -> Iterable[list[Move]]:
+    """The moves in groups that have no pool and no fate in common, each in the order given."""
+    roots: dict[ArmId | PoolKey, ArmId | PoolKey] = {}
+
+    def root(each: ArmId | PoolKey) -> ArmId | PoolKey:
+        while (above := roots.setdefault(each, each)) != each:
+            roots[each] = each = roots[above]
+        return each
+
+    listed = list(moves)
+    for move in listed:
+        roots[root(fates[move.id])] = root(move.pool)
+    groups: dict[ArmId | PoolKey, list[Move]] = defaultdict(list)
+    for move in listed:
+        groups[root(move.pool)].append(move)
+    return groups.values()
+
+
+def _find_short(
+    books: Books, moves: list[Move], fates: Mapping[ArmId, ArmId]
+) -> dict[ArmId, Mapping[ArmId, _Shortage]]:
+    """Who goes without, by fate. Whoever would have given something back takes that from others, and then there may be
+    room for some who had none: those go without one at a time, and are asked once more at the end."""
+    giving = {fates[move.id] for move in moves if move.units < 0}
+    out: dict[ArmId, Mapping[ArmId, _Shortage]] = {}
     while True:
-        _, short = _serve(books, [move for move in moves if move.id not in out])
-        first = next((id for id in short if id in giving), None)
+        short = _ask(books, moves, fates, out)
+        first = next((fate for fate in short if fate in giving), None)
         if first is None:
             break
         out[first] = short[first]
@@ -132,12 +160,22 @@ def _find_short(books: Books, moves: tuple[Move, ...], giving: set[ArmId]) -> di
     out |= short
     while again:
         again = False
-        for id in [*out]:
-            _, still = _serve(books, [move for move in moves if move.id == id or move.id not in out])
-            if not still:
-                del out[id]
+        for fate in [*out]:
+            if not _ask(books, moves, fates, out.keys() - {fate}):
+                del out[fate]
                 again = True
     return out
+
+
+def _ask(
+    books: Books, moves: list[Move], fates: Mapping[ArmId, ArmId], out: Collection[ArmId]
+) -> dict[ArmId, Mapping[ArmId, _Shortage]]:
+    """Who goes without, by fate, when some are left out from the start."""
+    _, short = _serve(books, [move for move in moves if fates[move.id] not in out])
+    found: dict[ArmId, dict[ArmId, _Shortage]] = {}
+    for id, each in short.items():
+        found.setdefault(fates[id], {})[id] = each
+    return {**found}
 
 
 def _serve(books: Books, moves: list[Move]) -> tuple[dict[str, list[str]], dict[ArmId, _Shortage]]:
@@ -159,11 +197,6 @@ def _serve(books: Books, moves: list[Move]) -> tuple[dict[str, list[str]], dict[
     return after, short
 
 
-def _purges(draft: Draft) -> bool:
-    """Whether it frees what an account holds: one that is soft-deleted, or one that is replaced."""
-    return draft.action is Action.PURGE or (draft.action is Action.REPLACE and draft.type.soft_deletes)
-
-
 class _Refusals:
     """Puts what does not fit into words: what is asked, who has the pool, and the least that would make it fit."""
 
@@ -173,13 +206,17 @@ class _Refusals:
         self._moves: dict[PoolKey, list[Move]] = defaultdict(list)
         for move in moves:
             self._moves[move.pool].append(move)
-        self._purges = [draft for draft in drafts.values() if _purges(draft)]
+        self._purges = [draft for draft in drafts.values() if draft.action is Action.PURGE]
         self._withheld = self._find_withheld()
 
     def refuse(self, shortage: _Shortage) -> Draft:
         move = shortage.move
         draft = self._drafts[move.id]
         lacking = move.units - shortage.available
+        account = self._drafts.get(draft.id.top)
+        if account is not None and account.action is Action.RESTORE:
+            reason = f"waits for the restore of {account.decision.ref}, which may bring it back with what it holds: "
+            return draft.waiting(reason + self._ask(draft, shortage))
         purge, frees = self._purge(move.pool)
         if purge and frees >= lacking:
             reason = f"waits for the purge of {purge}, and for usages to show what that gives back: "
@@ -250,30 +287,12 @@ class _Refusals:
 
     def _purge(self, pool: PoolKey) -> tuple[str, int]:
         """An account whose purge is part of this plan, and the most that the plan's purges can free of a pool."""
-        names, frees = [], 0
-        for draft in self._purges:
-            if draft.deleted and self._region(draft) == pool[0]:
-                names.append(str(draft.decision.ref))
-                frees = max(frees, self._books.residue(pool))
-            elif not draft.deleted and (held := self._below(draft.id, pool)):
-                names.append(str(draft.decision.ref))
-                frees += held
-        return (names[0], frees) if names else ("", 0)
+        names = [str(draft.decision.ref) for draft in self._purges if self._region(draft) == pool[0]]
+        return (names[0], self._books.residue(pool)) if names else ("", 0)
 
     def _region(self, draft: Draft) -> str:
         assert draft.deleted is not None
         return fold_location(draft.deleted.location)
-
-    def _below(self, account: ArmId, pool: PoolKey) -> int:
-        """What the deployments of an account hold of a pool."""
-        books = self._books
-        below = (live for live in books.snapshot.live.values() if live.id.parent == account)
-        held = (
-            deployment.read_holding(live, books.region_of(live.id, declared=False))
-            for live in below
-            if live.type.lower() == deployment.TYPE.arm_type.lower()
-        )
-        return sum(each.units for each in held if books.pool_of(each) == pool)
 
     def _wanted(self, draft: Draft) -> Holding:
         """What the deployment would hold in the end."""

@@ -181,21 +181,15 @@ def count_moves(books: Books, drafts: Drafts, steps: Iterable[Step]) -> tuple[Mo
     now: dict[ArmId, Mapping[str, Json] | None] = {}
     for step in steps:
         draft = drafts.get(step.id)
-        if draft is None or draft.type is not deployment.TYPE or _comes_back(draft, drafts):
+        if draft is None or draft.type is not deployment.TYPE:
             continue
         if draft.id not in now:
-            now[draft.id] = deployment.read_held(draft.live) if draft.live else None
+            now[draft.id] = deployment.read_held(draft.present) if draft.present else None
         before = now[draft.id]
         after = None if step.verb is Verb.DELETE else {**(before or {}), **step.fields}
         now[draft.id] = after
         moves += _net(books, step, before, after)
     return tuple(moves)
-
-
-def _comes_back(draft: Draft, drafts: Drafts) -> bool:
-    """Whether its account is restored: with all it had, and what it had is held already."""
-    account = drafts.get(draft.id.top)
-    return account is not None and account.action is Action.RESTORE
 
 
 def _net(
