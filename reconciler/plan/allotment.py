@@ -21,7 +21,7 @@ from reconciler.plan.draft import Draft, Drafts
 from reconciler.plan.guards import stop_dependents
 from reconciler.plan.openness import keep_closed
 from reconciler.plan.order import put_after, put_last
-from reconciler.plan.quota import Books, Move, PoolKey, count_moves, make_ledger
+from reconciler.plan.quota import Books, Move, PoolKey, born_anew, count_moves, make_ledger
 
 _NAMED = 3  # more soft-deleted accounts than these are only counted
 
@@ -112,11 +112,15 @@ def _allot(books: Books, steps: tuple[Step, ...], moves: tuple[Move, ...], draft
     fates = {move.id: _fate(drafts[move.id]) for move in moves}
     edges = {step.name: step.after for step in steps}
     short: dict[ArmId, _Shortage] = {}
+    staying: set[ArmId] = set()
     for group in _part(sorted(moves, key=lambda move: places[move.step]), fates):
         out = _find_short(books, group, fates)
+        staying |= out.keys()
         after, _ = _serve(books, [move for move in group if fates[move.id] not in out])
         edges |= {name: tuple(dict.fromkeys((*edges[name], *waits))) for name, waits in after.items()}
         short |= {id: each for found in out.values() for id, each in found.items()}
+    # What is new in an account that stays as it is may fit there: that is for the next plan to say.
+    short = {id: each for id, each in short.items() if id.top not in staying or fates[id] == id.top}
     return _Allotment(after=edges, short=short)
 
 
@@ -299,7 +303,8 @@ class _Refusals:
         values = dict(deployment.read_held(draft.live)) if draft.live else {}
         if draft.desired:
             values |= {path: value for path, value in draft.desired.fields.items() if value is not None}
-        return deployment.make_holding(draft.id, values, self._books.region_of(draft.id, declared=True))
+        region = self._books.region_of(draft.id, declared=born_anew(draft, self._drafts))
+        return deployment.make_holding(draft.id, values, region)
 
     def _sku(self, draft: Draft) -> str:
         wanted = draft.desired.fields.get("sku.name") if draft.desired else None

@@ -188,15 +188,21 @@ def count_moves(books: Books, drafts: Drafts, steps: Iterable[Step]) -> tuple[Mo
         before = now[draft.id]
         after = None if step.verb is Verb.DELETE else {**(before or {}), **step.fields}
         now[draft.id] = after
-        moves += _net(books, step, before, after)
+        moves += _net(books, step, before, after, born_anew(draft, drafts))
     return tuple(moves)
 
 
+def born_anew(draft: Draft, drafts: Drafts) -> bool:
+    """Whether its account will be where its document wants it; one that is not replaced stays where it is."""
+    account = drafts.get(draft.id.top)
+    return account is not None and account.action in (Action.CREATE, Action.REPLACE)
+
+
 def _net(
-    books: Books, step: Step, before: Mapping[str, Json] | None, after: Mapping[str, Json] | None
+    books: Books, step: Step, before: Mapping[str, Json] | None, after: Mapping[str, Json] | None, anew: bool
 ) -> Iterator[Move]:
     change: dict[PoolKey, int] = defaultdict(int)
-    for values, sign, declared in ((before, -1, False), (after, +1, True)):
+    for values, sign, declared in ((before, -1, False), (after, +1, anew)):
         if values is None:
             continue
         held = deployment.make_holding(step.id, values, books.region_of(step.id, declared=declared))

@@ -48,7 +48,6 @@ from tests.support.builders import (
     fleet_of,
 )
 
-
 UNLIMITED = Cap(count=100, percent=100)
 
 
