@@ -18,7 +18,7 @@ from reconciler.model import resource as values
 from reconciler.model.ids import ArmId
 from reconciler.model.quota import Market, Offer, Quotas, Terms, Usage
 from reconciler.model.wire import Json
-from tests.support.builders import DEPLOYMENTS, decorate, live_of
+from tests.support.builders import ACCOUNTS, DEPLOYMENTS, decorate, live_of
 
 REGIONS = tuple(
     f"{place}{more}" for place in ("sweden", "east", "west", "north", "south") for more in ("", *"23456")
@@ -57,7 +57,14 @@ def load(fleet: Fleet, folder: Path) -> values.Fleet:
     write_yaml(fleet, folder)
     [loaded] = load_estate((folder,), ENVIRONMENT, None).fleets
     all_of_it = values.Cap(count=len(loaded.desired), percent=100)
-    policy = replace(loaded.policy, deletes=all_of_it, changes=all_of_it, allow=frozenset({"capacityCut"}))
+    policy = replace(
+        loaded.policy,
+        deletes=all_of_it,
+        changes=all_of_it,
+        allow=frozenset({"capacityCut", "delete", "replace", "purge"}),
+        prune=frozenset({ACCOUNTS.lower()}),
+        allow_empty=True,
+    )
     return replace(loaded, policy=policy)
 
 
@@ -116,6 +123,22 @@ def reshuffle(fleet: values.Fleet) -> values.Fleet:
         ids, units = [id for id, _ in each], [units for _, units in each]
         wanted |= zip(ids, (units[-1], *units), strict=False)
     return _want(fleet, wanted)
+
+
+def rename(fleet: values.Fleet) -> values.Fleet:
+    """Every account wants another subdomain, and has to be replaced for it."""
+    desired = {
+        id: replace(each, fields={**each.fields, "customSubDomainName": f"{id.name}-new"})
+        if id.type == ACCOUNTS
+        else each
+        for id, each in fleet.desired.items()
+    }
+    return replace(fleet, desired=desired)
+
+
+def forsake(fleet: values.Fleet) -> values.Fleet:
+    """Nothing is wanted any more but the groups."""
+    return replace(fleet, desired={id: each for id, each in fleet.desired.items() if not id.segments})
 
 
 def _want(fleet: values.Fleet, capacities: Mapping[ArmId, int]) -> values.Fleet:

@@ -1,7 +1,7 @@
 """`python -m bench.planning`: what a plan costs that fills every pool, at one size and at twice that size.
 
-Measures the plan alone: no network, documents read once and told apart. Each plan is made in a process of its own,
-which inherits what was read. Judges nothing.
+Measures the plan alone: no network, documents read once and told apart. Each plan is made in a process of its own that
+inherits what was read. Judges nothing.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ import argparse
 import gc
 import json
 import os
-import resource
 import sys
 import tempfile
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import process_time
 
-from bench.markets import OFFERS, REGIONS, change_one, load, look_at, make_fleet, measure, reshuffle
+from bench.markets import OFFERS, REGIONS, change_one, forsake, load, look_at, make_fleet, measure, rename, reshuffle
 from bench.measure import WrongEndError, describe_machine
-from reconciler.model.plan import Plan
 from reconciler.model.resource import Fleet, Snapshot
 from reconciler.plan import make_plan
 
 _DEPLOYMENTS = 10  # of an account
-_MIB = 1024**2 if sys.platform == "darwin" else 1024
+_READING = "reading the documents"
 _EMPTY = Snapshot(taken_at=0.0, live={})
 
 
@@ -54,6 +54,14 @@ def _all_moved(fleet: Fleet, azure: Snapshot) -> tuple[Fleet, Snapshot]:
     return reshuffle(fleet), replace(azure, quotas=measure(fleet))
 
 
+def _all_replaced(fleet: Fleet, azure: Snapshot) -> tuple[Fleet, Snapshot]:
+    return rename(fleet), replace(azure, quotas=measure(fleet))
+
+
+def _all_pruned(fleet: Fleet, azure: Snapshot) -> tuple[Fleet, Snapshot]:
+    return forsake(fleet), replace(azure, quotas=measure(fleet))
+
+
 def _half_fits(fleet: Fleet, _azure: Snapshot) -> tuple[Fleet, Snapshot]:
     return fleet, replace(_EMPTY, quotas=measure(fleet, used=0.0, limit=0.5))
 
@@ -63,14 +71,16 @@ CASES = (
     Case("nothing to do", _nothing, lambda _resources: range(1)),
     Case("one change", _one, lambda _resources: range(1, 2)),
     Case("all to create", _all_new, lambda resources: range(resources, 2 * resources)),
-    Case("all to create, half of it fits", _half_fits, lambda resources: range(1, resources)),
-    Case("all capacities reshuffled", _all_moved, lambda resources: range(1, resources)),
+    Case("all to create, half of it fits", _half_fits, range),
+    Case("all capacities reshuffled", _all_moved, range),
+    Case("all accounts replaced", _all_replaced, lambda resources: range(2 * resources, 4 * resources)),
+    Case("all accounts pruned", _all_pruned, lambda resources: range(resources - len(REGIONS), resources)),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Seconds of processor time, and resident memory at its highest in MiB."""
+    """Seconds of processor time, and MiB of Python's memory at its highest beyond what was there before."""
 
     seconds: float
     peak: float
@@ -86,32 +96,36 @@ class Figure:
 
 def run(sizes: Sequence[int], tries: int) -> Iterator[Figure]:
     """A figure for reading the documents and for each case; of several tries the quickest."""
-    found: dict[str, list[Spent]] = {"reading the documents": [], **{case.name: [] for case in CASES}}
+    found: dict[str, list[Spent]] = {}
     for accounts in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            _tell(f"{accounts} accounts: reading the documents ...")
-            began = process_time()
-            fleet = load(make_fleet(accounts, _DEPLOYMENTS), Path(folder) / "desired")
-            found["reading the documents"].append(Spent(process_time() - began, _peak()))
+            read = partial(load, make_fleet(accounts, _DEPLOYMENTS), Path(folder) / "desired")
+            found.setdefault(_READING, []).append(_spend(read, tries, f"{accounts} accounts, {_READING}"))
+            fleet = read()
         azure = look_at(fleet)
         for case in CASES:
-            _tell(f"{accounts} accounts: {case.name} ...")
-            asked = case.make(fleet, azure)
-            spent = [_fork(case, asked) for _ in range(tries)]
-            found[case.name].append(min(spent, key=lambda each: each.seconds))
+            plan = partial(_plan, case, *case.make(fleet, azure))
+            found.setdefault(case.name, []).append(_spend(plan, tries, f"{accounts} accounts, {case.name}"))
     return (Figure(name, tuple(spent)) for name, spent in found.items())
 
 
-def _fork(case: Case, asked: tuple[Fleet, Snapshot]) -> Spent:
-    """Make the plan in a process that ends with it, so that no case pays for the one before it."""
+def _spend(task: Callable[[], object], tries: int, words: str) -> Spent:
+    """Do it in processes that end with it, so that nothing pays for what was before; watching memory takes time, so
+    that is done once more."""
+    sys.stderr.write(f"{words} ...\n")
     gc.collect()
+    seconds = min(_fork(partial(_clock, task)) for _ in range(tries))
+    return Spent(seconds, _fork(partial(_weigh, task)))
+
+
+def _fork(figure: Callable[[], float]) -> float:
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
         try:
-            os.write(writing, json.dumps(asdict(_spend(case, *asked))).encode())
+            os.write(writing, repr(figure()).encode())
         except WrongEndError as problem:
-            _tell(str(problem))
+            sys.stderr.write(f"{problem}\n")
         finally:
             os._exit(0)
     os.close(writing)
@@ -119,25 +133,26 @@ def _fork(case: Case, asked: tuple[Fleet, Snapshot]) -> Spent:
         text = told.read()
     os.waitpid(process, 0)
     if not text:
-        raise WrongEndError(f"{case.name}: no plan came of it")
-    return Spent(**json.loads(text))
+        raise WrongEndError("a process ended without a figure")
+    return float(text)
 
 
-def _spend(case: Case, fleet: Fleet, azure: Snapshot) -> Spent:
+def _clock(task: Callable[[], object]) -> float:
     began = process_time()
+    task()
+    return process_time() - began
+
+
+def _weigh(task: Callable[[], object]) -> float:
+    tracemalloc.start()
+    task()
+    return tracemalloc.get_traced_memory()[1] / 1024**2
+
+
+def _plan(case: Case, fleet: Fleet, azure: Snapshot) -> None:
     plan = make_plan(fleet, azure)
-    spent = Spent(process_time() - began, _peak())
-    _check(case, fleet, plan)
-    return spent
-
-
-def _check(case: Case, fleet: Fleet, plan: Plan) -> None:
-    if plan.stopped or len(plan.steps) not in case.writes(len(fleet.desired)):
+    if plan.stopped or len(plan.steps) not in case.writes(len(azure.live) or len(fleet.desired)):
         raise WrongEndError(f"{case.name}: {len(plan.steps)} writes were planned; {plan.stopped or 'not stopped'}")
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MIB
 
 
 def render(figures: Sequence[Figure], sizes: Sequence[int], machine: dict[str, str]) -> str:
@@ -157,10 +172,6 @@ def render(figures: Sequence[Figure], sizes: Sequence[int], machine: dict[str, s
         told += "".join(f"{each:>9.0f}" for each in peaks) + f"{peaks[-1] / peaks[0]:>7.1f}x"
         lines.append(f"{figure.name:<32}{told}")
     return "\n".join(lines) + "\n"
-
-
-def _tell(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
 
 
 def main() -> int:

@@ -48,6 +48,7 @@ class Books:
         self.ours: dict[PoolKey, int] = defaultdict(int)
         self.others: dict[PoolKey, int] = defaultdict(int)
         self._alike = {location: find_alike(market) for location, market in self.quotas.markets.items()}
+        self._deleted = _find_deleted(snapshot)
         for live in snapshot.live.values():
             if live.type.lower() == deployment.TYPE.arm_type.lower():
                 held = deployment.read_holding(live, self.region_of(live.id, declared=False))
@@ -93,18 +94,21 @@ class Books:
 
     def deleted_in(self, location: str) -> tuple[str, ...]:
         """The soft-deleted accounts of a region that may hold quota."""
-        deleted = self.snapshot.deleted.values()
-        may_hold = (
-            each
-            for each in deleted
-            if fold_location(each.location) == location and str(each.wire.get("kind") or "openai").lower() in _ALIVE
-        )
-        return tuple(sorted(each.id.name for each in may_hold))
+        return self._deleted.get(location, ())
 
     def _enter(self, column: dict[PoolKey, int], held: Holding) -> None:
         pool = self.pool_of(held)
         if pool:
             column[pool] += held.units
+
+
+def _find_deleted(snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
+    """The names of soft-deleted accounts that may hold quota, by folded region."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for each in snapshot.deleted.values():
+        if str(each.wire.get("kind") or "openai").lower() in _ALIVE:
+            found[fold_location(each.location)].append(each.id.name)
+    return {location: tuple(sorted(names)) for location, names in found.items()}
 
 
 def find_alike(market: Market) -> Mapping[tuple[str, str, str], Terms]:
