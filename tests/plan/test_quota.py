@@ -111,6 +111,7 @@ def test_what_will_not_fit_is_blocked_with_the_arithmetic_and_the_rest_goes_on()
     azure = azure_with(deployment_spec("a", 200))
     theirs = Holding(id=deployment_id("x", of="theirs"), offer=offer(), units=60)
     azure.deleted[account_id("gone")] = {"location": "Sweden Central", "kind": "OpenAI"}
+    azure.deleted[account_id("language")] = {"location": "Sweden Central", "kind": "TextAnalytics"}
     fleet = fleet_with(deployment_spec("a", 200), deployment_spec("b", 50), gpt_41("c", 5))
     quota = quotas({GPT_4O: 290}, {GPT_4O: 300, GPT_41: 5}, surveyed=frozenset({REGION}), strangers=(theirs,))
     plan = plan_with(fleet, azure, quota)
