@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from reconciler.apply import Budget, run_plan
-from reconciler.model.ids import ArmId
+from reconciler.apply import RETURN_PATIENCE, Budget, run_plan
+from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.lifecycle import ManagePolicy
 from reconciler.model.memory import NOTHING, Memory
-from reconciler.model.outcome import CycleReport, Result
-from reconciler.model.plan import DecisionState, Plan
+from reconciler.model.outcome import CycleReport, Outcome, Result
+from reconciler.model.plan import DecisionState, Plan, Verb
 from reconciler.model.ports import World
 from reconciler.model.quota import QuotaScope
 from reconciler.model.resource import Activity, Fleet, Scope, Snapshot
@@ -120,7 +120,20 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
         ended=world.clock.now(),
         requests=snapshot.requests + sum(outcome.requests for outcome in outcomes),
         ways=live_ways(fleet, snapshot) if request.ways else (),
-        memory=request.memory,
+        memory=_remember(request.memory, snapshot.taken_at + world.clock.now() - began, outcomes),
+    )
+
+
+def _remember(memory: Memory, now: float, outcomes: tuple[Outcome, ...]) -> Memory:
+    """What was purged, and where that has not come back yet; `now` is on Azure's clock."""
+    purges = [each for each in outcomes if each.step.verb is Verb.PURGE]
+    purged = [each.step.id for each in purges if each.result in (Result.DONE, Result.IN_PROGRESS)]
+    waiting = [each.step for each in purges if each.result is Result.IN_PROGRESS and each.step.awaits]
+    returning = {fold_location(step.location): now + RETURN_PATIENCE for step in waiting}
+    return replace(
+        memory,
+        purged=tuple(dict.fromkeys((*memory.purged, *purged))),
+        returning={**memory.returning, **returning},
     )
 
 
