@@ -1,6 +1,7 @@
 """The room that decides: fleet and snapshot in, plan out. Pure: the same arguments give the same bytes."""
 
 from reconciler.plan.authors import find_unexplained, tell_authors
+from reconciler.plan.burials import bury, find_burials, merge, plan_one
 from reconciler.plan.lifecycle import find_lists
 from reconciler.plan.planner import make_plan
 from reconciler.plan.quota import find_asked, find_regions, find_strangers
@@ -12,8 +13,10 @@ from reconciler.plan.wishes import find_watched
 __all__ = [
     "NothingSelectedError",
     "approve",
+    "bury",
     "declared_ways",
     "find_asked",
+    "find_burials",
     "find_closer",
     "find_lists",
     "find_places",
@@ -23,6 +26,8 @@ __all__ = [
     "find_watched",
     "live_ways",
     "make_plan",
+    "merge",
+    "plan_one",
     "select",
     "tell_authors",
 ]

@@ -32,7 +32,7 @@ from reconciler.plan.graves import find_place, spares, tell_owner
 
 _OWNER_PATH = f"tags.{OWNER_TAG}"
 _DIFFERS = "differs from its document"  # who is behind it is told at the end, when all has been decided
-_FINE_TUNED = "deleting an account takes its fine-tuned models and uploaded files with it; a purge makes that final"
+FINE_TUNED = "deleting an account takes its fine-tuned models and uploaded files with it; a purge makes that final"
 
 
 def decide(fleet: Fleet, snapshot: Snapshot) -> Drafts:
@@ -175,7 +175,7 @@ def _risk(draft: Draft, action: Action, changes: tuple[FieldChange, ...]) -> Ris
 
 
 def _warnings(draft: Draft, action: Action) -> tuple[str, ...]:
-    return (_FINE_TUNED,) if draft.type.soft_deletes and action in (Action.DELETE, Action.REPLACE, Action.PURGE) else ()
+    return (FINE_TUNED,) if draft.type.soft_deletes and action in (Action.DELETE, Action.REPLACE, Action.PURGE) else ()
 
 
 def _requests(draft: Draft, action: Action, changes: tuple[FieldChange, ...]) -> int:

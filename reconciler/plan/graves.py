@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from fnmatch import fnmatchcase
 
 from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.moment import read_time, show_time
-from reconciler.model.resource import DeletedAccount, Fleet, PurgeWhen
+from reconciler.model.resource import DeletedAccount, Fleet, PurgeWhen, Snapshot
 
 ALIVE = ("openai", "aiservices")  # the kinds of accounts that can have deployments
 NEEDS_WORD = "add purge to spec.allow of the Fleet"
@@ -55,3 +56,14 @@ def spares(fleet: Fleet, deleted: DeletedAccount, now: float) -> str:
     if since + policy.minimum_age > now:
         return f"it may be purged from {show_time(since + policy.minimum_age)} on (Fleet spec.purge.minimumAge)"
     return ""
+
+
+class Names:
+    """What soft-deleted accounts are called: by their group as well, where two have one name."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._times = Counter(id.name.lower() for id in snapshot.deleted)
+
+    def of(self, deleted: DeletedAccount) -> str:
+        name = deleted.id.name
+        return name if self._times[name.lower()] < 2 else f"{deleted.id.group}/{name}"

@@ -19,7 +19,7 @@ from reconciler.model.plan import Action, Decision, DecisionState, Step, Verb
 from reconciler.model.resource import DeletedAccount, Fleet, PurgeWhen, Snapshot
 from reconciler.plan.decide import act
 from reconciler.plan.draft import Draft, Drafts
-from reconciler.plan.graves import NEEDS_WORD, by_age, find_place, may_hold, spares, tell_owner
+from reconciler.plan.graves import NEEDS_WORD, Names, by_age, find_place, may_hold, spares, tell_owner
 from reconciler.plan.quota import Books, Move, PoolKey
 
 _NAMED = 3  # more soft-deleted accounts than these are only counted
@@ -62,19 +62,6 @@ def _left(fleet: Fleet, memory: Memory) -> int:
 def _by_age(draft: Draft) -> tuple[float, ArmId]:
     assert draft.deleted is not None
     return by_age(draft.deleted)
-
-
-class Names:
-    """What soft-deleted accounts are called: by their group as well, where two have one name."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._times: dict[str, int] = defaultdict(int)
-        for id in snapshot.deleted:
-            self._times[id.name.lower()] += 1
-
-    def of(self, deleted: DeletedAccount) -> str:
-        name = deleted.id.name
-        return name if self._times[name.lower()] < 2 else f"{deleted.id.group}/{name}"
 
 
 def _purge(deleted: DeletedAccount, names: Names, reason: str) -> Draft:
@@ -283,7 +270,7 @@ class Purges:
         more = f" and {len(here) - _NAMED} more" if len(here) > _NAMED else ""
         names = f"{', '.join(self._names.of(each) for each in here[:_NAMED])}{more}"
         how = self._tell_how(region, here)
-        return f"purge what is soft-deleted there ({names}), which frees {residue:,} at most: {how}"
+        return f"purge what is soft-deleted there ({names}), which frees {residue:,} at most{how}"
 
     def _tell_how(self, region: str, here: list[DeletedAccount]) -> str:
         hand = f"reconciler purge {self._names.of(here[0])}"
@@ -291,12 +278,12 @@ class Purges:
         open_ = replace(self._fleet, policy=replace(policy, purge=replace(policy.purge, when=PurgeWhen.BLOCKING)))
         reasons = [self._spares(each, open_) for each in here]
         if all(reasons):
-            return f"by hand: {hand} ({reasons[0]})"
+            return f", by hand: {hand} ({reasons[0]})"
         if self._budget <= 0 or region in self.shut:
-            return f"no more than {policy.purge.most} are purged in one run: run it again, or raise spec.purge.most"
+            return f"; no more than {policy.purge.most} are purged in one run: run it again, or raise spec.purge.most"
         ways = ["set Fleet spec.purge to blocking"] if policy.purge.when is PurgeWhen.NEVER else []
         ways += [NEEDS_WORD] if "purge" not in policy.allow else []
-        return f"{' and '.join(ways)}, or {hand}" if ways else f"which {self._hidden(region)}"
+        return f": {' and '.join(ways)}, or {hand}" if ways else f", which {self._hidden(region)}"
 
 
 def _goes(draft: Draft) -> bool:
