@@ -21,6 +21,7 @@ from reconciler.plan import (
     approve,
     find_asked,
     find_closer,
+    find_lingering,
     find_lists,
     find_places,
     find_regions,
@@ -120,20 +121,24 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
         ended=world.clock.now(),
         requests=snapshot.requests + sum(outcome.requests for outcome in outcomes),
         ways=live_ways(fleet, snapshot) if request.ways else (),
-        memory=_remember(request.memory, snapshot.taken_at + world.clock.now() - began, outcomes),
+        memory=_remember(request.memory, snapshot, world.clock.now() - began, outcomes),
     )
 
 
-def _remember(memory: Memory, now: float, outcomes: tuple[Outcome, ...]) -> Memory:
-    """What was purged, and where that has not come back yet; `now` is on Azure's clock."""
+def _remember(memory: Memory, snapshot: Snapshot, took: float, outcomes: tuple[Outcome, ...]) -> Memory:
+    """What was purged, and where what a purge gave back has not been seen yet."""
+    now = snapshot.taken_at + took
     purges = [each for each in outcomes if each.step.verb is Verb.PURGE]
     purged = [each.step.id for each in purges if each.result in (Result.DONE, Result.IN_PROGRESS)]
-    waiting = [each.step for each in purges if each.result is Result.IN_PROGRESS and each.step.awaits]
-    returning = {fold_location(step.location): now + RETURN_PATIENCE for step in waiting}
+    waited = {result: [each.step for each in purges if each.result is result and each.step.awaits] for result in Result}
+    returning = {fold_location(step.location): now + RETURN_PATIENCE for step in waited[Result.IN_PROGRESS]}
+    lingering = dict.fromkeys(find_lingering(snapshot), snapshot.taken_at + RETURN_PATIENCE)
+    over = {fold_location(step.location): now for step in waited[Result.DONE]}
     return replace(
         memory,
         purged=tuple(dict.fromkeys((*memory.purged, *purged))),
         returning={**memory.returning, **returning},
+        lingering={**lingering, **memory.lingering, **over},
     )
 
 

@@ -4,6 +4,7 @@ from reconciler.plan.authors import find_unexplained, tell_authors
 from reconciler.plan.burials import bury, find_burials, merge, plan_one
 from reconciler.plan.lifecycle import find_lists
 from reconciler.plan.planner import make_plan
+from reconciler.plan.purging import find_lingering
 from reconciler.plan.quota import find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
 from reconciler.plan.rights import approve, find_closer, find_places
@@ -18,6 +19,7 @@ __all__ = [
     "find_asked",
     "find_burials",
     "find_closer",
+    "find_lingering",
     "find_lists",
     "find_places",
     "find_regions",

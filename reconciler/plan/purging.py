@@ -23,6 +23,7 @@ from reconciler.plan.graves import NEEDS_WORD, Names, by_age, find_place, may_ho
 from reconciler.plan.quota import Books, Move, PoolKey
 
 _NAMED = 3  # more soft-deleted accounts than these are only counted
+_PLACES = "accountcount"  # the pool of which every account has one, also a soft-deleted one
 _PROVIDER = "microsoft.cognitiveservices/"
 
 
@@ -75,6 +76,20 @@ def _purge(deleted: DeletedAccount, names: Names, reason: str) -> Draft:
     return act(Draft(decision=decision, type=ACCOUNT, deleted=deleted, sparing=True), Action.PURGE, reason)
 
 
+def find_lingering(snapshot: Snapshot) -> frozenset[str]:
+    """The regions whose usages count more accounts than there are, living and soft-deleted: one was purged, perhaps by
+    a run that was killed meanwhile, and what it held has not come back either."""
+    counted: dict[str, int] = defaultdict(int)
+    for live in snapshot.live.values():
+        if live.type.lower() == ACCOUNT.arm_type.lower():
+            counted[fold_location(str(live.wire.get("location") or ""))] += 1
+    for deleted in snapshot.deleted.values():
+        counted[fold_location(deleted.location)] += 1
+    markets = snapshot.quotas.markets if snapshot.quotas else {}
+    places = {region: market.usages[_PLACES].used for region, market in markets.items() if _PLACES in market.usages}
+    return frozenset(region for region, used in places.items() if used > counted[region])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
     """A write that has to wait for a purge: `pool` is too small for it now and would not be after that."""
@@ -95,6 +110,7 @@ class Purges:
         sparing = sum(draft.sparing and draft.acts for draft in drafts.values())
         self._budget = _left(books.fleet, memory) - sparing
         self.shut = shut
+        self._lingering = find_lingering(books.snapshot)
         self._candidates = {region: self._find_candidates(region) for region in books.quotas.markets}
         self.relief: Mapping[PoolKey, int] = {
             (region, name): units
@@ -148,7 +164,9 @@ class Purges:
 
     def _returns(self, region: str) -> bool:
         """Whether something was purged there that may still come back."""
-        return self._memory.returning.get(region, 0.0) > self._snapshot.taken_at
+        now = self._snapshot.taken_at
+        lingers = region in self._lingering and self._memory.lingering.get(region, now + 1) > now
+        return lingers or self._memory.returning.get(region, 0.0) > now
 
     def _below(self, account: ArmId, pool: PoolKey) -> int:
         """What the deployments of an account hold of a pool."""

@@ -279,7 +279,7 @@ def _step(step: Step) -> JsonObject:
         "expects": None if step.expects is None else _masked(step.id, step.expects),
         "after": list(step.after),
         "location": step.location,
-        "awaits": sorted(step.awaits),
+        "awaits": [*sorted(step.awaits)],
         "lane": step.lane,
     }
 

@@ -56,7 +56,7 @@ def test_what_is_deleted_is_told_with_what_it_holds_at_most_and_what_becomes_of_
     assert done.code == 0, done.err
     (subscription,) = done.document["subscriptions"]
     told = {each["id"].partition("/resourceGroups/")[2]: each for each in subscription["accounts"]}
-    assert [*told][0].endswith("/aoai-theirs"), "the one deleted first comes first"
+    assert next(iter(told)).endswith("/aoai-theirs"), "the one deleted first comes first"
     theirs, wanted = (
         next(each for id, each in told.items() if id.endswith(name)) for name in ("aoai-theirs", "aoai-wanted")
     )
