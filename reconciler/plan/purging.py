@@ -21,6 +21,7 @@ from reconciler.plan.decide import act
 from reconciler.plan.draft import Draft, Drafts
 from reconciler.plan.graves import NEEDS_WORD, Names, by_age, find_place, may_hold, spares, tell_owner
 from reconciler.plan.quota import Books, Move, PoolKey
+from reconciler.plan.rights import forbid_purge
 
 _NAMED = 3  # more soft-deleted accounts than these are only counted
 _PLACES = "accountcount"  # the pool of which every account has one, also a soft-deleted one
@@ -141,7 +142,7 @@ class Purges:
             return "needs Fleet spec.purge set to blocking"
         if "purge" not in self._fleet.policy.allow:
             return "is not permitted"
-        return self._hidden(region)
+        return forbid_purge(self._snapshot, self._fleet.subscription) or self._hidden(region)
 
     def _hidden(self, region: str) -> str:
         """Why it is not known who else holds the pools of a region: then nobody can say that a purge would help."""
@@ -301,7 +302,10 @@ class Purges:
             return f"; no more than {policy.purge.most} are purged in one run: run it again, or raise spec.purge.most"
         ways = ["set Fleet spec.purge to blocking"] if policy.purge.when is PurgeWhen.NEVER else []
         ways += [NEEDS_WORD] if "purge" not in policy.allow else []
-        return f": {' and '.join(ways)}, or {hand}" if ways else f", which {self._hidden(region)}"
+        if ways:
+            return f": {' and '.join(ways)}, or {hand}"
+        forbidden = forbid_purge(self._snapshot, self._fleet.subscription)
+        return f"; but {forbidden}" if forbidden else f", which {self._hidden(region)}"
 
 
 def _goes(draft: Draft) -> bool:

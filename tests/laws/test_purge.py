@@ -363,7 +363,7 @@ def assert_needed(report: CycleReport) -> None:
     for usage in frees:
         pool = pools[usage]
         assert pool.short > 0
-        assert pool.left_after < pool.short <= pool.left_after + pool.residue, usage
+        assert pool.left_after < pool.short <= pool.left_after + pool.residue + pool.ours, usage
 
 
 @settings(
