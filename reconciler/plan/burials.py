@@ -10,7 +10,7 @@ from reconciler.model.ids import ArmId, Ref, fold_location
 from reconciler.model.moment import read_time
 from reconciler.model.plan import Action, Decision, DecisionState, Phase, Plan, Risk, Step, Verb
 from reconciler.model.quota import Pool
-from reconciler.model.resource import DeletedAccount, Fleet, PurgeWhen, Snapshot
+from reconciler.model.resource import DeletedAccount, Fleet, Snapshot
 from reconciler.plan.decide import FINE_TUNED
 from reconciler.plan.graves import NEEDS_WORD, Names, by_age, find_place, may_hold, spares
 
@@ -103,8 +103,6 @@ def _tell_fate(fleet: Fleet, snapshot: Snapshot, deleted: DeletedAccount, decide
     if why:
         return f"{_LEFT}: {why}"
     permit = "" if "purge" in fleet.policy.allow else f"; {NEEDS_WORD} for that"
-    if fleet.policy.purge.when is PurgeWhen.ALWAYS:
-        return f"{_LEFT}: purge is not permitted{permit}"
     return f"{_LEFT} until a plan needs what it holds{permit}"
 
 
