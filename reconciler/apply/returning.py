@@ -65,7 +65,7 @@ class Returning:
             if await self._look() is not None:
                 continue
             back = {name: fell for name in self.step.awaits if (fell := self._most[name] - self._used(name)) > 0}
-            seen = seen or (f"after {clock.monotonic() - began:.0f} s" if back else "")
+            seen = (seen or f"after {clock.monotonic() - began:.0f} s") if back else ""
             if back and all(before.get(name, 0) >= units for name, units in back.items()):
                 told = ", ".join(f"{units:,} of {self._spell([name])}" for name, units in back.items())
                 return Result.DONE, f"gave back {told} {seen}"

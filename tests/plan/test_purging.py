@@ -13,6 +13,7 @@ from reconciler.model.moment import show_time
 from reconciler.model.plan import Action, Decision, DecisionState, Plan, Risk
 from reconciler.model.quota import Holding, Quotas, Usage
 from reconciler.model.resource import OWNER_TAG, Cap, DeletedAccount, Fleet, PurgePolicy, PurgeWhen, Snapshot
+from reconciler.model.wire import JsonObject
 from reconciler.plan import find_lingering, make_plan
 from tests.plan.markets import GPT_4O, GPT_41, PTU, REGION, market, offer, pool_of, quotas, surveyed
 from tests.support.builders import (
@@ -37,7 +38,7 @@ BLOCKING = PurgePolicy(when=PurgeWhen.BLOCKING)
 
 
 def grave(name: str, hours: float = 5, owner: str | None = "prod", group: str = "rg-ai", **wire: Any) -> DeletedAccount:
-    tags = {OWNER_TAG: owner} if owner else {}
+    tags: JsonObject = {OWNER_TAG: owner} if owner else {}
     seconds = NOW - hours * 3600
     return DeletedAccount(
         id=account_id(name, group),
