@@ -23,7 +23,7 @@ from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Verb
 from reconciler.model.ports import Answer, Chance, Clock, Operation, Poll, Progress, Write
-from reconciler.model.quota import Catalogue, QuotaScope, Quotas, Usage
+from reconciler.model.quota import Catalogue, Quotas, QuotaScope, Usage
 from reconciler.model.resource import Activity, DeletedAccount, Live, LiveState, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
 

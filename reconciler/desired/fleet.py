@@ -36,9 +36,20 @@ from reconciler.kinds.quota_tier import tier_of
 from reconciler.kinds.scalars import SUBNET_TYPE, read_seconds
 from reconciler.kinds.subnet_rules import find_subnet
 from reconciler.model.finding import Finding, Origin, Severity
-from reconciler.model.ids import ArmId, GROUP_TYPE, Ref
+from reconciler.model.ids import GROUP_TYPE, ArmId, Ref
 from reconciler.model.lifecycle import Lifecycle, ManagePolicy
-from reconciler.model.resource import Cap, CloudTarget, Desired, Estate, Fleet, FleetPolicy, Protected, PurgePolicy, PurgeWhen, SoftDeleted
+from reconciler.model.resource import (
+    Cap,
+    CloudTarget,
+    Desired,
+    Estate,
+    Fleet,
+    FleetPolicy,
+    Protected,
+    PurgePolicy,
+    PurgeWhen,
+    SoftDeleted,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Plan, Step, Verb
-from reconciler.model.quota import Catalogue, QuotaScope, Quotas, Usage
+from reconciler.model.quota import Catalogue, Quotas, QuotaScope, Usage
 from reconciler.model.resource import Activity, DeletedAccount, Live, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
 from reconciler.model.wire import JsonObject

@@ -35,7 +35,7 @@ from reconciler.model.ids import GROUP_TYPE, ArmId
 from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Plan, Step, Verb
 from reconciler.model.ports import Answer, Clock, Cloud, Operation, Poll, World, Write
-from reconciler.model.quota import Catalogue, QuotaScope, Quotas, Usage
+from reconciler.model.quota import Catalogue, Quotas, QuotaScope, Usage
 from reconciler.model.resource import Activity, DeletedAccount, Fleet, Live, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
 from tests.support.virtual_time import START, LoopClock
