@@ -108,6 +108,7 @@ class Purges:
         self._memory = memory
         self._names = Names(books.snapshot)
         self._goes = [draft for draft in drafts.values() if _goes(draft)]
+        self._below = self._find_below()
         sparing = sum(draft.sparing and draft.acts for draft in drafts.values())
         self._budget = _left(books.fleet, memory) - sparing
         self.shut = shut
@@ -156,7 +157,7 @@ class Purges:
         region = pool[0]
         if self._candidates[region] or self._acting(region) or self._returns(region):
             return self._books.residue(pool)
-        return sum(self._below(draft.id, pool) for draft in self._goes if not draft.deleted)
+        return sum(held[pool] for held in self._below.values())
 
     def _acting(self, region: str) -> Draft | None:
         """A soft-deleted account of a region that the plan purges anyway."""
@@ -169,16 +170,16 @@ class Purges:
         lingers = region in self._lingering and self._memory.lingering.get(region, now + 1) > now
         return lingers or self._memory.returning.get(region, 0.0) > now
 
-    def _below(self, account: ArmId, pool: PoolKey) -> int:
-        """What the deployments of an account hold of a pool."""
-        books = self._books
-        below = (live for live in books.snapshot.live.values() if live.id.parent == account)
-        held = (
-            deployment.read_holding(live, books.region_of(live.id, declared=False))
-            for live in below
-            if live.type.lower() == deployment.TYPE.arm_type.lower()
-        )
-        return sum(each.units for each in held if books.pool_of(each) == pool)
+    def _find_below(self) -> dict[ArmId, dict[PoolKey, int]]:
+        """What the deployments of each account that is replaced hold of each pool."""
+        books, replaced = self._books, [draft.id for draft in self._goes if not draft.deleted]
+        found: dict[ArmId, dict[PoolKey, int]] = {id: defaultdict(int) for id in replaced}
+        for live in books.snapshot.live.values() if replaced else ():
+            if live.type.lower() == deployment.TYPE.arm_type.lower() and live.id.parent in found:
+                held = deployment.read_holding(live, books.region_of(live.id, declared=False))
+                if pool := books.pool_of(held):
+                    found[live.id.parent][pool] += held.units
+        return found
 
     def tell_wait(self, pool: PoolKey) -> str:
         """What a write that finds too little of a pool now waits for."""
@@ -198,7 +199,7 @@ class Purges:
             return ""
         if self._candidates[region]:
             return str(Ref(kind="DeletedAccount", name=self._names.of(self._candidates[region][0])))
-        replaced = (draft for draft in self._goes if not draft.deleted and self._below(draft.id, pool))
+        replaced = (draft for draft in self._goes if not draft.deleted and self._below[draft.id][pool])
         return next((str(draft.decision.ref) for draft in replaced), "")
 
     def find_excess(self, waits: Iterable[Wait]) -> frozenset[str]:
