@@ -19,11 +19,10 @@ from reconciler.model.resource import Fleet, Live, Snapshot
 from reconciler.model.wire import Json
 from reconciler.model.wish import QuotaWish
 from reconciler.plan.draft import Draft, Drafts
+from reconciler.plan.graves import ALIVE, may_hold
 
 # A folded region and a folded usage name.
 PoolKey = tuple[str, str]
-
-_ALIVE = ("openai", "aiservices")  # the kinds of accounts that can have deployments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +105,7 @@ def _find_deleted(snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
     """The names of soft-deleted accounts that may hold quota, by folded region."""
     found: dict[str, list[str]] = defaultdict(list)
     for each in snapshot.deleted.values():
-        if str(each.wire.get("kind") or "openai").lower() in _ALIVE:
+        if may_hold(each):
             found[fold_location(each.location)].append(each.id.name)
     return {location: tuple(sorted(names)) for location, names in found.items()}
 
@@ -166,7 +165,7 @@ def find_strangers(fleet: Fleet, snapshot: Snapshot, regions: frozenset[str]) ->
         region = fold_location(str(live.wire.get("location") or ""))
         if not _is_account(live.id) or region not in regions or live.owner == fleet.name or live.id in named:
             continue
-        if str(live.wire.get("kind") or "openai").lower() in _ALIVE:
+        if str(live.wire.get("kind") or "openai").lower() in ALIVE:
             found[live.id] = region
     return found
 
