@@ -107,6 +107,10 @@ class Purges:
         self._books, self._fleet, self._snapshot = books, books.fleet, books.snapshot
         self._memory = memory
         self._names = Names(books.snapshot)
+        self._graves: dict[str, list[DeletedAccount]] = defaultdict(list)
+        for each in sorted(books.snapshot.deleted.values(), key=by_age):
+            if may_hold(each):
+                self._graves[fold_location(each.location)].append(each)
         # An account that is replaced is purged too, but holds nothing by then.
         self._goes = [draft for draft in drafts.values() if draft.action is Action.PURGE]
         sparing = sum(draft.sparing and draft.acts for draft in drafts.values())
@@ -128,8 +132,7 @@ class Purges:
         return tuple(each for each in self._here(region) if not self._spares(each))
 
     def _here(self, region: str) -> list[DeletedAccount]:
-        deleted = sorted(self._snapshot.deleted.values(), key=by_age)
-        return [each for each in deleted if fold_location(each.location) == region and may_hold(each)]
+        return self._graves.get(region, [])
 
     def _spares(self, deleted: DeletedAccount, fleet: Fleet | None = None) -> str:
         """Why an account is no candidate, "" where it is one."""
