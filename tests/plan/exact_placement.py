@@ -41,7 +41,9 @@ def coarseness(slots: tuple[Slot, ...]) -> int:
     """The most tokens from one size of a deployment to the next."""
     gaps = [1]
     for slot in slots:
-        ladder = sorted(slot.allowed) or [each for each in range(1, 2 * slot.least + 2 * slot.step) if each >= slot.least]
+        ladder = sorted(slot.allowed) or [
+            each for each in range(1, 2 * slot.least + 2 * slot.step) if each >= slot.least
+        ]
         ladder = [0, *(each for each in ladder if slot.allowed or each % slot.step == 0)]
         gaps += [slot.tokens * (b - a) for a, b in zip(ladder, ladder[1:], strict=False)]
     return max(gaps)
@@ -126,10 +128,7 @@ def solve(demand: Demand, slots: tuple[Slot, ...], rooms: Rooms) -> Best:
     lower: list[int] = []
     goals: list[Row] = [
         {at: slot.tokens * max(0, slot.held - size) for at, slot, size in columns},
-        *(
-            {at: -slot.tokens * size for at, slot, size in columns if slot.rank == rank}
-            for rank in ranks(slots)
-        ),
+        *({at: -slot.tokens * size for at, slot, size in columns if slot.rank == rank} for rank in ranks(slots)),
         {at: int(size > 0 and slot.held == 0) for at, slot, size in columns},
         {at: int(size != slot.held) for at, slot, size in columns},
     ]
