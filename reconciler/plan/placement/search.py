@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from reconciler.plan.placement.task import Task, Units, count_added
 
-_PATIENCE = 30_000  # more continuations than these are not looked at: about a twentieth of a second
+# A search that would look at more than these combinations of a way so far and what the next slot may have is given up:
+# about a twentieth of a second.
+_PATIENCE = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +41,12 @@ def search(task: Task, poured: Units) -> Units | None:
     found = task.total(poured)
     aim = (task.wish, found) if found >= task.wish else (found, task.top)
     labels: _Labels = {(0, 0, False, (0, 0, 0)): (0, ())}
-    looked = 0
+    looked, ahead = 0, sum(map(len, task.choices))
     for stage in _make_stages(task):
-        looked += len(labels) * len(task.choices[stage.at])
-        if looked > _PATIENCE:
+        if looked + len(labels) * ahead > _PATIENCE:  # if there will be no fewer ways than there are now
             return None
+        looked += len(labels) * len(task.choices[stage.at])
+        ahead -= len(task.choices[stage.at])
         labels = _advance(task, labels, stage, aim)
     ends = {placed: label for (placed, spread, *_), label in labels.items() if spread >= task.spread}
     _, units = ends[min(ends, key=task.miss)]

@@ -89,11 +89,8 @@ def _sum_up(task: Task, notes: tuple[SlotNote, ...]) -> RegionNote:
 def _find_unmet(task: Task, placed: int, regions: tuple[RegionNote, ...]) -> Limit | None:
     if task.frozen:
         return Limit.REGIONS
-    full = [
-        region.closest.limit is Limit.SHARE
-        for region in regions
-        if region.tokens or region.closest.limit is Limit.SHARE
-    ]
-    if placed < task.wish and any(full) and (all(full) or len(full) * task.share < task.wish):
+    full = sum(region.closest.limit is Limit.SHARE for region in regions)
+    usable = sum(region.tokens > 0 or region.closest.limit is Limit.SHARE for region in regions)
+    if placed < task.wish and full and (full == usable or usable * task.share < task.wish):
         return Limit.SHARE
     return None
