@@ -107,11 +107,10 @@ def _make_stages(task: Task) -> list[_Stage]:
 
 
 def _find_limits(task: Task, at: int) -> tuple[tuple[object, int], ...]:
-    """The pool, the hardware and the share that limit a slot, and how much there is of each. What does not limit it has
-    a name that no other slot knows."""
+    """The pool, the hardware and the region's share that a slot may use, and how much there is of each."""
     slot = task.slots[at]
     return (
-        (slot.pool, task.rooms[slot.pool]) if slot.pool else (at, sys.maxsize),
-        (slot.group, task.hardware[slot.group]) if slot.group in task.hardware else (at, sys.maxsize),
-        (slot.location, task.share) if task.demand.most_share < 100 else (at, sys.maxsize),
+        (slot.pool, task.rooms[slot.pool] if slot.pool else sys.maxsize),
+        (slot.group, task.hardware.get(slot.group, sys.maxsize)),
+        (slot.location, task.share),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -29,7 +30,7 @@ class Task:
         self.hardware = _count_hardware(self.slots)
         self.wish = max(0, demand.tokens)
         self.top = self.wish + max((1, *map(_find_gap, self.slots))) - 1
-        self.share = self.wish * demand.most_share // 100 if demand.most_share < 100 else self.top
+        self.share = self.wish * demand.most_share // 100 if demand.most_share < 100 else sys.maxsize
         self.choices = tuple(self._choose(slot) for slot in self.slots)
         self.quanta = self._find_quanta()
         self.spread = demand.least_regions if demand.least_regions > 1 and self.wish else 0
