@@ -87,8 +87,9 @@ class Case:
         return replace(self, slots=slots)
 
 
-def make_case(chance: Random, *, plain: bool = False) -> Case:
-    """A small one; `plain` ones are sold unit by unit, all worth the same, with all the hardware in the world."""
+def make_case(chance: Random, *, plain: bool = False, few: bool = False) -> Case:
+    """A small one, or one of very `few` slots and units; `plain` ones are sold unit by unit, all worth the same, with
+    all the hardware in the world."""
     skus = LIKED[: chance.randint(1, 3)]
     terms = {sku: (1000, 1, 1, (), None) if plain else _make_terms(chance) for sku in skus}
     slots: list[Slot] = []
@@ -116,7 +117,8 @@ def make_case(chance: Random, *, plain: bool = False) -> Case:
                         barred="retires soon" if chance.random() < 0.07 else "",
                     )
                 )
-    return Case(demand=_make_demand(chance), slots=tuple(chance.sample(slots, min(12, len(slots)))), rooms=left)
+    some = tuple(chance.sample(slots, min(4 if few else 12, len(slots))))
+    return Case(demand=_make_demand(chance, 7 if few else 40), slots=some, rooms=left)
 
 
 def change(case: Case, chance: Random) -> Case:
@@ -140,9 +142,9 @@ def _make_terms(chance: Random) -> tuple[int, int, int, tuple[int, ...], int | N
     return chance.choice(_WORTHS), least, step, allowed, chance.choice((None, None, None, 5))
 
 
-def _make_demand(chance: Random) -> Demand:
+def _make_demand(chance: Random, units: int) -> Demand:
     return Demand(
-        tokens=chance.randint(0, 40) * 1000 + chance.choice((0, 0, 500)),
+        tokens=chance.randint(0, units) * 1000 + chance.choice((0, 0, 500)),
         most_share=chance.choice((100, 100, 60, 50, 34)),
         least_regions=chance.choice((1, 1, 2, 3)),
     )
