@@ -79,7 +79,7 @@ def pour(task: Task) -> Units:
     fill = _fill_up(task, {})
     if fill.spread < task.spread:
         fill = _fill_up(task, _find_floors(task, fill))
-    now = Fill(task, (slot.held for slot in task.slots))
+    now = Fill(task, task.held)
     if now.sound and task.miss(now.placed) <= task.miss(fill.placed):
         return tuple(now.units)
     return tuple(fill.units)

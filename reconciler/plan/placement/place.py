@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from reconciler.plan.placement.fill import pour
 from reconciler.plan.placement.search import search
-from reconciler.plan.placement.task import Task
+from reconciler.plan.placement.task import Task, Units
 from reconciler.plan.placement.tell import explain
 from reconciler.plan.placement.values import Demand, Placement, Rooms, Slot
 
@@ -23,9 +23,17 @@ def place(demand: Demand, slots: Iterable[Slot], rooms: Rooms) -> Placement:
     5. Regions, pools and accounts that come first by name.
 
     Exact as long as few enough combinations have to be looked at. Beyond that the first three are exact where every
-    deployment grows by one unit of the same worth, and near elsewhere.
+    deployment grows by one unit of the same worth, and near elsewhere. Placed again upon its own result nothing moves.
     """
     task = Task(demand, slots, rooms)
+    units = _solve(task)
+    while task.total(units) != task.wish and (better := _solve(task.after(units))) != units:
+        units = better  # more tokens than before, so that this ends
+    return explain(task, units)
+
+
+def _solve(task: Task) -> Units:
     poured = pour(task)
-    rests = task.total(poured) == task.wish and poured == tuple(slot.held for slot in task.slots)
-    return explain(task, poured if rests else search(task, poured) or poured)
+    if task.total(poured) == task.wish and poured == task.held:
+        return poured
+    return search(task, poured) or poured

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 from reconciler.model.ids import ArmId
@@ -25,6 +27,7 @@ class Task:
     def __init__(self, demand: Demand, slots: Iterable[Slot], rooms: Rooms) -> None:
         self.demand = demand
         self.slots = tuple(sorted(slots, key=_sort_key))
+        self.held = tuple(slot.held for slot in self.slots)
         self.ranks = tuple(sorted({slot.rank for slot in self.slots}))
         self.rooms = {slot.pool: max(0, rooms.get(slot.pool, 0)) for slot in self.slots if slot.pool}
         self.hardware = _count_hardware(self.slots)
@@ -40,6 +43,17 @@ class Task:
             self.spread, self.choices = 0, tuple(map(_keep, self.slots, self.choices))
         # More than any digit of a cost can be.
         self._base = 1 + len(self.slots) + sum(map(_weigh, self.slots, self.choices))
+
+    def after(self, units: Units) -> Task:
+        """The same when so many units run."""
+        added: dict[Group, int] = defaultdict(int)
+        for slot, each in zip(self.slots, units, strict=True):
+            added[slot.group] += count_added(slot, each)
+        slots = (
+            replace(slot, held=each, hardware=left - added[slot.group] if (left := slot.hardware) is not None else None)
+            for slot, each in zip(self.slots, units, strict=True)
+        )
+        return Task(self.demand, slots, self.rooms)
 
     def total(self, units: Units) -> int:
         """What so many units are worth in tokens."""
