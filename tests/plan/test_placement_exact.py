@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from random import Random
 
 import pytest
 
-from reconciler.plan.placement import Limit, Placement
-from reconciler.plan.placement import search as searching
+from reconciler.plan.placement import Limit, Placement, place
+from reconciler.plan.placement.search import search
+from reconciler.plan.placement.task import Task
 from tests.plan.demands import Case, change, make_case
 from tests.plan.exact_placement import Best, Units, count_regions, count_tokens, find_faults, look_at_all, score, solve
 
@@ -75,8 +77,12 @@ def test_the_exact_solver_finds_the_best_of_every_combination() -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if every case were too large to be searched."""
-    monkeypatch.setattr(searching, "_PATIENCE", 0)
+    """As if all regions together were always too many to be searched."""
+
+    def search_one_region(task: Task, poured: Units) -> Units | None:
+        return None if len({slot.location for slot in task.slots}) > 1 else search(task, poured)
+
+    monkeypatch.setattr(sys.modules[place.__module__], "search", search_one_region)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -93,6 +99,23 @@ def test_what_is_too_large_to_be_searched_is_as_good_where_all_units_are_alike()
             assert score_of(case, units)[:-2] == best.score[:-2]
             assert_rests(case, units)
             case = change(case.after(units), chance)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_is_too_large_to_be_searched_is_near_the_best_whatever_it_is_made_of() -> None:
+    """Steps of many sizes: within 5 % of the best total, where that is not the wish or more."""
+    for number in range(400):
+        chance = Random(number)
+        case = make_case(chance)
+        placement, units = case.place()
+        best = find_best(case)
+        assert_sound(case, placement, units)
+        assert (placement.unmet is Limit.REGIONS) == best.frozen
+        if best.score[0]:
+            assert placement.tokens >= 0.95 * (case.demand.tokens - best.score[1])
+        else:
+            assert placement.tokens >= 0.95 * case.demand.tokens
+        assert_rests(case, units)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from reconciler.plan.placement.fill import pour
 from reconciler.plan.placement.search import search
-from reconciler.plan.placement.task import Task, Units
+from reconciler.plan.placement.task import Task, Units, let_run, make_task
 from reconciler.plan.placement.tell import explain
 from reconciler.plan.placement.values import Demand, Placement, Rooms, Slot
 
@@ -25,15 +26,40 @@ def place(demand: Demand, slots: Iterable[Slot], rooms: Rooms) -> Placement:
     Exact as long as few enough combinations have to be looked at. Beyond that the first three are exact where every
     deployment grows by one unit of the same worth, and near elsewhere. Placed again upon its own result nothing moves.
     """
-    task = Task(demand, slots, rooms)
+    task = make_task(demand, slots, rooms)
     units = _solve(task)
-    while task.total(units) != task.wish and (better := _solve(task.after(units))) != units:
-        units = better  # more tokens than before, so that this ends
-    return explain(task, units)
+    while task.total(units) != task.wish:
+        again = _solve(make_task(demand, let_run(task.slots, units), rooms))
+        if again == units:
+            break
+        units = again  # closer to what is wanted, so that this ends
+    return explain(demand, task, units)
 
 
 def _solve(task: Task) -> Units:
     poured = pour(task)
     if task.total(poured) == task.wish and poured == task.held:
         return poured
-    return search(task, poured) or poured
+    return search(task, poured) or _mend(task, poured)
+
+
+def _mend(task: Task, units: Units) -> Units:
+    """A placement that is not what is wanted, each region searched by itself. Where all of them together have not
+    enough none takes anything from another, so that nothing is lost by that."""
+    for places in _find_regions(task):
+        part = task.part(places, units)
+        before = units[places]
+        total = part.total(before)
+        if total == part.wish or total == min(part.share, part.ceiling):
+            continue
+        after = search(part, before) or before
+        if any(after) or not task.spread:
+            units = (*units[: places.start], *after, *units[places.stop :])
+    return units
+
+
+def _find_regions(task: Task) -> Iterator[slice]:
+    """Which slots lie in the same region, one region after the other."""
+    for _, members in groupby(range(len(task.slots)), key=lambda at: task.slots[at].location):
+        first, *rest = members
+        yield slice(first, first + len(rest) + 1)

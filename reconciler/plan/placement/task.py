@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 from reconciler.model.ids import ArmId
@@ -15,49 +16,49 @@ from reconciler.plan.quota import PoolKey
 Units = tuple[int, ...]  # of each slot of a task, in its order
 
 
+@dataclass(frozen=True, kw_only=True)
 class Task:
-    """A demand, its slots in order, and everything that limits them.
+    """Slots in order, and everything that limits them.
 
-    `choices` are the units that each slot may have, none included, the least first. `share` is the most tokens that a
-    region may have, `top` that all may have; `rooms` are the units of each pool, `hardware` those that may be added of
-    a type in a pool. `spread` regions have to have some; `quanta` are the fewest tokens that each can have if it has
-    any. `frozen`: too few can, so nothing is added.
+    `choices` are the units that each slot may have, none included, the least first. `rooms` are the units of each pool,
+    `hardware` those that may be added of a type in a pool. `wish` is what is wanted in tokens, `top` the most that may
+    be placed, `share` the most in one region. `spread` regions have to have some, and `able` can; where those are too
+    few the task is `frozen`: nothing may be added, and no number of regions is asked for. No `__slots__`: what is asked
+    often is kept.
     """
 
-    def __init__(self, demand: Demand, slots: Iterable[Slot], rooms: Rooms) -> None:
-        self.demand = demand
-        self.slots = tuple(sorted(slots, key=_sort_key))
-        self.held = tuple(slot.held for slot in self.slots)
-        self.ranks = tuple(sorted({slot.rank for slot in self.slots}))
-        self.rooms = {slot.pool: max(0, rooms.get(slot.pool, 0)) for slot in self.slots if slot.pool}
-        self.hardware = _count_hardware(self.slots)
-        self.wish = max(0, demand.tokens)
-        self.top = self.wish + max((1, *map(_find_gap, self.slots))) - 1
-        self.share = self.wish * demand.most_share // 100 if demand.most_share < 100 else sys.maxsize
-        self.choices = tuple(self._choose(slot) for slot in self.slots)
-        self.quanta = self._find_quanta()
-        self.spread = demand.least_regions if demand.least_regions > 1 and self.wish else 0
-        cheapest = sorted(self.quanta.values())[: self.spread]
-        self.frozen = len(cheapest) < self.spread or sum(cheapest) > self.top
-        if self.frozen:
-            self.spread, self.choices = 0, tuple(map(_keep, self.slots, self.choices))
-        # More than any digit of a cost can be.
-        self._base = 1 + len(self.slots) + sum(map(_weigh, self.slots, self.choices))
+    slots: tuple[Slot, ...]
+    choices: tuple[Units, ...]
+    rooms: Mapping[PoolKey, int]
+    hardware: Mapping[Group, int]
+    wish: int
+    top: int
+    share: int
+    spread: int = 0
+    able: int = 0
+    frozen: bool = False
 
-    def after(self, units: Units) -> Task:
-        """The same when so many units run."""
-        added: dict[Group, int] = defaultdict(int)
-        for slot, each in zip(self.slots, units, strict=True):
-            added[slot.group] += count_added(slot, each)
-        slots = (
-            replace(slot, held=each, hardware=left - added[slot.group] if (left := slot.hardware) is not None else None)
-            for slot, each in zip(self.slots, units, strict=True)
-        )
-        return Task(self.demand, slots, self.rooms)
+    @cached_property
+    def held(self) -> Units:
+        return tuple(slot.held for slot in self.slots)
+
+    @cached_property
+    def ranks(self) -> tuple[int, ...]:
+        return tuple(sorted({slot.rank for slot in self.slots}))
+
+    @property
+    def ceiling(self) -> int:
+        """At least as many tokens as there is room for in all pools."""
+        units: dict[PoolKey | None, int] = defaultdict(int)
+        worth: dict[PoolKey | None, int] = defaultdict(int)
+        for slot, choice in zip(self.slots, self.choices, strict=True):
+            units[slot.pool] += choice[-1]
+            worth[slot.pool] = max(worth[slot.pool], slot.tokens)
+        return sum(worth[pool] * (min(most, self.rooms[pool]) if pool else most) for pool, most in units.items())
 
     def total(self, units: Units) -> int:
         """What so many units are worth in tokens."""
-        return sum(slot.tokens * each for slot, each in zip(self.slots, units, strict=True))
+        return _count_tokens(self.slots, units)
 
     def miss(self, total: int) -> tuple[bool, int]:
         """How far a total is from what is wanted; the smaller the better, and too much is better than too little."""
@@ -74,30 +75,45 @@ class Task:
             cost = cost * self._base + digit
         return cost
 
-    def _choose(self, slot: Slot) -> Units:
-        ceiling = min(self.top, self.share) // max(1, slot.tokens)
-        if slot.pool:
-            ceiling = min(ceiling, self.rooms[slot.pool])
-        most = slot.held + self.hardware.get(slot.group, ceiling) if slot.pool and not slot.barred else slot.held
-        found = {0, slot.held, *find_sizes(slot, min(most, ceiling))}
-        return tuple(sorted(units for units in found if units <= ceiling))
+    @cached_property
+    def _base(self) -> int:
+        """More than any digit of a cost can be."""
+        pairs = zip(self.slots, self.choices, strict=True)
+        return 1 + len(self.slots) + sum(slot.tokens * max(slot.held, choice[-1]) for slot, choice in pairs)
 
-    def _find_quanta(self) -> dict[str, int]:
-        quanta: dict[str, int] = {}
-        for slot, choice in zip(self.slots, self.choices, strict=True):
-            for units in choice[1:2]:
-                tokens = slot.tokens * units
-                quanta[slot.location] = min(tokens, quanta.get(slot.location, tokens))
-        return quanta
+    def part(self, places: slice, units: Units) -> Task:
+        """Some slots alone, while all others have so many units."""
+        slots, choices = self.slots[places], self.choices[places]
+        others = self.total(units) - _count_tokens(slots, units[places])
+        return replace(self, slots=slots, choices=choices, wish=self.wish - others, top=self.top - others, spread=0)
 
 
-def find_sizes(slot: Slot, most: int) -> Iterable[int]:
-    """The sizes that a deployment can have, up to `most` units."""
-    if slot.most is not None:
-        most = min(most, slot.most)
-    if slot.allowed:
-        return tuple(units for units in slot.allowed if 0 < units <= most)
-    return range(find_first(slot), most + 1, slot.step)
+def make_task(demand: Demand, slots: Iterable[Slot], rooms: Rooms) -> Task:
+    """The task that a demand is, with every choice that a slot has by itself."""
+    ordered = tuple(sorted(slots, key=_sort_key))
+    wish = max(0, demand.tokens)
+    bare = Task(
+        slots=ordered,
+        choices=(),
+        rooms={slot.pool: max(0, rooms.get(slot.pool, 0)) for slot in ordered if slot.pool},
+        hardware=_count_hardware(ordered),
+        wish=wish,
+        top=wish + max((1, *map(_find_gap, ordered))) - 1,
+        share=wish * demand.most_share // 100 if demand.most_share < 100 else sys.maxsize,
+        spread=demand.least_regions if demand.least_regions > 1 and wish else 0,
+    )
+    return _freeze(replace(bare, choices=tuple(_choose(bare, slot) for slot in ordered)))
+
+
+def let_run(slots: tuple[Slot, ...], units: Units) -> tuple[Slot, ...]:
+    """Slots as they are when so many units run."""
+    added: dict[Group, int] = defaultdict(int)
+    for slot, each in zip(slots, units, strict=True):
+        added[slot.group] += count_added(slot, each)
+    return tuple(
+        replace(slot, held=each, hardware=slot.hardware if slot.hardware is None else slot.hardware - added[slot.group])
+        for slot, each in zip(slots, units, strict=True)
+    )
 
 
 def find_first(slot: Slot) -> int:
@@ -110,9 +126,45 @@ def count_added(slot: Slot, units: int) -> int:
     return max(0, units - slot.held)
 
 
+def _count_tokens(slots: tuple[Slot, ...], units: Units) -> int:
+    return sum(slot.tokens * each for slot, each in zip(slots, units, strict=True))
+
+
 def _sort_key(slot: Slot) -> tuple[str, PoolKey, str, ArmId]:
     """Side by side what shares a region, a pool, hardware."""
     return slot.location, slot.pool or ("", ""), slot.sku, slot.account
+
+
+def _choose(task: Task, slot: Slot) -> Units:
+    ceiling = min(task.top, task.share) // max(1, slot.tokens)
+    if slot.pool:
+        ceiling = min(ceiling, task.rooms[slot.pool])
+    most = slot.held + task.hardware.get(slot.group, ceiling) if slot.pool and not slot.barred else slot.held
+    found = {0, slot.held, *_find_sizes(slot, min(most, ceiling))}
+    return tuple(sorted(units for units in found if units <= ceiling))
+
+
+def _freeze(task: Task) -> Task:
+    """The same, but nothing may be added if too few regions can have some."""
+    quanta: dict[str, int] = {}  # the fewest tokens that each region can have if it has any
+    for slot, choice in zip(task.slots, task.choices, strict=True):
+        for tokens in (slot.tokens * units for units in choice[1:2]):
+            quanta[slot.location] = min(tokens, quanta.get(slot.location, tokens))
+    cheapest = sorted(quanta.values())[: task.spread]
+    if len(cheapest) == task.spread and sum(cheapest) <= task.top:
+        return task
+    pairs = zip(task.slots, task.choices, strict=True)
+    kept = tuple(tuple(units for units in choice if units <= slot.held) for slot, choice in pairs)
+    return replace(task, choices=kept, spread=0, able=len(quanta), frozen=True)
+
+
+def _find_sizes(slot: Slot, most: int) -> Iterable[int]:
+    """The sizes that a deployment can have, up to `most` units."""
+    if slot.most is not None:
+        most = min(most, slot.most)
+    if slot.allowed:
+        return tuple(units for units in slot.allowed if 0 < units <= most)
+    return range(find_first(slot), most + 1, slot.step)
 
 
 def _find_gap(slot: Slot) -> int:
@@ -129,13 +181,3 @@ def _count_hardware(slots: Iterable[Slot]) -> dict[Group, int]:
             there = max(0, slot.hardware)
             hardware[slot.group] = min(there, hardware.get(slot.group, there))
     return hardware
-
-
-def _keep(slot: Slot, choice: Units) -> Units:
-    """What a slot may have where nothing may be added."""
-    return tuple(units for units in choice if units <= slot.held)
-
-
-def _weigh(slot: Slot, choice: Units) -> int:
-    """The most tokens that a slot has or may have."""
-    return slot.tokens * max(slot.held, choice[-1])

@@ -6,16 +6,19 @@ from itertools import groupby
 
 from reconciler.plan.placement.fill import Fill
 from reconciler.plan.placement.task import Task, Units, find_first
-from reconciler.plan.placement.values import Choice, Limit, Placement, RegionNote, Slot, SlotNote
+from reconciler.plan.placement.values import Choice, Demand, Limit, Placement, RegionNote, Slot, SlotNote
 
 _CLOSEST = tuple(Limit)
 
 
-def explain(task: Task, units: Units) -> Placement:
+def explain(demand: Demand, task: Task, units: Units) -> Placement:
+    """What becomes of every slot and region, in people's order."""
     fill = Fill(task, units)
-    notes = [_note(fill, at) for at in range(len(units))]
+    notes = [_note(demand, fill, at) for at in range(len(units))]
     notes.sort(key=lambda note: (note.slot.location, note.slot.rank, note.slot.account))
-    regions = tuple(_sum_up(task, tuple(members)) for _, members in groupby(notes, key=lambda note: note.slot.location))
+    regions = tuple(
+        _sum_up(demand, task, tuple(members)) for _, members in groupby(notes, key=lambda note: note.slot.location)
+    )
     return Placement(
         units={note.slot.key: note.units for note in notes},
         tokens=fill.placed,
@@ -26,9 +29,9 @@ def explain(task: Task, units: Units) -> Placement:
     )
 
 
-def _note(fill: Fill, at: int) -> SlotNote:
+def _note(demand: Demand, fill: Fill, at: int) -> SlotNote:
     slot, units = fill.task.slots[at], fill.units[at]
-    limit, needs, leaves = _find_limit(fill, at)
+    limit, needs, leaves = _find_limit(demand, fill, at)
     choice = _compare(slot.held, units)
     return SlotNote(slot=slot, units=units, choice=choice, limit=limit, needs=needs, leaves=leaves)
 
@@ -41,7 +44,7 @@ def _compare(before: int, after: int) -> Choice:
     return Choice.GROWN if before else Choice.NEW
 
 
-def _find_limit(fill: Fill, at: int) -> tuple[Limit, int, int]:
+def _find_limit(demand: Demand, fill: Fill, at: int) -> tuple[Limit, int, int]:
     """Why a slot has no more, what its next size takes and what is left of that. Nothing bars it from what it had."""
     task, slot, units = fill.task, fill.task.slots[at], fill.units[at]
     larger = _next_size(slot, units)
@@ -51,7 +54,7 @@ def _find_limit(fill: Fill, at: int) -> tuple[Limit, int, int]:
         if slot.barred:
             return Limit.BARRED, 0, 0
         if task.frozen:
-            return Limit.REGIONS, task.demand.least_regions, len(task.quanta)
+            return Limit.REGIONS, demand.least_regions, task.able
         if not larger:
             return Limit.LARGEST, 0, 0
     if found := fill.obstacle(at, larger):
@@ -73,14 +76,14 @@ def _spreads(fill: Fill) -> bool:
     return any(tokens and location not in had for location, tokens in fill.regions.items())
 
 
-def _sum_up(task: Task, notes: tuple[SlotNote, ...]) -> RegionNote:
+def _sum_up(demand: Demand, task: Task, notes: tuple[SlotNote, ...]) -> RegionNote:
     before = sum(note.slot.tokens * note.slot.held for note in notes)
     after = sum(note.slot.tokens * note.units for note in notes)
     return RegionNote(
         location=notes[0].slot.location,
         tokens=after,
         held=before,
-        most=task.share if task.demand.most_share < 100 else None,
+        most=task.share if demand.most_share < 100 else None,
         choice=_compare(before, after),
         closest=min(notes, key=lambda note: _CLOSEST.index(note.limit)),
     )
