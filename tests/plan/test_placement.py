@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 
-from reconciler.plan.placement import Choice, Limit, Placement, Slot, place
-from tests.plan.demands import LIKED, demand, make_case, note_of, region_of, rooms, slot, told, why
+from reconciler.plan.placement import Choice, Limit, place
+from reconciler.plan.quota import PoolKey
+from tests.plan.demands import LIKED, Case, demand, make_case, note_of, region_of, rooms, slot, told, why
 
 BEST, SECOND, THIRD = LIKED
 
@@ -290,25 +293,57 @@ def test_the_seed_of_hashes_makes_no_difference() -> None:
     assert run("1") == run("2")
 
 
-def make_estate(regions: int, accounts: int) -> list[Slot]:
+def make_estate(**more: Any) -> Case:
+    """Thirty regions with three accounts each, three types in all of them."""
     chance = Random(1)
-    names = [f"{first}{second}" for first in "abcdef" for second in "vwxyz"][:regions]
-    return [
-        slot(f"{name}{number}", sku, held=chance.choice((0, 0, chance.randint(1, 60))))
-        for name in names
-        for number in range(accounts)
-        for sku in LIKED
-    ]
+    names = [f"{first}{second}{number}" for first in "abcdef" for second in "vwxyz" for number in range(3)]
+    slots = tuple(slot(name, sku, held=chance.choice((0, 0, chance.randint(1, 60)))) for name in names for sku in LIKED)
+    left = {pool: chance.choice((60, 150, 450)) for pool in sorted({each.pool for each in slots if each.pool})}
+    return Case(demand=demand(5000, **more), slots=slots, rooms=left)
 
 
-def roomy(slots: list[Slot]) -> Placement:
-    chance = Random(2)
-    left = {pool: chance.choice((0, 50, 150, 450)) for pool in sorted({each.pool for each in slots if each.pool})}
-    return place(demand(5000, most_share=20, least_regions=5), slots, left)
-
-
-def test_an_estate_of_thirty_regions_is_placed_as_well() -> None:
-    slots = make_estate(30, 3)
-    placement = roomy(slots)
+@pytest.fixture(scope="module")
+def estate() -> Case:
+    """What runs in it is what was placed."""
+    empty = make_estate(most_share=20, least_regions=5)
+    placement, units = empty.place()
     assert placement.tokens == 5_000_000
-    assert max(region.tokens for region in placement.regions) <= 1_000_000
+    return empty.after(units)
+
+
+def moved(case: Case) -> tuple[int, int]:
+    """Units that are taken away and that are added."""
+    pairs = list(zip(case.slots, case.place()[1], strict=True))
+    return sum(max(0, each.held - size) for each, size in pairs), sum(max(0, size - each.held) for each, size in pairs)
+
+
+def held_in(case: Case, pool: PoolKey) -> int:
+    return sum(each.held for each in case.slots if each.pool == pool)
+
+
+def test_an_estate_of_thirty_regions_rests(estate: Case) -> None:
+    assert moved(estate) == (0, 0)
+
+
+def test_a_limit_cut_in_a_large_estate_moves_what_has_no_room_and_no_more(estate: Case) -> None:
+    pool = max(sorted(estate.rooms), key=lambda pool: held_in(estate, pool))
+    cut = replace(estate, rooms={**estate.rooms, pool: held_in(estate, pool) - 7})
+    assert moved(cut) == (7, 7)
+
+
+def test_a_region_lost_in_a_large_estate_moves_what_ran_there_and_no_more(estate: Case) -> None:
+    left = {pool: 0 if pool[0] == "av" else units for pool, units in estate.rooms.items()}
+    ran = sum(held_in(estate, pool) for pool in estate.rooms if pool[0] == "av")
+    assert ran
+    assert moved(replace(estate, rooms=left)) == (ran, ran)
+
+
+@pytest.mark.parametrize(("units", "taken", "added"), [(4997, 3, 0), (5004, 0, 4)])
+def test_another_wish_of_a_large_estate_moves_the_difference(estate: Case, units: int, taken: int, added: int) -> None:
+    wish = replace(estate.demand, tokens=units * 1000)
+    assert moved(replace(estate, demand=wish)) == (taken, added)
+
+
+def test_a_large_estate_without_enough_quota_uses_all_of_it(estate: Case) -> None:
+    wish = replace(estate.demand, tokens=100_000_000, most_share=100)
+    assert replace(estate, demand=wish).place()[0].tokens == 1000 * sum(estate.rooms.values())

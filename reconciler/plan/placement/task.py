@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from math import gcd
 
 from reconciler.model.ids import ArmId
 from reconciler.plan.placement.values import Demand, Group, Rooms, Slot
@@ -21,10 +22,10 @@ class Task:
     """Slots in order, and everything that limits them.
 
     `choices` are the units that each slot may have, none included, the least first. `rooms` are the units of each pool,
-    `hardware` those that may be added of a type in a pool. `wish` is what is wanted in tokens, `top` the most that may
-    be placed, `share` the most in one region. `spread` regions have to have some, and `able` can; where those are too
-    few the task is `frozen`: nothing may be added, and no number of regions is asked for. No `__slots__`: what is asked
-    often is kept.
+    `hardware` those that may be added of a type in a pool. `wish` is what is wanted in tokens, rounded up, `top` the
+    most that may be placed, `share` the most in one region. `spread` regions have to have some, and `able` can; where
+    those are too few the task is `frozen`: nothing may be added, and no number of regions is asked for. No `__slots__`:
+    what is asked often is kept.
     """
 
     slots: tuple[Slot, ...]
@@ -48,13 +49,16 @@ class Task:
 
     @property
     def ceiling(self) -> int:
-        """At least as many tokens as there is room for in all pools."""
-        units: dict[PoolKey | None, int] = defaultdict(int)
+        """At least as many tokens as all pools together have room for, in sizes that there are."""
         worth: dict[PoolKey | None, int] = defaultdict(int)
+        grain: dict[PoolKey | None, int] = defaultdict(int)
+        units: dict[PoolKey | None, int] = defaultdict(int)
         for slot, choice in zip(self.slots, self.choices, strict=True):
-            units[slot.pool] += choice[-1]
             worth[slot.pool] = max(worth[slot.pool], slot.tokens)
-        return sum(worth[pool] * (min(most, self.rooms[pool]) if pool else most) for pool, most in units.items())
+            grain[slot.pool] = gcd(grain[slot.pool], *choice)
+            units[slot.pool] += choice[-1]
+        rooms = {pool: min(most, self.rooms[pool]) if pool else most for pool, most in units.items()}
+        return sum(worth[pool] * (room - room % (grain[pool] or 1)) for pool, room in rooms.items())
 
     def total(self, units: Units) -> int:
         """What so many units are worth in tokens."""
@@ -102,7 +106,7 @@ def make_task(demand: Demand, slots: Iterable[Slot], rooms: Rooms) -> Task:
         share=wish * demand.most_share // 100 if demand.most_share < 100 else sys.maxsize,
         spread=demand.least_regions if demand.least_regions > 1 and wish else 0,
     )
-    return _freeze(replace(bare, choices=tuple(_choose(bare, slot) for slot in ordered)))
+    return _freeze(_round_up(replace(bare, choices=tuple(_choose(bare, slot) for slot in ordered))))
 
 
 def let_run(slots: tuple[Slot, ...], units: Units) -> tuple[Slot, ...]:
@@ -142,6 +146,13 @@ def _choose(task: Task, slot: Slot) -> Units:
     most = slot.held + task.hardware.get(slot.group, ceiling) if slot.pool and not slot.barred else slot.held
     found = {0, slot.held, *_find_sizes(slot, min(most, ceiling))}
     return tuple(sorted(units for units in found if units <= ceiling))
+
+
+def _round_up(task: Task) -> Task:
+    """The same with the least wish that is not less and that units can hit, if there is one."""
+    grain = gcd(*(slot.tokens * gcd(*choice) for slot, choice in zip(task.slots, task.choices, strict=True))) or 1
+    wish = -(-task.wish // grain) * grain
+    return replace(task, wish=wish) if wish <= task.top else task
 
 
 def _freeze(task: Task) -> Task:

@@ -22,8 +22,8 @@ def explain(demand: Demand, task: Task, units: Units) -> Placement:
     return Placement(
         units={note.slot.key: note.units for note in notes},
         tokens=fill.placed,
-        shortfall=max(0, task.wish - fill.placed),
-        unmet=_find_unmet(task, fill.placed, regions),
+        shortfall=max(0, demand.tokens - fill.placed),
+        unmet=_find_unmet(demand, task, regions),
         slots=tuple(notes),
         regions=regions,
     )
@@ -60,7 +60,7 @@ def _find_limit(demand: Demand, fill: Fill, at: int) -> tuple[Limit, int, int]:
     if found := fill.obstacle(at, larger):
         return found
     reason = Limit.REGIONS if units < slot.held and task.spread and _spreads(fill) else Limit.WISH
-    return reason, slot.tokens * (larger - units), max(0, task.wish - fill.placed)
+    return reason, slot.tokens * (larger - units), max(0, demand.tokens - fill.placed)
 
 
 def _next_size(slot: Slot, units: int) -> int:
@@ -89,11 +89,12 @@ def _sum_up(demand: Demand, task: Task, notes: tuple[SlotNote, ...]) -> RegionNo
     )
 
 
-def _find_unmet(task: Task, placed: int, regions: tuple[RegionNote, ...]) -> Limit | None:
+def _find_unmet(demand: Demand, task: Task, regions: tuple[RegionNote, ...]) -> Limit | None:
     if task.frozen:
         return Limit.REGIONS
-    full = sum(region.closest.limit is Limit.SHARE for region in regions)
-    usable = sum(region.tokens > 0 or region.closest.limit is Limit.SHARE for region in regions)
-    if placed < task.wish and full and (full == usable or usable * task.share < task.wish):
+    full = [region for region in regions if region.closest.limit is Limit.SHARE]
+    usable = [region for region in regions if region.tokens or region in full]
+    missing = sum(region.tokens for region in regions) < demand.tokens
+    if missing and full and (len(full) == len(usable) or len(usable) * task.share < demand.tokens):
         return Limit.SHARE
     return None
