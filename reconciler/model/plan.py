@@ -89,6 +89,7 @@ class Decision:
     `author` is who changed or deleted it last, where that is asked and known; `who` are the words at the end of
     `reason` that say so, or why it is not known. Azure may tell it late: neither is part of a plan's digest.
     `opened` and `closed` are the ways to an account that it adds and takes, as far as this resource decides it.
+    `short` is how much capacity it will not have although it is wanted, where less will do.
     """
 
     id: ArmId
@@ -111,6 +112,7 @@ class Decision:
     who: str = ""
     opened: tuple[Way, ...] = ()
     closed: tuple[Way, ...] = ()
+    short: int = 0
 
     @property
     def acts(self) -> bool:

@@ -8,8 +8,8 @@ never overdrawn, in whatever order the rest is done. What a purge gives back is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from reconciler.kinds import deployment
 from reconciler.model.ids import ArmId, Ref, fold_location
@@ -18,6 +18,7 @@ from reconciler.model.plan import Action, DecisionState, Step
 from reconciler.model.quota import Holding, Ledger
 from reconciler.model.resource import Fleet, Snapshot
 from reconciler.plan.draft import Draft, Drafts
+from reconciler.plan.elastic import Stretch, find_stretches, is_elastic, lessen, restrain
 from reconciler.plan.guards import stop_dependents
 from reconciler.plan.openness import keep_closed
 from reconciler.plan.order import put_after, put_last
@@ -73,16 +74,22 @@ class _Till:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shortage:
-    """A write that will not fit: it needs so much of a pool of which so much is there for it."""
+    """A write that will not fit: it needs so much of a pool of which so much is there for it, and lacks so much of what
+    it wants. One that can do with less needs only that, and where it gets it, `given` is the capacity that it has."""
 
     move: Move
     available: int
+    lacks: int
+    given: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Allotment:
+    """Who waits for whom, who goes without, and who gets less than is wanted and can do with it."""
+
     after: Mapping[str, tuple[str, ...]]
     short: Mapping[ArmId, _Shortage]
+    lessened: Mapping[ArmId, _Shortage]
 
 
 def keep_within(
@@ -92,38 +99,47 @@ def keep_within(
     if snapshot.quotas is None:
         return *keep_closed(drafts, fleet, snapshot), None
     books = Books(fleet, snapshot)
+    drafts = {**drafts, **restrain(books, drafts)}
     short: dict[PoolKey, int] = defaultdict(int)
     while True:
         drafts, steps = keep_closed(drafts, fleet, snapshot)
         moves = count_moves(books, drafts, steps)
-        found = _allot(books, steps, moves)
-        if not found.short:
+        found = _allot(books, steps, moves, find_stretches(books, drafts, steps))
+        # Who can do with less is told how much that is when it is known who goes without.
+        lacking = found.short or found.lessened
+        if not lacking:
             return drafts, put_after(steps, found.after), make_ledger(books, moves, short)
-        for each in found.short.values():
-            short[each.move.pool] += each.move.units
-        counter = _Refusals(books, drafts, moves)
-        drafts = stop_dependents({**drafts, **{id: counter.refuse(each) for id, each in found.short.items()}})
+        for each in lacking.values():
+            short[each.move.pool] += each.lacks
+        words = _Refusals(books, drafts, moves)
+        changed = {id: words.refuse(each) if found.short else words.lessen(each) for id, each in lacking.items()}
+        drafts = {**drafts, **changed}
+        drafts = stop_dependents(drafts) if found.short else drafts
 
 
-def _allot(books: Books, steps: tuple[Step, ...], moves: tuple[Move, ...]) -> _Allotment:
-    """Along an order in which whoever takes comes last, so that no two writes can come to wait for each other."""
+def _allot(
+    books: Books, steps: tuple[Step, ...], moves: tuple[Move, ...], stretches: Mapping[str, Stretch]
+) -> _Allotment:
+    """Along an order in which whoever takes comes last, so that no two writes can come to wait for each other; who can
+    do with less comes after all others."""
     taking = {move.step for move in moves if move.units > 0}
     giving = {move.id for move in moves if move.units < 0}
-    places = {step.name: at for at, step in enumerate(put_last(steps, taking))}
+    places = {step.name: at for at, step in enumerate(put_last(steps, taking, taking & stretches.keys()))}
     moves = tuple(sorted(moves, key=lambda move: places[move.step]))
-    out = _find_short(books, moves, giving)
-    after, _ = _serve(books, [move for move in moves if move.id not in out])
+    counter = _Counter(books=books, stretches=stretches)
+    out = _find_short(counter, moves, giving)
+    served = counter.serve(move for move in moves if move.id not in out)
     known = {step.name: step.after for step in steps}
-    edges = {name: tuple(dict.fromkeys((*known[name], *waits))) for name, waits in after.items()}
-    return _Allotment(after=edges, short=out)
+    edges = {name: tuple(dict.fromkeys((*known[name], *waits))) for name, waits in served.after.items()}
+    return _Allotment(after=edges, short=out, lessened=served.lessened)
 
 
-def _find_short(books: Books, moves: tuple[Move, ...], giving: set[ArmId]) -> dict[ArmId, _Shortage]:
+def _find_short(counter: _Counter, moves: tuple[Move, ...], giving: set[ArmId]) -> dict[ArmId, _Shortage]:
     """Who goes without. Whoever would have given something back takes that from others, and then there may be room for
     some who had none: those go without one at a time, and are asked once more at the end."""
     out: dict[ArmId, _Shortage] = {}
     while True:
-        _, short = _serve(books, [move for move in moves if move.id not in out])
+        short = counter.serve(move for move in moves if move.id not in out).short
         first = next((id for id in short if id in giving), None)
         if first is None:
             break
@@ -133,30 +149,55 @@ def _find_short(books: Books, moves: tuple[Move, ...], giving: set[ArmId]) -> di
     while again:
         again = False
         for id in [*out]:
-            _, still = _serve(books, [move for move in moves if move.id == id or move.id not in out])
-            if not still:
+            if not counter.serve(move for move in moves if move.id == id or move.id not in out).short:
                 del out[id]
                 again = True
     return out
 
 
-def _serve(books: Books, moves: list[Move]) -> tuple[dict[str, list[str]], dict[ArmId, _Shortage]]:
-    """What each write that takes has to wait for, and who goes without, in the order of the moves."""
-    own: dict[tuple[ArmId, PoolKey], int] = defaultdict(int)
-    for move in moves:
-        own[move.id, move.pool] += max(0, move.units)
-    tills: dict[PoolKey, _Till] = {}
-    after: dict[str, list[str]] = defaultdict(list)
-    short: dict[ArmId, _Shortage] = {}
-    for move in moves:
-        till = tills.setdefault(move.pool, _Till(free=books.left(move.pool)))
-        if move.units < 0:
-            till.put(move, own[move.id, move.pool])
-        elif till.available(move.id) < move.units:
-            short.setdefault(move.id, _Shortage(move=move, available=till.available(move.id)))
-        else:
-            after[move.step] += [name for name in till.take(move) if name != move.step]
-    return after, short
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counter:
+    """Where quota is given out; `stretches` are the writes that can do with less."""
+
+    books: Books
+    stretches: Mapping[str, Stretch]
+
+    def serve(self, moves: Iterable[Move]) -> _Allotment:
+        """What each write that takes has to wait for, who goes without and who gets less, in the order of the moves."""
+        moves = tuple(moves)
+        own: dict[tuple[ArmId, PoolKey], int] = defaultdict(int)
+        for move in moves:
+            own[move.id, move.pool] += max(0, move.units)
+        tills: dict[PoolKey, _Till] = {}
+        after: dict[str, tuple[str, ...]] = defaultdict(tuple)
+        short: dict[ArmId, _Shortage] = {}
+        lessened: dict[ArmId, _Shortage] = {}
+        for move in moves:
+            till = tills.setdefault(move.pool, _Till(free=self.books.left(move.pool)))
+            if move.units < 0:
+                till.put(move, own[move.id, move.pool])
+                continue
+            shortage = self._weigh(move, till.available(move.id))
+            if shortage and shortage.given is None:
+                short.setdefault(move.id, shortage)
+                continue
+            if shortage:
+                lessened[move.id] = shortage
+            fitting = shortage.move if shortage else move
+            after[move.step] += tuple(name for name in till.take(fitting) if name != move.step)
+        return _Allotment(after=after, short=short, lessened=lessened)
+
+    def _weigh(self, move: Move, available: int) -> _Shortage | None:
+        """What keeps a write from having all that it asks for; None where nothing does."""
+        if available >= move.units:
+            return None
+        stretch = self.stretches.get(move.step)
+        if stretch is None:
+            return _Shortage(move=move, available=available, lacks=move.units)
+        given, has = stretch.fit(move.units, available), stretch.wanted - move.units
+        units = (stretch.least if given is None else given) - has
+        lacks = stretch.wanted - (has if given is None else given)
+        return _Shortage(move=replace(move, units=units), available=available, lacks=lacks, given=given)
 
 
 def _purges(draft: Draft) -> bool:
@@ -187,11 +228,19 @@ class _Refusals:
         reason = f"{self._ask(draft, shortage)}; {self._arithmetic(shortage)}"
         return draft.blocked("insufficient_quota", reason, self._permit(draft, shortage))
 
+    def lessen(self, shortage: _Shortage) -> Draft:
+        """What can do with less gets that."""
+        assert shortage.given is not None
+        return lessen(self._drafts[shortage.move.id], shortage.given, self._arithmetic(shortage))
+
     def _ask(self, draft: Draft, shortage: _Shortage) -> str:
-        held, move = self._wanted(draft), shortage.move
+        held, move = self._least(draft), shortage.move
+        at_least = "at least " if is_elastic(draft) else ""
         more = " more" if held.units > move.units else ""
         offer = f"{held.offer.model} {self._sku(draft)}"
-        return f"asks {move.units:,}{more} of {offer} in {move.pool[0]}"
+        ends = f"would be left with less than its min of {held.units:,}: " if at_least and draft.present else ""
+        falls = ends if draft.action is Action.REPLACE or draft.alone else ""
+        return f"{falls}asks {at_least}{move.units:,}{more} of {offer} in {move.pool[0]}"
 
     def _arithmetic(self, shortage: _Shortage) -> str:
         """Who has what is used, and what this plan does with the rest."""
@@ -216,14 +265,15 @@ class _Refusals:
 
     def _permit(self, draft: Draft, shortage: _Shortage) -> str:
         """What would make it fit, the cheapest first."""
-        move, held = shortage.move, self._wanted(draft)
+        move, held = shortage.move, self._least(draft)
         lacking = move.units - shortage.available
         ways = []
         terms = self._books.terms_of(held.offer)
         step, least = (terms.step, terms.least) if terms else (1, 1)
         fitting = (held.units - lacking) // step * step
         if fitting >= least and shortage.available > 0:
-            ways.append(f"declare a capacity of {fitting:,}, {held.units - fitting:,} fewer")
+            what = "min" if is_elastic(draft) else "capacity"
+            ways.append(f"declare a {what} of {fitting:,}, {held.units - fitting:,} fewer")
         enough = [each for each in self._withheld.get(move.pool, ()) if each[0] >= lacking]
         ways += [f"permit what {ref} would give back ({units:,})" for units, ref in enough[:1]]
         residue, deleted = self._books.residue(move.pool), self._books.deleted_in(move.pool[0])
@@ -242,7 +292,9 @@ class _Refusals:
             if not blocked or draft.live is None or draft.decision.code == "insufficient_quota":
                 continue
             had = deployment.read_holding(draft.live, self._books.region_of(draft.id, declared=False))
-            kept = self._wanted(draft).units if draft.desired and draft.decision.action is not Action.DELETE else 0
+            kept = (
+                self._books.wanted(draft).units if draft.desired and draft.decision.action is not Action.DELETE else 0
+            )
             pool = self._books.pool_of(had)
             if pool and had.units > kept:
                 found[pool].append((had.units - kept, draft.decision.ref))
@@ -275,13 +327,12 @@ class _Refusals:
         )
         return sum(each.units for each in held if books.pool_of(each) == pool)
 
-    def _wanted(self, draft: Draft) -> Holding:
-        """What the deployment would hold in the end."""
-        values = dict(deployment.read_held(draft.live)) if draft.live else {}
-        if draft.desired:
-            values |= {path: value for path, value in draft.desired.fields.items() if value is not None}
-        return deployment.make_holding(draft.id, values, self._books.region_of(draft.id, declared=True))
+    def _least(self, draft: Draft) -> Holding:
+        """What the deployment has to hold in the end: all that it wants, unless less will do."""
+        held = self._books.wanted(draft)
+        floor = draft.desired.floor if draft.desired else None
+        return held if floor is None else replace(held, units=min(held.units, floor))
 
     def _sku(self, draft: Draft) -> str:
         wanted = draft.desired.fields.get("sku.name") if draft.desired else None
-        return str(wanted or self._wanted(draft).offer.sku)
+        return str(wanted or self._books.wanted(draft).offer.sku)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import assert_never
 
 from reconciler.kinds.base import project, read_links
@@ -109,9 +110,10 @@ def put_after(steps: Iterable[Step], after: Mapping[str, tuple[str, ...]]) -> tu
     return _sort([replace(step, after=after.get(step.name, step.after)) for step in steps])
 
 
-def put_last(steps: Iterable[Step], last: Collection[str]) -> tuple[Step, ...]:
-    """The steps in an order in which those named come as late as they can: after all that does not wait for them."""
-    return _sort([*steps], last)
+def put_last(steps: Iterable[Step], *last: Collection[str]) -> tuple[Step, ...]:
+    """The steps in an order in which those named come as late as they can, those of a later collection still later:
+    after all that does not wait for them."""
+    return _sort([*steps], {name: rank for rank, names in enumerate(last, start=1) for name in names})
 
 
 def write_alone(draft: Draft, fleet: str) -> tuple[Step, ...]:
@@ -363,15 +365,15 @@ def _leave(steps: Iterable[Step]) -> list[Step]:
     return [step for step in known if step.name not in ordered]
 
 
-def _sort(steps: list[Step], last: Collection[str] = ()) -> tuple[Step, ...]:
-    ordered = _walk(steps, last)
+def _sort(steps: list[Step], ranks: Mapping[str, int] = MappingProxyType({})) -> tuple[Step, ...]:
+    ordered = _walk(steps, ranks)
     if len(ordered) != len(steps):
         raise ValueError("the steps of this plan wait for each other in a circle")
     return tuple(ordered)
 
 
-def _walk(steps: list[Step], last: Collection[str] = ()) -> list[Step]:
-    """The steps in order, as far as there is one."""
+def _walk(steps: list[Step], ranks: Mapping[str, int] = MappingProxyType({})) -> list[Step]:
+    """The steps in order, as far as there is one; those of a higher rank wait while there are others."""
     known = {step.name for step in steps}
     waiting = {step.name: {name for name in step.after if name in known} for step in steps}
     by_name = {step.name: step for step in steps}
@@ -379,7 +381,7 @@ def _walk(steps: list[Step], last: Collection[str] = ()) -> list[Step]:
     for name, blockers in waiting.items():
         for blocker in blockers:
             released[blocker].append(name)
-    ready = [(name in last, _key(by_name[name]), name) for name, blockers in waiting.items() if not blockers]
+    ready = [(ranks.get(name, 0), _key(by_name[name]), name) for name, blockers in waiting.items() if not blockers]
     heapq.heapify(ready)
     ordered: list[Step] = []
     while ready:
@@ -388,7 +390,7 @@ def _walk(steps: list[Step], last: Collection[str] = ()) -> list[Step]:
         for freed in released[name]:
             waiting[freed].discard(name)
             if not waiting[freed]:
-                heapq.heappush(ready, (freed in last, _key(by_name[freed]), freed))
+                heapq.heappush(ready, (ranks.get(freed, 0), _key(by_name[freed]), freed))
     return ordered
 
 

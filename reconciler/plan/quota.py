@@ -81,6 +81,13 @@ class Books:
         self.strays[_tell_stray(held)] = None
         return None
 
+    def wanted(self, draft: Draft) -> Holding:
+        """What a deployment would hold in the end."""
+        values = dict(deployment.read_held(draft.live)) if draft.live else {}
+        if draft.desired:
+            values |= {path: value for path, value in draft.desired.fields.items() if value is not None}
+        return deployment.make_holding(draft.id, values, self.region_of(draft.id, declared=True))
+
     def left(self, pool: PoolKey) -> int:
         usage = self.quotas.markets[pool[0]].usages[pool[1]]
         return usage.limit - usage.used

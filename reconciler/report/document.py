@@ -245,6 +245,7 @@ def _decision(decision: Decision) -> JsonObject:
         "needs": [str(id) for id in decision.needs],
         "warnings": list(decision.warnings),
         "usual_seconds": decision.seconds,
+        "short": decision.short,
         "location": decision.location,
         "owned": decision.owned,
         "origin": {"file": origin.file, "line": origin.line, "column": origin.column} if origin else None,

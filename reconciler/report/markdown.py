@@ -128,7 +128,7 @@ def _plan(plan: Plan) -> Iterator[str]:
         yield "**Rights**\n\n" + "\n".join(rights)
     if plan.findings:
         yield _findings(plan.findings)
-    told = [decision for decision in plan.decisions if decision.state not in _QUIET]
+    told = [decision for decision in plan.decisions if decision.state not in _QUIET or decision.short]
     if told:
         yield "\n".join(("| | action | resource | why |", "|---|---|---|---|", *(_row(each) for each in told)))
         yield from _details(told)

@@ -137,7 +137,7 @@ def _dangers(plan: Plan, style: Style) -> str:
 
 def _documents(plan: Plan, style: Style) -> Iterator[str]:
     for ref, decisions in _group(plan).items():
-        told = [each for each in decisions if style.verbose or each.state not in _QUIET]
+        told = [each for each in decisions if style.verbose or each.state not in _QUIET or each.short]
         if told:
             yield "\n".join(_document(ref, told, decisions, style))
 
