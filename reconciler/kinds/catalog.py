@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.kinds import (
     account,
+    model_pool,
     network_security_group,
     private_dns_zone,
     private_endpoint,
@@ -19,6 +20,7 @@ KINDS: tuple[Kind, ...] = (
     private_dns_zone.KIND,
     account.KIND,
     private_endpoint.KIND,
+    model_pool.KIND,
 )
 
 TYPES: tuple[ResourceType, ...] = tuple(type_ for kind in KINDS for type_ in kind.types)
