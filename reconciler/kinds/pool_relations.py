@@ -69,7 +69,7 @@ def _relate_regions(pool: PoolWish, accounts: tuple[Desired, ...]) -> Iterator[F
         allowed = "regions" if pool.named else "dataZone"
         yield Finding(
             code="dangling",
-            message=f"no account with these labels is where {allowed} allows it: they are in {', '.join(sorted(there))}",
+            message=f"no account with these labels is where {allowed} wants it: they are in {', '.join(sorted(there))}",
             hint=f"change {allowed}, or declare an account there",
             origin=pool.origins["accounts"],
         )
@@ -85,8 +85,8 @@ def _relate_regions(pool: PoolWish, accounts: tuple[Desired, ...]) -> Iterator[F
         least = -(-100 // len(usable))
         yield Finding(
             code="contradiction",
-            message=f"maxSharePerRegion is {pool.most_share}, and its accounts are in {_count(usable)}: that is at most "
-            f"{pool.most_share * len(usable)} % of what is wanted",
+            message=f"maxSharePerRegion is {pool.most_share}, and its accounts are in {_count(usable)}: that is "
+            f"{pool.most_share * len(usable)} % of what is wanted at most",
             hint=f"write {least} or more, or declare accounts in more regions",
             origin=pool.origins["maxSharePerRegion"],
         )

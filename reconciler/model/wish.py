@@ -41,10 +41,10 @@ class PoolWish:
     """Tokens per minute of a model, in whichever accounts there is room for it.
 
     `skus` are deployment types as Azure spells them, the one that is liked best first; `names` gives the name of the
-    deployment of each. Accounts are those of the fleet whose documents carry all labels of `match`, in `regions` (folded;
-    None: anywhere), of which `named` are written down. No region gets more than `most_share` percent of `tokens`, and at
-    least `least_regions` get some. `fields` are what every deployment has besides its type and capacity, as a
-    deployment's own fields; `labels` are the pool's own.
+    deployment of each. Accounts are those of the fleet whose documents carry all labels of `match`, in `regions`
+    (folded; None: anywhere), of which `named` are written down. No region gets more than `most_share` percent of
+    `tokens`, and at least `least_regions` get some. `fields` are what every deployment has besides its type and
+    capacity, as a deployment's own fields; `labels` are the pool's own.
     """
 
     ref: Ref
