@@ -25,6 +25,7 @@ from reconciler.plan import (
     find_regions,
     find_strangers,
     find_unexplained,
+    find_unplaced,
     live_ways,
     make_plan,
     tell_authors,
@@ -162,7 +163,7 @@ async def _weigh(
     """The plan held against the quota that there is. It is read where the plan changes what deployments hold, and who
     else holds it only where a pool turns out too small, or where somebody asked: a quiet look costs nothing."""
     snapshot, plan = seen
-    regions = find_asked(plan, fleet, snapshot)
+    regions = find_asked(plan, fleet, snapshot) | find_unplaced(fleet, snapshot, request.chosen)
     surveys: frozenset[str] = frozenset()
     if request.regions:
         surveys = request.regions.named or find_regions(fleet, snapshot)

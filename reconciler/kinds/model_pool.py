@@ -161,7 +161,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
     spec = document.spec
     assert isinstance(spec, ModelPoolSpec)
     pool = setting.name_of(document.ref)
-    names: dict[str, str] = {sku: spec.deployment_name or f"{pool}-{sku.lower()}" for sku in spec.deployment_types}
+    names: dict[str, str] = {sku: spec.deployment_name or _name(pool, sku) for sku in spec.deployment_types}
     zone = ZONES.get(spec.data_zone or "")
     named = tuple(fold_location(each) for each in spec.regions or ())
     regions = frozenset(named) or zone
@@ -180,6 +180,7 @@ def expand(document: Document, setting: Setting) -> Expansion:
         version=(spec.model.version or "").lower(),
         skus=tuple(dict.fromkeys(spec.deployment_types)),
         names=names,
+        left={} if spec.deployment_name else {sku: _name(pool, sku) for sku in deployment.SKUS if sku not in names},
         match=spec.accounts.match_labels,
         labels=document.labels,
         regions=None if regions is None else tuple(sorted(regions & zone if zone else regions)),
@@ -195,6 +196,10 @@ def expand(document: Document, setting: Setting) -> Expansion:
         },
     )
     return Expansion(wishes=(wish,), findings=tuple(_check(document, spec, wish)))
+
+
+def _name(pool: str, sku: str) -> str:
+    return f"{pool}-{sku.lower()}"
 
 
 _PLACES: Mapping[str, tuple[str, ...]] = {

@@ -15,6 +15,7 @@ from reconciler.model.quota import Ledger
 from reconciler.model.reach import Way
 from reconciler.model.resource import Actor
 from reconciler.model.rights import Mandate
+from reconciler.model.spread import Spread
 from reconciler.model.wire import Json, digest, thaw
 
 
@@ -168,8 +169,9 @@ class Plan:
 
     `complete`: everything that the plan depends on could be read. `stopped`: a safety limit forbids the whole plan.
     `converged`: there is nothing left to do or to wait for. `ledger` is there where somebody had to know what quota is
-    left, `mandate` where there was something to write. Both explain, and only what was blocked or ordered for them is
-    part of the digest.
+    left, `mandate` where there was something to write; `spreads` are those of the fleet's pools of models, and one that
+    lacks something is not converged. All of them explain, and only what was blocked or ordered for them is part of the
+    digest.
     """
 
     fleet: str
@@ -180,6 +182,7 @@ class Plan:
     stopped: str = ""
     ledger: Ledger | None = None
     mandate: Mandate | None = None
+    spreads: tuple[Spread, ...] = ()
     requests_spent: int = 0
 
     @property
@@ -193,7 +196,8 @@ class Plan:
     @property
     def converged(self) -> bool:
         quiet = (DecisionState.IN_SYNC, DecisionState.IGNORED, DecisionState.DRIFTED)
-        return self.complete and all(decision.state in quiet for decision in self.decisions)
+        met = not any(spread.shortfall for spread in self.spreads)
+        return self.complete and met and all(decision.state in quiet for decision in self.decisions)
 
     @property
     def digest(self) -> str:

@@ -46,6 +46,7 @@ class Desired:
     not in it is not ours. None means "must be absent". `origins` gives the place of each path that was written down.
     `needs` are the ids that must exist before this one. `throughput` stands for a capacity that only the region's model
     list can tell. Where there is a `floor`, the capacity may be less than `fields` say, but never less than that.
+    `because` says why it is wanted where no document declares it itself, `gone` why nothing of it shall be left.
     `judgements` decide, first match first, about connections that only Azure can tell. `leaves` are the
     folded types of what is below it and left to others.
     """
@@ -60,6 +61,8 @@ class Desired:
     labels: Mapping[str, str] = field(default_factory=dict)
     throughput: Throughput | None = None
     floor: int | None = None
+    because: str = ""
+    gone: str = ""
     judgements: tuple[Judgement, ...] = ()
     leaves: frozenset[str] = frozenset()
 

@@ -44,7 +44,8 @@ class PoolWish:
     deployment of each. Accounts are those of the fleet whose documents carry all labels of `match`, in `regions`
     (folded; None: anywhere), of which `named` are written down. No region gets more than `most_share` percent of
     `tokens`, and at least `least_regions` get some. `fields` are what every deployment has besides its type and
-    capacity, as a deployment's own fields; `labels` are the pool's own.
+    capacity, as a deployment's own fields; `labels` are the pool's own. `left` are the names that deployments of other
+    types would have, by which those are known that are not wanted any more.
     """
 
     ref: Ref
@@ -55,6 +56,7 @@ class PoolWish:
     version: str
     skus: tuple[str, ...]
     names: Mapping[str, str]
+    left: Mapping[str, str] = field(default_factory=dict)
     match: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     regions: tuple[str, ...] | None = None

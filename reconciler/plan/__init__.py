@@ -2,6 +2,7 @@
 
 from reconciler.plan.authors import find_unexplained, tell_authors
 from reconciler.plan.planner import make_plan
+from reconciler.plan.pooling import find_unplaced
 from reconciler.plan.quota import find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
 from reconciler.plan.rights import approve, find_closer, find_places
@@ -17,6 +18,7 @@ __all__ = [
     "find_regions",
     "find_strangers",
     "find_unexplained",
+    "find_unplaced",
     "live_ways",
     "make_plan",
     "select",

@@ -25,8 +25,8 @@ def order(drafts: Drafts, fleet: str) -> tuple[Step, ...]:
     """Every write of the plan, each after what it needs; ties break by phase, type and id, never by chance. What is
     replaced goes only when what the new one needs stands, where that can be."""
     wired, around = _wire(drafts, fleet)
-    wishes = ((chain[0].name, _stand_by(drafts[id], around)) for id, chain in around.steps.items())
-    _put_off(wired, [(name, makers) for name, makers in wishes if wired[name].action is Action.REPLACE])
+    giving_way = (id for id in around.steps if _gives_way(drafts[id]))
+    _put_off(wired, [(around.steps[id][0].name, _stand_by(drafts[id], around)) for id in giving_way])
     return _sort([*wired.values()])
 
 
@@ -48,6 +48,12 @@ def find_circle(drafts: Drafts) -> tuple[Draft, ...]:
     circle = list(walked)[list(walked).index(name) :]
     ids = dict.fromkeys(left[each].id for each in circle)
     return tuple(drafts[id] for id in ids if id in drafts)
+
+
+def _gives_way(draft: Draft) -> bool:
+    """Whether something that is deleted makes room for what it is named to need."""
+    gone = draft.action is Action.DELETE and draft.desired is not None and bool(draft.desired.gone)
+    return gone or draft.action is Action.REPLACE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

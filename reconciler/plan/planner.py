@@ -14,6 +14,7 @@ from reconciler.plan.authors import tell_authors
 from reconciler.plan.decide import decide
 from reconciler.plan.guards import Grounds, check_caps, guard
 from reconciler.plan.known import resolve_known
+from reconciler.plan.pooling import place_pools, settle_spreads
 from reconciler.plan.rates import resolve_rates
 from reconciler.plan.rights import keep_to_rights, make_mandate
 
@@ -23,7 +24,8 @@ def make_plan(
 ) -> Plan:
     """What to do so that `snapshot` becomes what `fleet` declares; `chosen` limits who may be acted upon, `memory` is
     what earlier cycles of this run know."""
-    fleet = resolve_known(resolve_rates(fleet, snapshot), snapshot)
+    fleet, spreads = place_pools(resolve_rates(fleet, snapshot), snapshot, memory)
+    fleet = resolve_known(fleet, snapshot)
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
     drafts = keep_to_rights(drafts, fleet, snapshot)
@@ -38,6 +40,7 @@ def make_plan(
         stopped=stopped,
         ledger=ledger,
         mandate=make_mandate(drafts, fleet, snapshot),
+        spreads=settle_spreads(spreads, drafts),
         requests_spent=snapshot.requests,
     )
 

@@ -18,6 +18,7 @@ from reconciler.model.quota import Ledger, Pool
 from reconciler.model.reach import Way
 from reconciler.model.resource import Actor
 from reconciler.model.rights import Mandate
+from reconciler.model.spread import Spread
 from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
 from reconciler.report.openings import closes, opens
 from reconciler.report.summary import estimate_costs, merge_outcomes, summarise
@@ -195,6 +196,7 @@ def _plan(plan: Plan) -> JsonObject:
         "blind": [{"scope": scope, "fault": tell_fault(fault)} for scope, fault in plan.blind],
         "quota": tell_ledger(plan.ledger) if plan.ledger else None,
         "rights": _mandate(plan.mandate) if plan.mandate else None,
+        "model_pools": [_spread(each) for each in plan.spreads],
     }
 
 
@@ -249,6 +251,30 @@ def _decision(decision: Decision) -> JsonObject:
         "location": decision.location,
         "owned": decision.owned,
         "origin": {"file": origin.file, "line": origin.line, "column": origin.column} if origin else None,
+    }
+
+
+def _spread(spread: Spread) -> JsonObject:
+    """In tokens per minute."""
+    origin = spread.origin
+    return {
+        "ref": str(spread.ref),
+        "model": spread.model,
+        "wanted": spread.wanted,
+        "placed": spread.placed,
+        "shortfall": spread.shortfall,
+        "reason": spread.reason,
+        "regions": [
+            {
+                "location": share.location,
+                "choice": share.choice,
+                "held": share.held,
+                "placed": share.placed,
+                "reason": share.reason,
+            }
+            for share in spread.shares
+        ],
+        "origin": {"file": origin.file, "line": origin.line, "column": origin.column},
     }
 
 

@@ -25,6 +25,7 @@ from reconciler.report.openings import (
 )
 from reconciler.report.pools import tell_moving
 from reconciler.report.rules import fold_rules
+from reconciler.report.spreads import list_moving, tell_shares, tell_spread
 from reconciler.report.summary import cost_line, following_line, headline, merge_outcomes, result_line, summarise
 from reconciler.report.words import (
     RESULT_WORDS,
@@ -118,6 +119,8 @@ def _plan(plan: Plan) -> Iterator[str]:
     if plan.blind:
         blind = [_blind(*each) for each in group_blind(plan).items()]
         yield "**Could not be read; nothing is assumed about it**\n\n" + "\n".join(blind)
+    for spread in list_moving(plan):
+        yield "\n".join((f"**{code(tell_spread(spread))}**\n", *(f"- {code(text)}" for text in tell_shares(spread))))
     quota = tell_moving(plan)
     if quota:
         # The tight ones come first: what does not fit into a comment has room.
