@@ -9,25 +9,30 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from reconciler.apply import Budget, run_plan
+from reconciler.model.finding import FaultClass
 from reconciler.model.ids import ArmId
 from reconciler.model.lifecycle import ManagePolicy
 from reconciler.model.memory import NOTHING, Memory
-from reconciler.model.outcome import CycleReport, Result
+from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import DecisionState, Plan
 from reconciler.model.ports import World
-from reconciler.model.quota import QuotaScope
+from reconciler.model.quota import ModelKey, QuotaScope
 from reconciler.model.resource import Activity, Fleet, Scope, Snapshot
 from reconciler.plan import (
     approve,
     find_asked,
     find_closer,
     find_places,
+    find_growing,
     find_regions,
     find_strangers,
     find_unexplained,
     find_unplaced,
+    forgive,
     live_ways,
     make_plan,
+    offer_of,
+    shun,
     tell_authors,
 )
 
@@ -118,8 +123,20 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
         ended=world.clock.now(),
         requests=snapshot.requests + sum(outcome.requests for outcome in outcomes),
         ways=live_ways(fleet, snapshot) if request.ways else (),
-        memory=request.memory,
+        memory=_remember(world, fleet, snapshot, request.memory, outcomes),
     )
+
+
+def _remember(world: World, fleet: Fleet, snapshot: Snapshot, memory: Memory, outcomes: tuple[Outcome, ...]) -> Memory:
+    """What the next cycle shall know: what Azure has hardware for, and what not."""
+    asked = [(each, offer) for each in outcomes if (offer := offer_of(each.step, fleet, snapshot))]
+    memory = forgive(memory, (offer for each, offer in asked if each.result is Result.DONE))
+    refused = [offer for each, offer in asked if _lacks_hardware(each)]
+    return shun(memory, refused, world.clock.now(), world.chance.uniform(0.8, 1.2)) if refused else memory
+
+
+def _lacks_hardware(outcome: Outcome) -> bool:
+    return outcome.fault is not None and outcome.fault.cls is FaultClass.CAPACITY
 
 
 async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snapshot, Plan]:
@@ -177,7 +194,19 @@ async def _weigh(
     if tight:
         measured = await _measure(world, fleet, measured, (frozenset(), tight))
         plan = make_plan(fleet, measured, request.chosen, request.memory)
+    models = find_growing(fleet, plan)
+    if models:
+        measured = await _ask_hardware(world, fleet, measured, models)
+        plan = make_plan(fleet, measured, request.chosen, request.memory)
     return measured, plan
+
+
+async def _ask_hardware(world: World, fleet: Fleet, snapshot: Snapshot, models: frozenset[ModelKey]) -> Snapshot:
+    """The snapshot with what there is hardware for: quota that cannot be used is not counted on."""
+    assert snapshot.quotas is not None
+    found = await world.cloud.measure(QuotaScope(subscription=fleet.subscription, models=models))
+    quotas = replace(snapshot.quotas, hardware=found.hardware, unsure=found.unsure)
+    return replace(snapshot, quotas=quotas, requests=snapshot.requests + found.requests)
 
 
 async def _measure(
@@ -215,7 +244,8 @@ async def converge(world: World, fleet: Fleet, request: CycleRequest) -> tuple[C
         reports.append(report)
         memory = report.memory
         # What is done over and over again is no progress: Azure takes it each time and does not do it yet.
-        done, moved = _done(report), bool(_done(report) - done)
+        # A pool of a model that was refused hardware turns to the next place, and to each place only once.
+        done, moved = _done(report), bool(_done(report) - done) or any(map(_lacks_hardware, report.outcomes))
         fruitless = 0 if moved else fruitless + 1
         if _finished(report) or (report.outcomes and fruitless >= _FRUITLESS):
             return tuple(reports)
@@ -234,6 +264,8 @@ def _finished(report: CycleReport) -> bool:
     """Whether another look could change anything: something acted, is stale, or Azure is still working."""
     if report.refused or report.plan.stopped:
         return True
+    if any(map(_lacks_hardware, report.outcomes)):
+        return False
     worth = (Result.DONE, Result.STALE, Result.IN_PROGRESS)
     waiting = any(decision.state is DecisionState.IN_PROGRESS for decision in report.plan.decisions)
     return not waiting and not any(outcome.result in worth for outcome in report.outcomes)

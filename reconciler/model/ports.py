@@ -84,7 +84,7 @@ class Cloud(Protocol):
         ...
 
     async def measure(self, scope: QuotaScope) -> Quotas:
-        """What the regions of `scope` allow and sell, two lists each, and one list for each account of `scope`."""
+        """What the regions of `scope` allow and sell, two lists each, and one list for each account and model of it."""
         ...
 
     async def rights(self, scope: RightsScope) -> Rights:

@@ -2,11 +2,12 @@
 
 from reconciler.plan.authors import find_unexplained, tell_authors
 from reconciler.plan.planner import make_plan
-from reconciler.plan.pooling import find_unplaced
+from reconciler.plan.pooling import find_growing, find_unplaced
 from reconciler.plan.quota import find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
 from reconciler.plan.rights import approve, find_closer, find_places
 from reconciler.plan.selection import NothingSelectedError, select
+from reconciler.plan.shunning import forgive, offer_of, shun
 
 __all__ = [
     "NothingSelectedError",
@@ -15,12 +16,16 @@ __all__ = [
     "find_asked",
     "find_closer",
     "find_places",
+    "find_growing",
     "find_regions",
     "find_strangers",
     "find_unexplained",
     "find_unplaced",
+    "forgive",
     "live_ways",
     "make_plan",
+    "offer_of",
     "select",
+    "shun",
     "tell_authors",
 ]

@@ -69,9 +69,14 @@ def held_units(live: Live | None) -> int:
     return held if isinstance(held, int) else 0
 
 
+def find_wishes(fleet: Fleet) -> tuple[PoolWish, ...]:
+    """The pools of models that a fleet wants, in the order of their names."""
+    return tuple(sorted((each for each in fleet.wishes if isinstance(each, PoolWish)), key=lambda each: each.ref))
+
+
 def find_cells(wish: PoolWish, fleet: Fleet, snapshot: Snapshot) -> tuple[Cell, ...]:
     """Every place that a pool may use or has something in, in the order of accounts and of liking."""
-    rivals = [each for each in fleet.wishes if isinstance(each, PoolWish) and each.ref != wish.ref]
+    rivals = [each for each in find_wishes(fleet) if each.ref != wish.ref]
     found: list[Cell] = []
     for account in find_accounts(wish, fleet.desired):
         taken = {name.lower() for each in rivals if each.matches(account.labels) for name in each.names.values()}

@@ -12,11 +12,12 @@ from reconciler.model.resource import Blind, Fleet, Snapshot
 from reconciler.plan.allotment import keep_within
 from reconciler.plan.authors import tell_authors
 from reconciler.plan.decide import decide
-from reconciler.plan.guards import Grounds, check_caps, guard
+from reconciler.plan.guards import Grounds, check_caps, guard, stop_dependents
 from reconciler.plan.known import resolve_known
 from reconciler.plan.pooling import place_pools, settle_spreads
 from reconciler.plan.rates import resolve_rates
 from reconciler.plan.rights import keep_to_rights, make_mandate
+from reconciler.plan.shunning import hold_back
 
 
 def make_plan(
@@ -29,6 +30,7 @@ def make_plan(
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
     drafts = keep_to_rights(drafts, fleet, snapshot)
+    drafts = stop_dependents(hold_back(drafts, fleet, snapshot, memory)) if memory.shunned else drafts
     drafts, steps, ledger = keep_within(drafts, fleet, snapshot, memory)
     stopped = check_caps(drafts, fleet)
     return Plan(

@@ -15,16 +15,20 @@ from reconciler.kinds.base import declare
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.lifecycle import ManagePolicy
 from reconciler.model.memory import NOTHING, Memory
-from reconciler.model.plan import DecisionState
+from reconciler.model.plan import Decision, DecisionState, Plan
+from reconciler.model.quota import ModelKey
 from reconciler.model.resource import Desired, Fleet, Snapshot
 from reconciler.model.spread import Member, Share, Spread
 from reconciler.model.wire import Json
 from reconciler.model.wish import PoolWish
-from reconciler.plan.cells import CAPACITY, Cell, find_cells, find_unclear, held_units
+from reconciler.plan.cells import CAPACITY, Cell, find_cells, find_unclear, find_wishes, held_units
 from reconciler.plan.draft import Drafts
 from reconciler.plan.placement import Choice, Demand, Limit, Placement, Slot, SlotNote, first_size, place
 from reconciler.plan.pool_words import tell_gone, tell_pool, tell_region, tell_share, tell_slot
 from reconciler.plan.quota import Books, PoolKey
+from reconciler.plan.shunning import tell_shunned
+
+POOL = "ModelPool"
 
 
 def place_pools(fleet: Fleet, snapshot: Snapshot, memory: Memory = NOTHING) -> tuple[Fleet, tuple[Spread, ...]]:
@@ -38,10 +42,6 @@ def place_pools(fleet: Fleet, snapshot: Snapshot, memory: Memory = NOTHING) -> t
     return replace(fleet, desired={id: everything[id] for id in sorted(everything)}), spreads
 
 
-def find_wishes(fleet: Fleet) -> tuple[PoolWish, ...]:
-    return tuple(wish for wish in fleet.wishes if isinstance(wish, PoolWish))
-
-
 def find_unplaced(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | None = None) -> frozenset[str]:
     """The folded regions whose quota has to be known because what runs is not what a pool wants."""
     regions: set[str] = set()
@@ -53,6 +53,28 @@ def find_unplaced(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | N
         if meant and not _is_settled(wish, cells):
             regions |= {cell.region for cell in cells}
     return frozenset(regions)
+
+
+def find_growing(fleet: Fleet, plan: Plan) -> frozenset[ModelKey]:
+    """The models of pools of which a plan deploys more: whether there is hardware for them is worth a question."""
+    more = {each.ref.name.partition("/")[0] for each in plan.decisions if each.ref.kind == POOL and _grows(each)}
+    wishes = (wish for wish in find_wishes(fleet) if wish.ref.name in more and wish.version)
+    return frozenset(model_of(wish) for wish in wishes)
+
+
+def _grows(decision: Decision) -> bool:
+    return decision.acts and any(
+        change.path == CAPACITY and isinstance(change.after, int) and change.after > _whole(change.before)
+        for change in decision.changes
+    )
+
+
+def _whole(value: Json) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def model_of(wish: PoolWish) -> ModelKey:
+    return wish.format, wish.model, wish.version
 
 
 def settle_spreads(spreads: Iterable[Spread], drafts: Drafts) -> tuple[Spread, ...]:
@@ -214,7 +236,12 @@ class _Desk:
         regions = sorted({each.cell.region for each in results})
         gone = (Choice.REMOVED, "it is not among the regions or types that are wanted")
         shares = [_share(region, *told.get(region, gone), results) for region in regions]
-        return _spread(wish, shares, tell_pool(wish, found))
+        return _spread(wish, shares, "; ".join(each for each in (tell_pool(wish, found), self._doubt(wish)) if each))
+
+    def _doubt(self, wish: PoolWish) -> str:
+        """What Azure did not tell about hardware, where it was asked."""
+        fault = self._snapshot.quotas.unsure.get(model_of(wish)) if self._snapshot.quotas else None
+        return f"what hardware there is for it could not be read: {fault.code}" if fault else ""
 
     def _appraise(self, wish: PoolWish, cell: Cell, books: Books) -> Slot:
         """On what terms a cell can have something."""
@@ -231,7 +258,13 @@ class _Desk:
         if terms.tokens is None:
             told = f"{cell.region} does not say what a unit of {wish.model} as {cell.sku} is worth"
             return replace(slot, barred=cell.barred or told)
-        return replace(slot, pool=pool, tokens=terms.tokens, least=terms.least, step=terms.step)
+        known = replace(slot, pool=pool, tokens=terms.tokens, least=terms.least, step=terms.step)
+        if told := tell_shunned(cell.offer(wish), self._snapshot, self._memory):
+            return replace(known, barred=cell.barred or told)
+        available = books.quotas.hardware.get(cell.offer(wish))
+        # What Azure tells counts no more than the quota that is left, and this very plan may free some.
+        short = available is not None and available < max(0, books.left(pool))
+        return replace(known, hardware=available if short else None)
 
     def _choose(self, wish: PoolWish, slots: list[Slot], books: Books) -> Placement:
         """The best placement. What runs in a pool that is overdrawn moves only where there is room for it elsewhere."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
-from reconciler.model.ids import ArmId
+from reconciler.kinds.pool_relations import find_accounts
+from reconciler.model.ids import ArmId, Ref
 from reconciler.model.resource import Desired, Fleet
+from reconciler.plan.cells import find_wishes
 
 
 class NothingSelectedError(ValueError):
@@ -18,7 +20,7 @@ def select(fleets: Iterable[Fleet], targets: Iterable[str], labels: Mapping[str,
     """The ids of the documents named by `targets` (`Account/a`, a child's `Account/a/deployments/d`, or an ARM id) that
     carry all `labels`, with what is declared below them and what they need."""
     wanted = tuple(targets)
-    desired = {id: each for fleet in fleets for id, each in fleet.desired.items()}
+    desired = {id: each for fleet in fleets for id, each in (*fleet.desired.items(), *_find_possible(fleet))}
     for target in wanted:
         if not any(_names(each, target) for each in desired.values()):
             close = get_close_matches(target, sorted(str(each.ref) for each in desired.values()), n=1)
@@ -34,6 +36,18 @@ def select(fleets: Iterable[Fleet], targets: Iterable[str], labels: Mapping[str,
         pairs = ",".join(f"{key}={value}" for key, value in labels.items())
         raise NothingSelectedError(f"-l {pairs} matches no document")
     return frozenset(_with_needs(chosen, desired))
+
+
+def _find_possible(fleet: Fleet) -> Iterator[tuple[ArmId, Desired]]:
+    """The deployments that pools of models may become, as if all of them were declared."""
+    for wish in find_wishes(fleet):
+        for account in find_accounts(wish, fleet.desired):
+            for name in dict.fromkeys((*wish.names.values(), *wish.left.values())):
+                id = account.id.child("deployments", name)
+                if id not in fleet.desired:
+                    ref = Ref(kind=wish.ref.kind, name=f"{wish.ref.name}/{account.ref.name}/{name}")
+                    needs = (account.id,)
+                    yield id, Desired(id=id, ref=ref, fields={}, needs=needs, origin=wish.origin, labels=wish.labels)
 
 
 def _names(desired: Desired, target: str) -> bool:

@@ -142,7 +142,7 @@ def test_the_details_speak_where_the_outside_says_nothing() -> None:
         ("The resource entity provisioning state is not terminal.", FaultClass.CONFLICT),
         ("The parent account does not provision correctly", FaultClass.CONFLICT),
         ("Subnets of the network have no ServiceEndpoints for Microsoft.X configured", FaultClass.INVALID),
-        ("Not enough available capacity in the region", FaultClass.QUOTA),
+        ("Not enough available capacity in the region", FaultClass.CAPACITY),
         ("Something else", FaultClass.INVALID),
     ],
 )
