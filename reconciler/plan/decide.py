@@ -57,7 +57,9 @@ def _say_because(draft: Draft) -> Draft:
     because = draft.desired.because if draft.desired else ""
     if not because or draft.decision.state not in (DecisionState.ACT, DecisionState.IN_SYNC):
         return draft
-    return replace(draft, decision=replace(draft.decision, reason=f"{draft.decision.reason}; {because}"))
+    sized = draft.decision.reason == _DIFFERS and all(each.path == "sku.capacity" for each in draft.decision.changes)
+    reason = because if sized else f"{draft.decision.reason}; {because}"
+    return replace(draft, decision=replace(draft.decision, reason=reason))
 
 
 def _await_service(drafts: Drafts) -> Drafts:

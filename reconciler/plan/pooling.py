@@ -355,7 +355,7 @@ class _Desk:
 
 def _turn(wish: PoolWish, cell: Cell, note: SlotNote, found: Placement) -> _Result:
     gone = tell_gone(wish, note) if cell.live and not note.units else ""
-    because = tell_slot(wish, note, found.slots)
+    because = "" if gone else tell_slot(wish, note, found.slots)
     return _Result(cell=cell, slot=note.slot, units=note.units, because=because, gone=gone)
 
 

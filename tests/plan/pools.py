@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from reconciler.kinds import model_pool
 from reconciler.model.ids import ArmId
 from reconciler.model.lifecycle import Lifecycle
 from reconciler.model.plan import Plan
-from reconciler.model.quota import Market, Offer, Quotas, Terms, Usage
+from reconciler.model.quota import Market, Offer, Pool, Quotas, Terms, Usage
 from reconciler.model.resource import Fleet
 from reconciler.model.spread import Share, Spread
 from reconciler.model.wish import PoolWish
 from reconciler.plan import make_plan
 from tests.support.builders import (
+    DEPLOYMENTS,
     EVERY_WORD,
     MANAGED,
     SETTING,
     PlainAzure,
     Spec,
     account_spec,
+    declare_account,
     deployment_id,
     document,
     fleet_of,
-    declare_account,
     group_id,
 )
-from dataclasses import replace
 
 VERSION = "2024-11-20"
 SKUS = ("GlobalStandard", "DataZoneStandard", "Standard")
@@ -74,7 +75,8 @@ def held_in(azure: PlainAzure, region: str, sku: str) -> int:
     total = 0
     for id, wire in azure.live.items():
         body: Any = wire
-        if len(id.segments) == 2 and azure.live[id.parent].get("location") == region and body["sku"]["name"] == sku:
+        here = id.type == DEPLOYMENTS and azure.live[id.top].get("location") == region
+        if here and body["sku"]["name"] == sku:
             total += int(body["sku"]["capacity"])
     return total
 
@@ -125,8 +127,14 @@ def units_of(azure: PlainAzure, name: str = "chat") -> dict[tuple[str, str], int
     found: dict[tuple[str, str], int] = {}
     for id, wire in azure.live.items():
         body: Any = wire
-        if len(id.segments) == 2 and id.name.startswith(f"{name}-"):
+        if id.type == DEPLOYMENTS and id.name.startswith(f"{name}-"):
             found[id.top.name, body["sku"]["name"]] = body["sku"]["capacity"]
+    return found
+
+
+def pool_of_usage(plan: Plan, region: str, sku: str = "Standard") -> Pool:
+    assert plan.ledger is not None
+    (found,) = [each for each in plan.ledger.pools if (each.location, each.usage) == (region, usage_of(sku))]
     return found
 
 
