@@ -119,8 +119,8 @@ def test_one_deployment_type_may_have_a_name_of_its_own(tmp_path: Path) -> None:
         (
             (HERE, pool(types="[GlobalBatch]")),
             (
-                "deploymentTypes names GlobalBatch, whose quota is enqueued tokens and not tokens per minute (declare such "
-                "a deployment in its Account document, and name types that are sold by tokens here)"
+                "deploymentTypes names GlobalBatch, whose quota is enqueued tokens and not tokens per minute (declare "
+                "such a deployment in its Account document, and name types that are sold by tokens here)"
             ),
         ),
         (
@@ -162,8 +162,8 @@ def test_one_deployment_type_may_have_a_name_of_its_own(tmp_path: Path) -> None:
         (
             (HERE, THERE, pool("maxSharePerRegion: 40")),
             (
-                "maxSharePerRegion is 40, and its accounts are in 2 regions (swedencentral, westus): that is 80 % of what "
-                "is wanted at most (write 50 or more, or declare accounts in more regions)"
+                "maxSharePerRegion is 40, and its accounts are in 2 regions (swedencentral, westus): that is 80 % of "
+                "what is wanted at most (write 50 or more, or declare accounts in more regions)"
             ),
         ),
         (
@@ -187,8 +187,8 @@ def test_one_deployment_type_may_have_a_name_of_its_own(tmp_path: Path) -> None:
         (
             (HERE, pool("capacity: 3")),
             (
-                "unknown field capacity in spec (known fields: model, tpm, deploymentTypes, accounts, regions, dataZone, "
-                "maxSharePerRegion, minRegions, deploymentName, raiPolicyName, versionUpgradeOption, tags)"
+                "unknown field capacity in spec (known fields: model, tpm, deploymentTypes, accounts, regions, "
+                "dataZone, maxSharePerRegion, minRegions, deploymentName, raiPolicyName, versionUpgradeOption, tags)"
             ),
         ),
         (
