@@ -45,8 +45,8 @@ def pool_document(tpm: int, *types: str, name: str = "chat", **more: object) -> 
     return {"apiVersion": "reconciler/v1", "kind": "ModelPool", "metadata": {"name": name}, "spec": spec}
 
 
-def account(name: str, **more: object) -> Document:
-    document = account_document(f"aoai-{name}", location=REGIONS[name], **more)
+def account(name: str, *deployments: Document) -> Document:
+    document = account_document(f"aoai-{name}", location=REGIONS[name], deployments=[*deployments])
     return {**document, "metadata": {**document["metadata"], "labels": {"serves": "gpt-4o"}}}
 
 
@@ -164,9 +164,7 @@ async def test_pools_and_plain_deployments_share_the_quota_in_their_order(azure:
         deployment("own", 30, "DataZoneStandard"),
         deployment("rest", 0, "DataZoneStandard") | {"sku": _elastic(300, 5)},
     ]
-    written = documents(
-        pool_document(120, name="alpha"), pool_document(200, name="beta"), fra=account("fra", deployments=own)
-    )
+    written = documents(pool_document(120, name="alpha"), pool_document(200, name="beta"), fra=account("fra", *own))
     reports = await converged(azure, written)
     assert sum(units_of(azure, "alpha").values()) == 120
     assert sum(units_of(azure, "beta").values()) == 150
