@@ -16,7 +16,7 @@ from reconciler.model.memory import NOTHING, Memory
 from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import DecisionState, Plan
 from reconciler.model.ports import World
-from reconciler.model.quota import ModelKey, QuotaScope
+from reconciler.model.quota import Ledger, ModelKey, QuotaScope
 from reconciler.model.resource import Activity, Fleet, Scope, Snapshot
 from reconciler.plan import (
     approve,
@@ -190,7 +190,7 @@ async def _weigh(
     measured = await _measure(world, fleet, snapshot, (regions, surveys))
     plan = make_plan(fleet, measured, request.chosen, request.memory)
     assert plan.ledger is not None
-    tight = frozenset(pool.location for pool in plan.ledger.pools if pool.short) - surveys
+    tight = _find_tight(plan, plan.ledger) - surveys
     if tight:
         measured = await _measure(world, fleet, measured, (frozenset(), tight))
         plan = make_plan(fleet, measured, request.chosen, request.memory)
@@ -207,6 +207,12 @@ async def _ask_hardware(world: World, fleet: Fleet, snapshot: Snapshot, models: 
     found = await world.cloud.measure(QuotaScope(subscription=fleet.subscription, models=models))
     quotas = replace(snapshot.quotas, hardware=found.hardware, unsure=found.unsure)
     return replace(snapshot, quotas=quotas, requests=snapshot.requests + found.requests)
+
+
+def _find_tight(plan: Plan, ledger: Ledger) -> frozenset[str]:
+    """The regions in which it matters who holds what: something goes without, or a purge might help what has less."""
+    refused = any(decision.code == "insufficient_quota" for decision in plan.decisions)
+    return frozenset(pool.location for pool in ledger.pools if pool.short and (refused or pool.deleted))
 
 
 async def _measure(

@@ -74,22 +74,35 @@ def find_wishes(fleet: Fleet) -> tuple[PoolWish, ...]:
     return tuple(sorted((each for each in fleet.wishes if isinstance(each, PoolWish)), key=lambda each: each.ref))
 
 
-def find_cells(wish: PoolWish, fleet: Fleet, snapshot: Snapshot) -> tuple[Cell, ...]:
-    """Every place that a pool may use or has something in, in the order of accounts and of liking."""
-    rivals = [each for each in find_wishes(fleet) if each.ref != wish.ref]
-    found: list[Cell] = []
-    for account in find_accounts(wish, fleet.desired):
-        taken = {name.lower() for each in rivals if each.matches(account.labels) for name in each.names.values()}
-        draft = decide_alone(fleet, snapshot, account)
-        cells = _cells_of(wish, account, _settled_region(draft))
-        clear = (each for each in cells if each.id not in fleet.desired)
-        there = (replace(_bar(each, draft), live=snapshot.live.get(each.id)) for each in clear)
-        found += [
-            cell
-            for each in there
-            if (cell := _inspect(wish, each, fleet)).allowed or (cell.live and cell.id.name.lower() not in taken)
-        ]
-    return tuple(found)
+class Places:
+    """The accounts of one fleet as one snapshot shows them; what is found out about one is found out once."""
+
+    def __init__(self, fleet: Fleet, snapshot: Snapshot) -> None:
+        self.fleet = fleet
+        self.snapshot = snapshot
+        self._drafts: dict[ArmId, Draft] = {}
+
+    def find(self, wish: PoolWish) -> tuple[Cell, ...]:
+        """Every place that a pool may use or has something in, in the order of accounts and of liking."""
+        rivals = [each for each in find_wishes(self.fleet) if each.ref != wish.ref]
+        found: list[Cell] = []
+        for account in find_accounts(wish, self.fleet.desired):
+            taken = {name.lower() for each in rivals if each.matches(account.labels) for name in each.names.values()}
+            draft = self._draft(account)
+            cells = (
+                each for each in _cells_of(wish, account, _settled_region(draft)) if each.id not in self.fleet.desired
+            )
+            for cell in cells:
+                there = replace(_bar(cell, draft), live=self.snapshot.live.get(cell.id))
+                known = _inspect(wish, there, self.fleet)
+                if known.allowed or (known.live and known.id.name.lower() not in taken):
+                    found.append(known)
+        return tuple(found)
+
+    def _draft(self, account: Desired) -> Draft:
+        if account.id not in self._drafts:
+            self._drafts[account.id] = decide_alone(self.fleet, self.snapshot, account)
+        return self._drafts[account.id]
 
 
 def find_unclear(wish: PoolWish, fleet: Fleet, snapshot: Snapshot) -> str:

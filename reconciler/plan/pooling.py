@@ -21,7 +21,7 @@ from reconciler.model.resource import Desired, Fleet, Snapshot
 from reconciler.model.spread import Member, Share, Spread
 from reconciler.model.wire import Json
 from reconciler.model.wish import PoolWish
-from reconciler.plan.cells import CAPACITY, Cell, find_cells, find_unclear, find_wishes, held_units
+from reconciler.plan.cells import CAPACITY, Cell, Places, find_unclear, find_wishes, held_units
 from reconciler.plan.draft import Drafts
 from reconciler.plan.placement import Choice, Demand, Limit, Placement, Slot, SlotNote, first_size, place
 from reconciler.plan.pool_words import tell_gone, tell_pool, tell_region, tell_share, tell_slot
@@ -44,11 +44,11 @@ def place_pools(fleet: Fleet, snapshot: Snapshot, memory: Memory = NOTHING) -> t
 
 def find_unplaced(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | None = None) -> frozenset[str]:
     """The folded regions whose quota has to be known because what runs is not what a pool wants."""
-    regions: set[str] = set()
+    places, regions = Places(fleet, snapshot), set[str]()
     for wish in find_wishes(fleet):
         if wish.lifecycle.policy is not ManagePolicy.MANAGE or find_unclear(wish, fleet, snapshot):
             continue
-        cells = find_cells(wish, fleet, snapshot)
+        cells = places.find(wish)
         meant = chosen is None or any(cell.id in chosen for cell in cells)
         if meant and not _is_settled(wish, cells):
             regions |= {cell.region for cell in cells}
@@ -170,6 +170,7 @@ class _Desk:
         self._fleet = fleet
         self._snapshot = snapshot
         self._memory = memory
+        self._places = Places(fleet, snapshot)
         self._books = Books(fleet, snapshot) if snapshot.quotas is not None else None
         self._flows: dict[PoolKey, _Flow] = defaultdict(_Flow)
         self._served: list[tuple[PoolWish, tuple[_Result, ...]]] = []
@@ -177,7 +178,7 @@ class _Desk:
             self._count_plain(self._books)
 
     def serve(self, wish: PoolWish) -> Spread:
-        cells = find_cells(wish, self._fleet, self._snapshot)
+        cells = self._places.find(wish)
         policy, unclear = wish.lifecycle.policy, find_unclear(wish, self._fleet, self._snapshot)
         if policy is not ManagePolicy.MANAGE:
             return self._keep(wish, cells, f"lifecycle.policy: {policy} places nothing")

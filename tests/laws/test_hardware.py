@@ -56,7 +56,9 @@ async def test_a_refusal_sends_a_pool_elsewhere_in_the_same_run(azure: Stage, an
     await limit(azure, fra=100, pol=100, swe=100)
     await hardware(azure, fra=0)
     # Azure does not tell beforehand.
-    await azure.fault(kind="status", status=403, match={"path": "/modelCapacities$"}, count=-1)
+    await azure.fault(
+        kind="status", status=403, code="AuthorizationFailed", match={"path": "/modelCapacities$"}, count=-1
+    )
     reports = await azure.converge(azure.load(documents(pool_document(150))))
     assert [outcome.fault.cls for outcome in refused(reports) if outcome.fault] == [FaultClass.CAPACITY]
     assert {name for name, _ in units_of(azure)} == {"pol", "swe"}
@@ -75,7 +77,9 @@ def refused(reports: tuple[CycleReport, ...]) -> list[Outcome]:
 async def test_a_run_without_any_hardware_tries_each_place_once_and_ends(azure: Stage) -> None:
     await limit(azure, fra=100, pol=100, swe=100)
     await hardware(azure, fra=0, pol=0, swe=0)
-    await azure.fault(kind="status", status=403, match={"path": "/modelCapacities$"}, count=-1)
+    await azure.fault(
+        kind="status", status=403, code="AuthorizationFailed", match={"path": "/modelCapacities$"}, count=-1
+    )
     reports = await azure.converge(azure.load(documents(pool_document(50))))
     assert sorted(name for name, _ in await puts(azure)) == ["fra", "pol", "swe"]
     assert spread_of(reports[-1].plan).shortfall == 50_000
