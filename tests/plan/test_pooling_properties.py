@@ -41,7 +41,7 @@ WORLDS = st.tuples(st.lists(WISHES, min_size=1, max_size=2), PLAINS)
 PERMITS = st.sampled_from([EVERY_WORD, EVERY_WORD, EVERY_WORD - {"delete"}, EVERY_WORD - {"capacityCut"}, frozenset()])
 
 
-def own(wish: int | tuple[int, int] | None) -> dict[str, Spec]:
+def own(wish: int | tuple[int, int] | None) -> Spec:
     if wish is None:
         return {}
     capacity: Any = wish if isinstance(wish, int) else {"want": max(wish), "min": min(wish)}
