@@ -23,7 +23,7 @@ from reconciler.model.wire import Json
 from reconciler.model.wish import PoolWish
 from reconciler.plan.cells import CAPACITY, Cell, Places, find_unclear, find_wishes, held_units
 from reconciler.plan.draft import Drafts
-from reconciler.plan.placement import Choice, Demand, Limit, Placement, Slot, SlotNote, first_size, place
+from reconciler.plan.placement import Choice, Demand, Limit, Placement, Slot, SlotNote, find_first, place
 from reconciler.plan.pool_words import tell_gone, tell_pool, tell_region, tell_share, tell_slot
 from reconciler.plan.quota import Books, PoolKey
 from reconciler.plan.shunning import tell_shunned
@@ -329,7 +329,7 @@ class _Desk:
         cell, account = result.cell, result.cell.account
         sku: dict[str, Json] = {"name": cell.sku, "capacity": result.wants or result.units}
         filter_ = account.id.child("raiPolicies", str(wish.fields.get("raiPolicyName")))
-        floor = (result.units or first_size(result.slot)) if result.wants else None
+        floor = (result.units or find_first(result.slot)) if result.wants else None
         return Desired(
             id=cell.id,
             ref=Ref(kind=wish.ref.kind, name=f"{wish.ref.name}/{account.ref.name}/{cell.id.name}"),
@@ -369,7 +369,7 @@ def _make_up(wish: PoolWish, results: list[_Result]) -> list[_Result]:
         if each.added <= 0 or excess < slot.tokens:
             continue
         units = max(each.cell.held, each.units - excess // slot.tokens // slot.step * slot.step)
-        units = first_size(slot) if 0 < units < first_size(slot) and not each.cell.held else units
+        units = find_first(slot) if 0 < units < find_first(slot) and not each.cell.held else units
         excess -= slot.tokens * (each.units - units)
         told = tell_share(wish, slot.tokens * units)
         made[each.cell.id] = replace(each, units=units, because=told)
@@ -395,7 +395,7 @@ def _expose(wish: PoolWish, found: Placement, results: list[_Result], books: Boo
     share = wish.tokens * wish.most_share // 100 - region if wish.most_share < 100 else missing
     more = min(missing, share) // best.slot.tokens if share < missing else -(-missing // best.slot.tokens)
     wants = (best.units + more) // best.slot.step * best.slot.step
-    if wants <= best.units or wants < first_size(best.slot):
+    if wants <= best.units or wants < find_first(best.slot):
         return results
     return [replace(each, wants=wants) if each is best else each for each in results]
 

@@ -11,6 +11,7 @@ known here.
 """
 
 from reconciler.plan.placement.place import place
+from reconciler.plan.placement.task import find_first
 from reconciler.plan.placement.values import (
     Choice,
     Demand,
@@ -23,4 +24,16 @@ from reconciler.plan.placement.values import (
     SlotNote,
 )
 
-__all__ = ["Choice", "Demand", "Limit", "Placement", "RegionNote", "Rooms", "Slot", "SlotKey", "SlotNote", "place"]
+__all__ = [
+    "Choice",
+    "Demand",
+    "Limit",
+    "Placement",
+    "RegionNote",
+    "Rooms",
+    "Slot",
+    "SlotKey",
+    "SlotNote",
+    "find_first",
+    "place",
+]
