@@ -143,8 +143,9 @@ async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snap
     """What there is and what to do about it; who is behind it is asked only where something is not as it should be."""
     snapshot = await world.cloud.observe(scope_of(fleet))
     plan = make_plan(fleet, snapshot, request.chosen, request.memory)
-    snapshot, plan = await _ask_leave(world, fleet, request, (snapshot, plan))
+    # Where pools of models go is known only with quota, and what may be written only when that is known.
     snapshot, plan = await _weigh(world, fleet, request, (snapshot, plan))
+    snapshot, plan = await _ask_leave(world, fleet, request, (snapshot, plan))
     activity = await request.hearing.ask(world, find_unexplained(plan.decisions, snapshot))
     if activity is None:
         return snapshot, plan
