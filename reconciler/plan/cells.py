@@ -51,12 +51,12 @@ class Cell:
     def rate(self) -> int | None:
         """Tokens per minute of a unit by what the deployment says itself; None where it says nothing."""
         limits = read_path(self.live.wire, ("properties", "rateLimits")) if self.live else None
-        for each in limits if isinstance(limits, list) else []:
-            if isinstance(each, dict) and each.get("key") == "token":
-                count, period = each.get("count"), each.get("renewalPeriod")
-                if isinstance(count, (int, float)) and isinstance(period, (int, float)) and period > 0 and self.held:
-                    return int(count * 60 / period / self.held)
-        return None
+        told = [each for each in limits if isinstance(each, dict)] if isinstance(limits, list) else []
+        tokens = next((each for each in told if str(each.get("key")).lower() == "token"), {})
+        count, period = tokens.get("count"), tokens.get("renewalPeriod")
+        if not isinstance(count, (int, float)) or not isinstance(period, (int, float)) or period <= 0 or not self.held:
+            return None
+        return round(count * 60 / period / self.held)
 
     def offer(self, wish: PoolWish) -> Offer:
         return Offer(

@@ -540,6 +540,68 @@ def test_a_selection_of_a_pool_is_what_it_may_become_with_its_accounts() -> None
     assert make_plan(fleet, snapshot, frozenset({account_id("fra")})).steps == ()
 
 
+def test_an_account_that_has_to_be_replaced_keeps_what_it_has_until_then() -> None:
+    azure = settled(fleet_with(pool("150k")))
+    fleet = fleet_with(pool("160k"))
+    home = fleet.desired[account_id("fra")]
+    away = replace(home, fields={**home.fields, "location": "italynorth"})
+    fleet = replace(fleet, desired={**fleet.desired, home.id: away}, policy=replace(fleet.policy, allow=frozenset()))
+    plan = plan_for(fleet, azure)
+    assert share_of(plan, "fra").reason == "Account/fra has to be replaced first"
+    assert {step.id.top.name for step in plan.steps} == {"pol"}
+    assert spread_of(plan).placed == 160_000
+
+
+def test_what_azure_is_working_on_is_left_alone() -> None:
+    azure = settled(fleet_with(pool("150k")))
+    azure.edit(cell_id("pol"), "properties.provisioningState", "Accepted")
+    fleet = fleet_with(pool("160k"))
+    plan = plan_for(fleet, azure)
+    assert share_of(plan, "pol").reason == "Azure is still working on chat-standard (Accepted)"
+    assert {step.id.top.name for step in plan.steps} == {"swe"}
+    smaller = plan_for(fleet_with(pool("100k")), azure)
+    assert decided(smaller, cell_id("pol")).state is DecisionState.IN_PROGRESS
+
+
+@pytest.mark.parametrize("case", ["pool", "tokens"])
+def test_what_a_region_says_only_half_of_is_passed_over(case: str) -> None:
+    fleet = fleet_with(pool("150k"))
+    azure = empty_azure(fleet)
+    quotas = quotas_of(azure, ROOM)
+    here = quotas.markets[REGIONS["fra"]]
+    half = replace(here, usages={})
+    told = "francecentral has no quota that is called OpenAI.Standard.gpt-4o"
+    if case == "tokens":
+        half = replace(here, terms={each: replace(terms, tokens=None) for each, terms in here.terms.items()})
+        told = "francecentral does not say what a unit of gpt-4o as Standard is worth"
+    plan = make_plan(fleet, azure.snapshot(quotas=replace(quotas, markets={**quotas.markets, REGIONS["fra"]: half})))
+    assert share_of(plan, "fra").reason == told
+    assert spread_of(plan).shortfall == 0
+
+
+def test_a_share_that_no_room_makes_up_for_is_told() -> None:
+    fleet = fleet_with(pool("300k", maxSharePerRegion=34))
+    azure = empty_azure(fleet)
+    limits = {"swe": 200, "fra": 200, "pol": 0}
+    plan = plan_for(fleet, azure, limits)
+    spread = spread_of(plan)
+    assert (spread.placed, spread.reason) == (
+        204_000,
+        "maxSharePerRegion is 34, and too few regions have room for all of it",
+    )
+
+
+def test_a_change_of_versions_is_written_where_the_tokens_are() -> None:
+    azure = settled(fleet_with(pool("150k")))
+    azure.edit(cell_id("fra"), "properties.model.version", "2024-08-06")
+    plan = plan_for(fleet_with(pool("150k")), azure)
+    assert [change.path for change in decided(plan, cell_id("fra")).changes] == ["model.version"]
+    assert decided(plan, cell_id("fra")).reason.startswith(
+        "differs from its document; 100,000 of the 150,000 tokens per minute that ModelPool/chat wants"
+    )
+    assert spread_of(plan).placed == 150_000
+
+
 # -- hardware
 
 
