@@ -394,7 +394,8 @@ def _expose(wish: PoolWish, found: Placement, results: list[_Result], books: Boo
     region = sum(each.placed for each in results if each.cell.region == best.cell.region)
     share = wish.tokens * wish.most_share // 100 - region if wish.most_share < 100 else missing
     more = min(missing, share) // best.slot.tokens if share < missing else -(-missing // best.slot.tokens)
-    wants = (best.units + more) // best.slot.step * best.slot.step
+    most = best.units + more if best.slot.most is None else min(best.units + more, best.slot.most)
+    wants = most // best.slot.step * best.slot.step
     if wants <= best.units or wants < find_first(best.slot):
         return results
     return [replace(each, wants=wants) if each is best else each for each in results]
