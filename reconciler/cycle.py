@@ -23,6 +23,7 @@ from reconciler.plan import (
     find_asked,
     find_closer,
     find_growing,
+    find_lists,
     find_places,
     find_regions,
     find_strangers,
@@ -141,7 +142,7 @@ def _lacks_hardware(outcome: Outcome) -> bool:
 
 async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snapshot, Plan]:
     """What there is and what to do about it; who is behind it is asked only where something is not as it should be."""
-    snapshot = await world.cloud.observe(scope_of(fleet))
+    snapshot = await _browse(world, fleet, await world.cloud.observe(scope_of(fleet)))
     plan = make_plan(fleet, snapshot, request.chosen, request.memory)
     # Where pools of models go is known only with quota, and what may be written only when that is known.
     snapshot, plan = await _weigh(world, fleet, request, (snapshot, plan))
@@ -173,6 +174,15 @@ async def _ask_leave(
         rights = replace(rights, grants={**rights.grants, **more.grants}, unread={**rights.unread, **more.unread})
         snapshot = replace(snapshot, rights=rights, requests=snapshot.requests + more.requests)
     return snapshot, approve(plan, snapshot) or make_plan(fleet, snapshot, request.chosen, request.memory)
+
+
+async def _browse(world: World, fleet: Fleet, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with the model lists that tell when what is deployed retires: few regions' stand for all."""
+    lists = find_lists(fleet, snapshot)
+    if not lists:
+        return snapshot
+    catalogue = await world.cloud.browse(fleet.subscription, lists)
+    return replace(snapshot, catalogue=catalogue, requests=snapshot.requests + catalogue.requests)
 
 
 async def _weigh(

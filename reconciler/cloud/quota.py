@@ -77,7 +77,7 @@ class Appraiser:
             usages = [_usage(wire) for wire in page.items]
         except ValueError as error:
             return own_fault("unreadable_answer", str(error))
-        return Market(usages={each.name.lower(): each for each in usages}, terms=models.terms)
+        return Market(usages={each.name.lower(): each for each in usages}, terms=models.terms, editions=models.editions)
 
     async def _hardware(self, scope: QuotaScope, model: ModelKey) -> tuple[dict[Offer, int], Fault | None]:
         """How many units of each offer of a model could be deployed; what the list does not speak of is not known."""

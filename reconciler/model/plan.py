@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from reconciler.model.finding import Fault, Finding, Origin
 from reconciler.model.ids import ArmId, Ref
+from reconciler.model.outlook import NO_OUTLOOK, Outlook
 from reconciler.model.quota import Ledger
 from reconciler.model.reach import Way
 from reconciler.model.resource import Actor
@@ -171,7 +172,7 @@ class Plan:
     `converged`: there is nothing left to do or to wait for. `ledger` is there where somebody had to know what quota is
     left, `mandate` where there was something to write; `spreads` are those of the fleet's pools of models, and one that
     lacks something is not converged. All of them explain, and only what was blocked or ordered for them is part of the
-    digest.
+    digest. `outlook` tells what becomes of the models that are deployed.
     """
 
     fleet: str
@@ -183,6 +184,7 @@ class Plan:
     ledger: Ledger | None = None
     mandate: Mandate | None = None
     spreads: tuple[Spread, ...] = ()
+    outlook: Outlook = NO_OUTLOOK
     requests_spent: int = 0
 
     @property

@@ -5,7 +5,7 @@ Expected failures are values (`Fault`), never exceptions. An exception from a po
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -14,7 +14,7 @@ from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Plan, Step, Verb
-from reconciler.model.quota import Quotas, QuotaScope
+from reconciler.model.quota import Catalogue, Quotas, QuotaScope
 from reconciler.model.resource import Activity, Live, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
 from reconciler.model.wire import JsonObject
@@ -90,6 +90,10 @@ class Cloud(Protocol):
     async def rights(self, scope: RightsScope) -> Rights:
         """What this identity is granted at the places of `scope`, one list each, and how its providers stand, one GET
         each. What was read just now is not asked again."""
+        ...
+
+    async def browse(self, subscription: str, locations: Set[str]) -> Catalogue:
+        """What the regions sell and until when: one list each, believed for some minutes, so mostly none."""
         ...
 
     async def write(self, write: Write) -> Answer: ...

@@ -1,6 +1,7 @@
 """The room that decides: fleet and snapshot in, plan out. Pure: the same arguments give the same bytes."""
 
 from reconciler.plan.authors import find_unexplained, tell_authors
+from reconciler.plan.lifecycle import find_lists
 from reconciler.plan.planner import make_plan
 from reconciler.plan.pooling import find_growing, find_unplaced
 from reconciler.plan.quota import find_asked, find_regions, find_strangers
@@ -16,6 +17,7 @@ __all__ = [
     "find_asked",
     "find_closer",
     "find_growing",
+    "find_lists",
     "find_places",
     "find_regions",
     "find_strangers",

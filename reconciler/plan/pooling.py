@@ -26,17 +26,20 @@ from reconciler.plan.draft import Drafts
 from reconciler.plan.placement import Choice, Demand, Limit, Placement, Slot, SlotNote, find_first, place
 from reconciler.plan.pool_words import tell_gone, tell_pool, tell_region, tell_share, tell_slot
 from reconciler.plan.quota import Books, PoolKey
+from reconciler.plan.shelf import Shelves
 from reconciler.plan.shunning import tell_shunned
 
 POOL = "ModelPool"
 
 
-def place_pools(fleet: Fleet, snapshot: Snapshot, memory: Memory = NOTHING) -> tuple[Fleet, tuple[Spread, ...]]:
+def place_pools(
+    fleet: Fleet, snapshot: Snapshot, shelves: Shelves, memory: Memory = NOTHING
+) -> tuple[Fleet, tuple[Spread, ...]]:
     """The fleet with the deployments that its pools become, and how that came about."""
     wishes = find_wishes(fleet)
     if not wishes:
         return fleet, ()
-    desk = _Desk(fleet, snapshot, memory)
+    desk = _Desk(fleet, snapshot, shelves, memory)
     spreads = tuple(desk.serve(wish) for wish in wishes)
     everything = {**fleet.desired, **desk.results()}
     return replace(fleet, desired={id: everything[id] for id in sorted(everything)}), spreads
@@ -166,8 +169,9 @@ class _Result:
 class _Desk:
     """Where the wishes of one fleet are served, one after the other."""
 
-    def __init__(self, fleet: Fleet, snapshot: Snapshot, memory: Memory) -> None:
+    def __init__(self, fleet: Fleet, snapshot: Snapshot, shelves: Shelves, memory: Memory) -> None:
         self._fleet = fleet
+        self._shelves = shelves
         self._snapshot = snapshot
         self._memory = memory
         self._places = Places(fleet, snapshot)
@@ -254,18 +258,37 @@ class _Desk:
         if terms is None:
             return slot
         pool = (cell.region, terms.usage.lower())
-        if pool[1] not in books.quotas.markets[cell.region].usages:
-            return replace(slot, barred=cell.barred or f"{cell.region} has no quota that is called {terms.usage}")
-        if terms.tokens is None:
-            told = f"{cell.region} does not say what a unit of {wish.model} as {cell.sku} is worth"
-            return replace(slot, barred=cell.barred or told)
-        known = replace(slot, pool=pool, tokens=terms.tokens, least=terms.least, step=terms.step)
-        if told := tell_shunned(cell.offer(wish), self._snapshot, self._memory):
+        if terms.tokens is None or pool[1] not in books.quotas.markets[cell.region].usages:
+            what = "does not say what a unit of {1} as {2} is worth" if terms.tokens is None else "has no quota {0}"
+            told = what.format(terms.usage, wish.model, cell.sku)
+            return replace(slot, barred=cell.barred or f"{cell.region} {told}")
+        known = replace(
+            slot,
+            pool=pool,
+            tokens=terms.tokens,
+            least=terms.least,
+            step=terms.step,
+            most=terms.most,
+            allowed=terms.allowed,
+        )
+        if told := self._tell_retired(wish, cell) or tell_shunned(cell.offer(wish), self._snapshot, self._memory):
             return replace(known, barred=cell.barred or told)
         available = books.quotas.hardware.get(cell.offer(wish))
         # What Azure tells counts no more than the quota that is left, and this very plan may free some.
         short = available is not None and available < max(0, books.left(pool))
         return replace(known, hardware=available if short else None)
+
+    def _tell_retired(self, wish: PoolWish, cell: Cell) -> str:
+        """Why nothing new of a model is deployed in a region, or nothing at all, "" where all is well."""
+        shelf = self._shelves.of(cell.region)
+        article = shelf.find(cell.offer(wish)) if shelf else None
+        if article is None or article.takes_new(self._shelves.now):
+            return ""
+        retired = article.retires is not None and article.retires <= self._shelves.now
+        if cell.live is not None and not retired:
+            return ""
+        what = f"{article.name} as {article.sku}"
+        return f"{cell.region} takes no new deployment of {what}: it is {'retired' if retired else 'being withdrawn'}"
 
     def _choose(self, wish: PoolWish, slots: list[Slot], books: Books) -> Placement:
         """The best placement. What runs in a pool that is overdrawn moves only where there is room for it elsewhere."""

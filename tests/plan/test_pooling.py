@@ -14,7 +14,7 @@ from reconciler.model.ids import ArmId, Ref
 from reconciler.model.lifecycle import Lifecycle, ManagePolicy
 from reconciler.model.memory import Memory, Shunned
 from reconciler.model.plan import Action, DecisionState, Plan
-from reconciler.model.quota import Quotas
+from reconciler.model.quota import Edition, Quotas
 from reconciler.model.resource import Fleet
 from reconciler.model.wire import JsonObject
 from reconciler.plan import find_asked, find_growing, find_unplaced, make_plan, select
@@ -570,13 +570,41 @@ def test_what_a_region_says_only_half_of_is_passed_over(case: str) -> None:
     quotas = quotas_of(azure, ROOM)
     here = quotas.markets[REGIONS["fra"]]
     half = replace(here, usages={})
-    told = "francecentral has no quota that is called OpenAI.Standard.gpt-4o"
+    told = "francecentral has no quota OpenAI.Standard.gpt-4o"
     if case == "tokens":
         half = replace(here, terms={each: replace(terms, tokens=None) for each, terms in here.terms.items()})
         told = "francecentral does not say what a unit of gpt-4o as Standard is worth"
     plan = make_plan(fleet, azure.snapshot(quotas=replace(quotas, markets={**quotas.markets, REGIONS["fra"]: half})))
     assert share_of(plan, "fra").reason == told
     assert spread_of(plan).shortfall == 0
+
+
+@pytest.mark.parametrize(
+    ("retires", "status", "told"),
+    [(None, "deprecating", "being withdrawn"), (-1, "generallyavailable", "retired")],
+)
+def test_a_model_that_is_withdrawn_is_placed_nowhere_new(retires: int | None, status: str, told: str) -> None:
+    azure = settled(fleet_with(pool("150k")))
+    quotas = quotas_of(azure, ROOM)
+    edition = Edition(model="gpt-4o", version=VERSION, status=status, retires=retires)
+    editions = {("openai", "gpt-4o", VERSION): edition}
+    markets = {region: replace(each, editions=editions) for region, each in quotas.markets.items()}
+    fleet = fleet_with(pool("300k"))
+    plan = make_plan(fleet, azure.snapshot(quotas=replace(quotas, markets=markets)))
+    assert share_of(plan, "swe").reason == (
+        f"swedencentral takes no new deployment of gpt-4o {VERSION} as Standard: it is {told}"
+    )
+    # What runs may grow until its model is retired.
+    assert {step.id.top.name for step in plan.steps} == ({"pol"} if told == "being withdrawn" else set())
+
+
+def test_capacities_are_whole_steps_and_no_larger_than_they_may_be() -> None:
+    fleet = fleet_with(pool("150k"))
+    azure = empty_azure(fleet)
+    azure.apply(plan_for(fleet, azure, terms={"least": 20, "step": 20, "most": 60}))
+    units = units_of(azure)
+    assert sum(units.values()) == 160
+    assert all(each % 20 == 0 and each <= 60 for each in units.values())
 
 
 def test_a_share_that_no_room_makes_up_for_is_told() -> None:
