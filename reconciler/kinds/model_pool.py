@@ -19,7 +19,6 @@ from reconciler.kinds.scalars import Region, TagName, TagValue
 from reconciler.kinds.spec import Spec, Text, Whole
 from reconciler.model.finding import Finding, Origin
 from reconciler.model.ids import fold_location
-from reconciler.model.resource import Live
 from reconciler.model.wire import JsonObject
 from reconciler.model.wish import PoolWish
 
@@ -288,16 +287,11 @@ def _at(document: Document, key: str) -> Callable[[int], Origin]:
     return lambda at: document.place((key, at))
 
 
-def _describe(_live: Live, _below: tuple[Live, ...]) -> JsonObject:
-    raise NotImplementedError("nothing live is a ModelPool")
-
-
 KIND = Kind(
     name="ModelPool",
     spec=ModelPoolSpec,
     types=(),
     expand=expand,
-    describe=_describe,
     summary="Tokens per minute of a model, placed within quota in the accounts that carry some labels.",
     relate_wishes=relate,
 )

@@ -9,6 +9,7 @@ from reconciler.plan.reach import declared_ways, live_ways
 from reconciler.plan.rights import approve, find_closer, find_places
 from reconciler.plan.selection import NothingSelectedError, select
 from reconciler.plan.shunning import forgive, offer_of, shun
+from reconciler.plan.wishes import find_watched
 
 __all__ = [
     "NothingSelectedError",
@@ -23,6 +24,7 @@ __all__ = [
     "find_strangers",
     "find_unexplained",
     "find_unplaced",
+    "find_watched",
     "forgive",
     "live_ways",
     "make_plan",

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from reconciler.kinds.pool_relations import find_accounts
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.resource import Desired, Fleet
+from reconciler.model.wish import QuotaWish
 from reconciler.plan.cells import find_wishes
 
 
@@ -20,7 +21,10 @@ def select(fleets: Iterable[Fleet], targets: Iterable[str], labels: Mapping[str,
     """The ids of the documents named by `targets` (`Account/a`, a child's `Account/a/deployments/d`, or an ARM id) that
     carry all `labels`, with what is declared below them and what they need."""
     wanted = tuple(targets)
-    desired = {id: each for fleet in fleets for id, each in (*fleet.desired.items(), *_find_possible(fleet))}
+    desired: dict[ArmId, Desired | QuotaWish] = {}
+    for fleet in fleets:
+        desired |= {**fleet.desired, **dict(_find_possible(fleet))}
+        desired |= {each.id: each for each in fleet.wishes if isinstance(each, QuotaWish)}
     for target in wanted:
         if not any(_names(each, target) for each in desired.values()):
             close = get_close_matches(target, sorted(str(each.ref) for each in desired.values()), n=1)
@@ -50,14 +54,14 @@ def _find_possible(fleet: Fleet) -> Iterator[tuple[ArmId, Desired]]:
                     yield id, Desired(id=id, ref=ref, fields={}, needs=needs, origin=wish.origin, labels=wish.labels)
 
 
-def _names(desired: Desired, target: str) -> bool:
+def _names(desired: Desired | QuotaWish, target: str) -> bool:
     ref, folded = str(desired.ref).lower(), target.lower()
     # An id is taken in any case and with doubled slashes, as ARM takes it.
     path = re.sub("/+", "/", folded).rstrip("/")
     return f"{ref}/".startswith(folded + "/") or f"{desired.id.key}/".startswith(path + "/")
 
 
-def _with_needs(chosen: set[ArmId], desired: Mapping[ArmId, Desired]) -> set[ArmId]:
+def _with_needs(chosen: set[ArmId], desired: Mapping[ArmId, Desired | QuotaWish]) -> set[ArmId]:
     reached: set[ArmId] = set()
     frontier = list(chosen)
     while frontier:
@@ -65,5 +69,6 @@ def _with_needs(chosen: set[ArmId], desired: Mapping[ArmId, Desired]) -> set[Arm
         if id in reached or id not in desired:
             continue
         reached.add(id)
-        frontier.extend(desired[id].needs)
+        each = desired[id]
+        frontier.extend(each.needs if isinstance(each, Desired) else ())
     return reached
