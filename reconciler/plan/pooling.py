@@ -23,7 +23,7 @@ from reconciler.model.wire import Json
 from reconciler.model.wish import PoolWish
 from reconciler.plan.cells import CAPACITY, Cell, Places, find_unclear, find_wishes, held_units
 from reconciler.plan.draft import Drafts
-from reconciler.plan.placement import Choice, Demand, Limit, Placement, Slot, SlotNote, find_first, place
+from reconciler.plan.placement import Choice, Demand, Limit, Placement, Slot, SlotNote, place
 from reconciler.plan.pool_words import tell_gone, tell_pool, tell_region, tell_share, tell_slot
 from reconciler.plan.quota import Books, PoolKey
 from reconciler.plan.shelf import Shelves
@@ -352,7 +352,7 @@ class _Desk:
         cell, account = result.cell, result.cell.account
         sku: dict[str, Json] = {"name": cell.sku, "capacity": result.wants or result.units}
         filter_ = account.id.child("raiPolicies", str(wish.fields.get("raiPolicyName")))
-        floor = (result.units or find_first(result.slot)) if result.wants else None
+        floor = (result.units or _first_size(result.slot)) if result.wants else None
         return Desired(
             id=cell.id,
             ref=Ref(kind=wish.ref.kind, name=f"{wish.ref.name}/{account.ref.name}/{cell.id.name}"),
@@ -377,6 +377,11 @@ class _Desk:
                 yield each.cell.id
 
 
+def _first_size(slot: Slot) -> int:
+    """The fewest units that a deployment has if there is one."""
+    return min(slot.allowed, default=max(1, -(-slot.least // slot.step)) * slot.step)
+
+
 def _turn(wish: PoolWish, cell: Cell, note: SlotNote, found: Placement) -> _Result:
     gone = tell_gone(wish, note) if cell.live and not note.units else ""
     because = "" if gone else tell_slot(wish, note, found.slots)
@@ -392,7 +397,7 @@ def _make_up(wish: PoolWish, results: list[_Result]) -> list[_Result]:
         if each.added <= 0 or excess < slot.tokens:
             continue
         units = max(each.cell.held, each.units - excess // slot.tokens // slot.step * slot.step)
-        units = find_first(slot) if 0 < units < find_first(slot) and not each.cell.held else units
+        units = _first_size(slot) if 0 < units < _first_size(slot) and not each.cell.held else units
         excess -= slot.tokens * (each.units - units)
         told = tell_share(wish, slot.tokens * units)
         made[each.cell.id] = replace(each, units=units, because=told)
@@ -419,7 +424,7 @@ def _expose(wish: PoolWish, found: Placement, results: list[_Result], books: Boo
     more = min(missing, share) // best.slot.tokens if share < missing else -(-missing // best.slot.tokens)
     most = best.units + more if best.slot.most is None else min(best.units + more, best.slot.most)
     wants = most // best.slot.step * best.slot.step
-    if wants <= best.units or wants < find_first(best.slot):
+    if wants <= best.units or wants < _first_size(best.slot):
         return results
     return [replace(each, wants=wants) if each is best else each for each in results]
 

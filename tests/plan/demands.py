@@ -12,15 +12,6 @@ from reconciler.plan.quota import PoolKey
 from tests.support.builders import account_id
 
 LIKED = ("DataZoneStandard", "GlobalStandard", "Standard")  # the best first
-# Tokens per unit; the least, the step, the sizes that are allowed: mostly one by one, as nearly everything is sold.
-_WORTHS = (1000, 1000, 1000, 1000, 2000, 6000)
-_STEPS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
-    (1, 1, ()),
-    (1, 1, ()),
-    (3, 1, ()),
-    (4, 2, ()),
-    (1, 1, (2, 5, 7)),
-)
 
 
 def slot(account: str = "a1", sku: str = LIKED[0], **more: Any) -> Slot:
@@ -87,19 +78,47 @@ class Case:
         return replace(self, slots=slots)
 
 
-def make_case(chance: Random, *, plain: bool = False, few: bool = False) -> Case:
-    """A small one, or one of very `few` slots and units; `plain` ones are sold unit by unit, all worth the same, with
-    all the hardware in the world."""
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How large cases are: at most so many regions, slots, units of room in a pool and units of a wish; and which sizes
+    deployments come in, by tokens per unit, least, step, and what is allowed."""
+
+    regions: str = "abcd"
+    slots: int = 12
+    room: int = 12
+    wish: int = 40
+    sizes: tuple[tuple[int, int, int, tuple[int, ...]], ...] = (
+        *((1000, 1, 1, ()),) * 8,
+        *((1000, 3, 1, ()), (1000, 4, 2, ()), (1000, 1, 1, (2, 5, 7))) * 2,
+        *((2000, 1, 1, ()), (6000, 1, 1, ()), (2000, 3, 1, ()), (6000, 1, 1, (2, 5, 7))),
+    )
+
+
+SMALL = Scale()
+TINY = Scale(slots=4, wish=7)
+PLAIN = Scale(sizes=((1000, 1, 1, ()),))
+LARGE = Scale(
+    regions="abcdefghij",
+    slots=40,
+    room=120,
+    wish=600,
+    sizes=((1000, 1, 1, ()), (1000, 15, 5, ()), (1000, 50, 50, ()), (6000, 1, 1, ()), (1000, 1, 1, (20, 50, 70))),
+)
+
+
+def make_case(chance: Random, scale: Scale = SMALL) -> Case:
     skus = LIKED[: chance.randint(1, 3)]
-    terms = {sku: (1000, 1, 1, (), None) if plain else _make_terms(chance) for sku in skus}
+    sizes = {sku: chance.choice(scale.sizes) for sku in skus}
+    most = {sku: chance.choice((None, None, None, scale.room // 2)) for sku in skus}
     slots: list[Slot] = []
     left: dict[PoolKey, int] = {}
-    for location in "abcd"[: chance.randint(1, 4)]:
-        left |= {(location, sku): chance.randint(-2, 12) for sku in skus}
+    for location in scale.regions[: chance.randint(1, len(scale.regions))]:
+        left |= {(location, sku): chance.randint(-2, scale.room) for sku in skus}
+        there = {sku: chance.choice((None, None, None, None, None, chance.randint(0, scale.room // 2))) for sku in skus}
         for number in range(chance.randint(1, 2)):
             for rank, sku in enumerate(skus):
-                tokens, least, step, allowed, most = terms[sku]
-                pool = location, sku if plain or chance.random() < 0.95 else skus[0]
+                tokens, least, step, allowed = sizes[sku]
+                pool = location, sku if chance.random() < 0.95 else skus[0]
                 slots.append(
                     Slot(
                         account=account_id(f"{location}{number}"),
@@ -111,14 +130,14 @@ def make_case(chance: Random, *, plain: bool = False, few: bool = False) -> Case
                         least=least,
                         step=step,
                         allowed=allowed,
-                        most=most,
-                        held=chance.randint(1, 8) if chance.random() < 0.35 else 0,
-                        hardware=chance.randint(0, 6) if not plain and chance.random() < 0.15 else None,
+                        most=most[sku],
+                        held=chance.randint(1, scale.room * 2 // 3) if chance.random() < 0.35 else 0,
+                        hardware=there[sku],
                         barred="retires soon" if chance.random() < 0.07 else "",
                     )
                 )
-    some = tuple(chance.sample(slots, min(4 if few else 12, len(slots))))
-    return Case(demand=_make_demand(chance, 7 if few else 40), slots=some, rooms=left)
+    some = tuple(chance.sample(slots, min(scale.slots, len(slots))))
+    return Case(demand=_make_demand(chance, scale.wish), slots=some, rooms=left)
 
 
 def change(case: Case, chance: Random) -> Case:
@@ -135,11 +154,6 @@ def change(case: Case, chance: Random) -> Case:
         return replace(case, rooms={pool: 0 if pool[0] == lost else units for pool, units in case.rooms.items()})
     lost_account = chance.choice(case.slots).account
     return replace(case, slots=tuple(each for each in case.slots if each.account != lost_account) or case.slots)
-
-
-def _make_terms(chance: Random) -> tuple[int, int, int, tuple[int, ...], int | None]:
-    least, step, allowed = chance.choice(_STEPS)
-    return chance.choice(_WORTHS), least, step, allowed, chance.choice((None, None, None, 5))
 
 
 def _make_demand(chance: Random, units: int) -> Demand:

@@ -271,7 +271,7 @@ def test_notes_come_in_the_order_of_location_liking_and_account() -> None:
 
 def test_the_order_of_slots_makes_no_difference() -> None:
     chance = Random(7)
-    for _ in range(200):
+    for _ in range(100):
         case = make_case(chance)
         shuffled = chance.sample(case.slots, len(case.slots))
         turned = dict(chance.sample(sorted(case.rooms.items()), len(case.rooms)))
@@ -342,6 +342,11 @@ def test_a_region_lost_in_a_large_estate_moves_what_ran_there_and_no_more(estate
 def test_another_wish_of_a_large_estate_moves_the_difference(estate: Case, units: int, taken: int, added: int) -> None:
     wish = replace(estate.demand, tokens=units * 1000)
     assert moved(replace(estate, demand=wish)) == (taken, added)
+
+
+def test_pools_of_tens_of_thousands_of_units_are_not_counted_through(estate: Case) -> None:
+    roomy = replace(estate, rooms=dict.fromkeys(estate.rooms, 30_000), demand=demand(900_000))
+    assert moved(roomy) == (0, 895_000)
 
 
 def test_a_large_estate_without_enough_quota_uses_all_of_it(estate: Case) -> None:

@@ -14,7 +14,7 @@ import pytest
 from reconciler.plan.placement import Limit, Placement, place
 from reconciler.plan.placement.search import search
 from reconciler.plan.placement.task import Task
-from tests.plan.demands import Case, change, make_case
+from tests.plan.demands import LARGE, PLAIN, TINY, Case, change, make_case
 from tests.plan.exact_placement import Best, Units, count_regions, count_tokens, find_faults, look_at_all, score, solve
 
 CASES = int(os.environ.get("RECONCILER_PLACEMENT_CASES", "1600"))
@@ -71,7 +71,7 @@ def test_a_placement_is_the_best_there_is_before_and_after_something_small_has_h
 def test_the_exact_solver_finds_the_best_of_every_combination() -> None:
     chance = Random(5)
     for _ in range(60):
-        case = make_case(chance, few=True)
+        case = make_case(chance, TINY)
         assert find_best(case) == look_at_all(case.demand, case.slots, case.rooms)
 
 
@@ -87,40 +87,46 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_what_is_too_large_to_be_searched_is_as_good_where_all_units_are_alike() -> None:
-    """Deployments may be one or two more than there have to be: their number is the last that counts."""
-    for number in range(300):
+    """One more may change than there have to: their number is the last that counts."""
+    for number in range(200):
         chance = Random(number)
-        case = make_case(chance, plain=True)
+        case = make_case(chance, PLAIN)
         for _ in range(2):
             placement, units = case.place()
             best = find_best(case)
             assert_sound(case, placement, units)
             assert (placement.unmet is Limit.REGIONS) == best.frozen
-            assert score_of(case, units)[:-2] == best.score[:-2]
+            *reached, changed = score_of(case, units)
+            assert (*reached, max(changed - 1, best.score[-1])) == best.score
             assert_rests(case, units)
             case = change(case.after(units), chance)
 
 
+def assert_near(case: Case) -> None:
+    """As many regions as can be, and a total within 5 % of the best; where that is the wish, of the wish."""
+    placement, units = case.place()
+    best = find_best(case)
+    assert_sound(case, placement, units)
+    assert (placement.unmet is Limit.REGIONS) == best.frozen
+    missing, off, *_ = best.score
+    assert placement.tokens >= 0.95 * (case.demand.tokens - missing * off)
+    assert_rests(case, units)
+
+
 @pytest.mark.usefixtures("impatient")
 def test_what_is_too_large_to_be_searched_is_near_the_best_whatever_it_is_made_of() -> None:
-    """Steps of many sizes: within 5 % of the best total, where that is not the wish or more."""
-    for number in range(400):
-        chance = Random(number)
-        case = make_case(chance)
-        placement, units = case.place()
-        best = find_best(case)
-        assert_sound(case, placement, units)
-        assert (placement.unmet is Limit.REGIONS) == best.frozen
-        if best.score[0]:
-            assert placement.tokens >= 0.95 * (case.demand.tokens - best.score[1])
-        else:
-            assert placement.tokens >= 0.95 * case.demand.tokens
-        assert_rests(case, units)
+    for number in range(200):
+        assert_near(make_case(Random(number)))
+
+
+def test_large_estates_of_odd_sizes_are_near_the_best() -> None:
+    for number in range(max(8, CASES // 200)):
+        assert_near(make_case(Random(number), LARGE))
 
 
 @pytest.mark.usefixtures("impatient")
 def test_what_is_too_large_to_be_searched_keeps_every_rule() -> None:
-    for number in range(1000):
+    for number in range(500):
         chance = Random(number)
         case = make_case(chance)
         placement, units = case.place()

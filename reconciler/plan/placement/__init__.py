@@ -1,6 +1,7 @@
 """Where the tokens of one pool of a model go: units for each account and deployment type, within quota.
 
     values       what is asked and what is answered
+    sizes        what a deployment may have
     task         what each slot may have at all, and what is better than what
     fill         how full everything is, and a good placement at once
     search       the best of all, where there are few enough
@@ -11,7 +12,6 @@ known here.
 """
 
 from reconciler.plan.placement.place import place
-from reconciler.plan.placement.task import find_first
 from reconciler.plan.placement.values import (
     Choice,
     Demand,
@@ -24,16 +24,4 @@ from reconciler.plan.placement.values import (
     SlotNote,
 )
 
-__all__ = [
-    "Choice",
-    "Demand",
-    "Limit",
-    "Placement",
-    "RegionNote",
-    "Rooms",
-    "Slot",
-    "SlotKey",
-    "SlotNote",
-    "find_first",
-    "place",
-]
+__all__ = ["Choice", "Demand", "Limit", "Placement", "RegionNote", "Rooms", "Slot", "SlotKey", "SlotNote", "place"]

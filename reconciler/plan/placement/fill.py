@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
@@ -52,14 +51,14 @@ class Fill:
 
     def space(self, at: int) -> int:
         """The largest size of a slot that still fits, and is not more than is wanted."""
-        slot, now, choices = self.task.slots[at], self.units[at], self.task.choices[at]
+        slot, now = self.task.slots[at], self.units[at]
         tokens = min(self.task.share - self.regions[slot.location], self.task.wish - self.placed)
         most = now + max(0, tokens) // max(1, slot.tokens)
         if slot.pool:
             most = min(most, now + self._pools[slot.pool])
         if slot.group in self._hardware:
             most = min(most, max(now, slot.held) + self._hardware[slot.group])
-        return choices[bisect_right(choices, most) - 1]
+        return self.task.choices[at].not_above(most)
 
     def obstacle(self, at: int, units: int) -> tuple[Limit, int, int] | None:
         """What keeps a slot from having so many units, how much more of it that takes and how much is left."""
@@ -97,8 +96,24 @@ def _fill_up(task: Task, floors: Mapping[int, int]) -> Fill:
         liked = [at for at, slot in enumerate(slots) if slot.rank == rank]
         for at in sorted(liked, key=lambda at: (not slots[at].held, -fill.space(at), at)):
             fill.put(at, max(fill.units[at], fill.space(at)))
+    _gather(fill)
     _top_up(fill)
     return fill
+
+
+def _gather(fill: Fill) -> None:
+    """Have fewer deployments change: what one was given goes to others as well liked that change anyway."""
+    slots, placed, spread = fill.task.slots, fill.placed, fill.spread
+    grown = {at: each for at, each in enumerate(fill.units) if each > slots[at].held}
+    for at in sorted(grown, key=lambda at: (slots[at].held > 0, grown[at] - slots[at].held, at)):
+        before = tuple(fill.units)
+        fill.put(at, slots[at].held)
+        for other in grown:
+            if other != at and slots[other].rank == slots[at].rank and fill.units[other] > slots[other].held:
+                fill.put(other, max(fill.units[other], fill.space(other)))
+        if fill.placed < placed or fill.spread < spread:
+            for each, units in enumerate(before):
+                fill.put(each, units)
 
 
 def _top_up(fill: Fill) -> None:
@@ -108,10 +123,10 @@ def _top_up(fill: Fill) -> None:
         return
     steps = []
     for at, (slot, now) in enumerate(zip(task.slots, fill.units, strict=True)):
-        larger = task.choices[at][bisect_right(task.choices[at], now) :]
-        placed = fill.placed + slot.tokens * (larger[0] - now) if larger else 0
-        if larger and placed <= task.top and not fill.obstacle(at, larger[0]):
-            steps.append((placed, task.cost(at, larger[0]) - task.cost(at, now), at, larger[0]))
+        larger = task.choices[at].above(now)
+        placed = fill.placed + slot.tokens * (larger - now)
+        if larger and placed <= task.top and not fill.obstacle(at, larger):
+            steps.append((placed, task.cost(at, larger) - task.cost(at, now), at, larger))
     if steps:
         *_, at, units = min(steps)
         fill.put(at, units)
@@ -121,9 +136,8 @@ def _find_floors(task: Task, fill: Fill) -> dict[int, int]:
     """The least that may be placed in as many regions as there have to be, by slot."""
     floors: dict[str, tuple[int, bool, bool, int, int]] = {}
     for at, (slot, choice) in enumerate(zip(task.slots, task.choices, strict=True)):
-        if len(choice) > 1:
-            tokens = slot.tokens * choice[1]
-            floor = tokens, not fill.regions[slot.location], not slot.held, slot.rank, at
+        if choice.most:
+            floor = slot.tokens * choice.above(0), not fill.regions[slot.location], not slot.held, slot.rank, at
             floors[slot.location] = min(floor, floors.get(slot.location, floor))
     cheapest = sorted(floors.values())[: task.spread]
-    return {at: task.choices[at][1] for *_, at in cheapest}
+    return {at: task.choices[at].above(0) for *_, at in cheapest}

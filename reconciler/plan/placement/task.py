@@ -11,6 +11,7 @@ from itertools import pairwise
 from math import gcd
 
 from reconciler.model.ids import ArmId
+from reconciler.plan.placement.sizes import Sizes, find_first, find_sizes
 from reconciler.plan.placement.values import Demand, Group, Rooms, Slot
 from reconciler.plan.quota import PoolKey
 
@@ -21,7 +22,7 @@ Units = tuple[int, ...]  # of each slot of a task, in its order
 class Task:
     """Slots in order, and everything that limits them.
 
-    `choices` are the units that each slot may have, none included, the least first. `rooms` are the units of each pool,
+    `choices` are the units that each slot may have. `rooms` are the units of each pool,
     `hardware` those that may be added of a type in a pool. `wish` is what is wanted in tokens, rounded up, `top` the
     most that may be placed, `share` the most in one region. `spread` regions have to have some, and `able` can; where
     those are too few the task is `frozen`: nothing may be added, and no number of regions is asked for. No `__slots__`:
@@ -29,7 +30,7 @@ class Task:
     """
 
     slots: tuple[Slot, ...]
-    choices: tuple[Units, ...]
+    choices: tuple[Sizes, ...]
     rooms: Mapping[PoolKey, int]
     hardware: Mapping[Group, int]
     wish: int
@@ -55,8 +56,8 @@ class Task:
         units: dict[PoolKey | None, int] = defaultdict(int)
         for slot, choice in zip(self.slots, self.choices, strict=True):
             worth[slot.pool] = max(worth[slot.pool], slot.tokens)
-            grain[slot.pool] = gcd(grain[slot.pool], *choice)
-            units[slot.pool] += choice[-1]
+            grain[slot.pool] = gcd(grain[slot.pool], choice.grain)
+            units[slot.pool] += choice.most
         rooms = {pool: min(most, self.rooms[pool]) if pool else most for pool, most in units.items()}
         return sum(worth[pool] * (room - room % (grain[pool] or 1)) for pool, room in rooms.items())
 
@@ -83,7 +84,7 @@ class Task:
     def _base(self) -> int:
         """More than any digit of a cost can be."""
         pairs = zip(self.slots, self.choices, strict=True)
-        return 1 + len(self.slots) + sum(slot.tokens * max(slot.held, choice[-1]) for slot, choice in pairs)
+        return 1 + len(self.slots) + sum(slot.tokens * max(slot.held, choice.most) for slot, choice in pairs)
 
     def part(self, places: slice, units: Units) -> Task:
         """Some slots alone, while all others have so many units."""
@@ -120,11 +121,6 @@ def let_run(slots: tuple[Slot, ...], units: Units) -> tuple[Slot, ...]:
     )
 
 
-def find_first(slot: Slot) -> int:
-    """The least multiple of a step that is large enough."""
-    return max(1, -(-slot.least // slot.step)) * slot.step
-
-
 def count_added(slot: Slot, units: int) -> int:
     """How many of so many units do not run yet."""
     return max(0, units - slot.held)
@@ -139,18 +135,17 @@ def _sort_key(slot: Slot) -> tuple[str, PoolKey, str, ArmId]:
     return slot.location, slot.pool or ("", ""), slot.sku, slot.account
 
 
-def _choose(task: Task, slot: Slot) -> Units:
+def _choose(task: Task, slot: Slot) -> Sizes:
     ceiling = min(task.top, task.share) // max(1, slot.tokens)
     if slot.pool:
         ceiling = min(ceiling, task.rooms[slot.pool])
     most = slot.held + task.hardware.get(slot.group, ceiling) if slot.pool and not slot.barred else slot.held
-    found = {0, slot.held, *_find_sizes(slot, min(most, ceiling))}
-    return tuple(sorted(units for units in found if units <= ceiling))
+    return find_sizes(slot, min(most, ceiling), ceiling)
 
 
 def _round_up(task: Task) -> Task:
     """The same with the least wish that is not less and that units can hit, if there is one."""
-    grain = gcd(*(slot.tokens * gcd(*choice) for slot, choice in zip(task.slots, task.choices, strict=True))) or 1
+    grain = gcd(*(slot.tokens * choice.grain for slot, choice in zip(task.slots, task.choices, strict=True))) or 1
     wish = -(-task.wish // grain) * grain
     return replace(task, wish=wish) if wish <= task.top else task
 
@@ -159,23 +154,15 @@ def _freeze(task: Task) -> Task:
     """The same, but nothing may be added if too few regions can have some."""
     quanta: dict[str, int] = {}  # the fewest tokens that each region can have if it has any
     for slot, choice in zip(task.slots, task.choices, strict=True):
-        for tokens in (slot.tokens * units for units in choice[1:2]):
+        if choice.most:
+            tokens = slot.tokens * choice.above(0)
             quanta[slot.location] = min(tokens, quanta.get(slot.location, tokens))
     cheapest = sorted(quanta.values())[: task.spread]
     if len(cheapest) == task.spread and sum(cheapest) <= task.top:
         return task
     pairs = zip(task.slots, task.choices, strict=True)
-    kept = tuple(tuple(units for units in choice if units <= slot.held) for slot, choice in pairs)
+    kept = tuple(choice.up_to(slot.held) for slot, choice in pairs)
     return replace(task, choices=kept, spread=0, able=len(quanta), frozen=True)
-
-
-def _find_sizes(slot: Slot, most: int) -> Iterable[int]:
-    """The sizes that a deployment can have, up to `most` units."""
-    if slot.most is not None:
-        most = min(most, slot.most)
-    if slot.allowed:
-        return tuple(units for units in slot.allowed if 0 < units <= most)
-    return range(find_first(slot), most + 1, slot.step)
 
 
 def _find_gap(slot: Slot) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 
 from reconciler.plan.placement.fill import Fill
-from reconciler.plan.placement.task import Task, Units, find_first
+from reconciler.plan.placement.sizes import find_first
+from reconciler.plan.placement.task import Task, Units
 from reconciler.plan.placement.values import Choice, Demand, Limit, Placement, RegionNote, Slot, SlotNote
 
 _CLOSEST = tuple(Limit)
