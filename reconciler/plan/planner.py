@@ -51,7 +51,7 @@ def make_plan(
         blind=tuple((f"{blind.type} in {blind.scope}", blind.fault) for blind in snapshot.blind),
         stopped=stopped,
         mandate=make_mandate(drafts, fleet, snapshot),
-        spreads=settle_spreads(spreads, drafts),
+        spreads=settle_spreads(spreads, drafts, chosen),
         ledger=date_pools(ledger, outlook),
         outlook=outlook,
         requests_spent=snapshot.requests,

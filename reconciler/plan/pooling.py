@@ -80,9 +80,17 @@ def model_of(wish: PoolWish) -> ModelKey:
     return wish.format, wish.model, wish.version
 
 
-def settle_spreads(spreads: Iterable[Spread], drafts: Drafts) -> tuple[Spread, ...]:
-    """The spreads with what is left of them where something was refused or got less than was planned."""
-    return tuple(replace(spread, shares=tuple(_settle(each, drafts) for each in spread.shares)) for spread in spreads)
+def settle_spreads(
+    spreads: Iterable[Spread], drafts: Drafts, chosen: frozenset[ArmId] | None = None
+) -> tuple[Spread, ...]:
+    """The spreads with what is left of them where something was refused or got less than was planned; of pools that
+    somebody chose, where somebody chose."""
+    meant = (spread for spread in spreads if chosen is None or _has_any(spread, chosen))
+    return tuple(replace(spread, shares=tuple(_settle(each, drafts) for each in spread.shares)) for spread in meant)
+
+
+def _has_any(spread: Spread, chosen: frozenset[ArmId]) -> bool:
+    return any(member.id in chosen for share in spread.shares for member in share.members)
 
 
 def _settle(share: Share, drafts: Drafts) -> Share:
