@@ -5,6 +5,7 @@ Stands for no resource by itself: which deployments it becomes is decided when A
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Literal
 
@@ -51,7 +52,7 @@ ZONES: Mapping[str, frozenset[str]] = {
         }
     ),
 }
-_NAME_LENGTH = 64
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 
 
 class PoolModelSpec(Spec):
@@ -232,12 +233,12 @@ def _check(document: Document, spec: ModelPoolSpec, wish: PoolWish) -> Iterator[
             hint="remove it, or keep one deployment type",
             origin=document.place(("deploymentName",)),
         )
-    longest = max(wish.names.values(), key=len)
-    if len(longest) > _NAME_LENGTH:
+    wrong = next((name for name in wish.names.values() if not _NAME.fullmatch(name)), "")
+    if wrong:
         yield Finding(
             code="name",
-            message=f"its deployments would be called {longest}, which has more than {_NAME_LENGTH} characters",
-            hint="write a shorter name, or deploymentName",
+            message=f"its deployments would be called {wrong!r}, which Azure does not take",
+            hint="use up to 64 letters, digits, - _ . in all and begin with a letter or digit; or write deploymentName",
             origin=document.name_origin,
         )
     yield from _check_regions(document, spec)

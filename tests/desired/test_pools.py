@@ -180,8 +180,15 @@ def test_one_deployment_type_may_have_a_name_of_its_own(tmp_path: Path) -> None:
         (
             (HERE, pool(name="c" * 60)),
             (
-                f"its deployments would be called {'c' * 60}-standard, which has more than 64 characters "
-                "(write a shorter name, or deploymentName)"
+                f"its deployments would be called '{'c' * 60}-standard', which Azure does not take (use up to 64 "
+                "letters, digits, - _ . in all and begin with a letter or digit; or write deploymentName)"
+            ),
+        ),
+        (
+            (HERE, pool(name="chat pool")),
+            (
+                "its deployments would be called 'chat pool-standard', which Azure does not take (use up to 64 "
+                "letters, digits, - _ . in all and begin with a letter or digit; or write deploymentName)"
             ),
         ),
         (
