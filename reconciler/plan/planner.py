@@ -12,7 +12,7 @@ from reconciler.model.resource import Blind, Fleet, Snapshot
 from reconciler.plan.allotment import keep_within
 from reconciler.plan.authors import tell_authors
 from reconciler.plan.decide import decide
-from reconciler.plan.guards import Grounds, check_caps, guard, stop_dependents
+from reconciler.plan.guards import Grounds, check_caps, guard
 from reconciler.plan.known import resolve_known
 from reconciler.plan.lifecycle import date_pools, expect_upgrades, foresee, tell_outlook
 from reconciler.plan.pooling import place_pools, settle_spreads
@@ -36,7 +36,7 @@ def make_plan(
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
     drafts = preflight(drafts, fleet, snapshot, shelves)
     drafts = keep_to_rights(drafts, fleet, snapshot)
-    drafts = stop_dependents(hold_back(drafts, fleet, snapshot, memory)) if memory.shunned else drafts
+    drafts = hold_back(drafts, fleet, snapshot, memory)
     drafts, steps, ledger = keep_within(drafts, fleet, snapshot, memory)
     stopped = check_caps(drafts, fleet)
     wanted, ledger = judge_wishes(fleet, snapshot, ledger, chosen)

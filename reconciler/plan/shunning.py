@@ -13,6 +13,7 @@ from reconciler.model.quota import Offer
 from reconciler.model.resource import Fleet, Snapshot
 from reconciler.model.wire import Json
 from reconciler.plan.draft import Draft, Drafts
+from reconciler.plan.guards import stop_dependents
 from reconciler.plan.quota import region_of
 
 _FIRST, _LONGEST = 300.0, 7200.0  # seconds; each refusal in a row doubles the pause
@@ -58,10 +59,10 @@ def _tell(moment: float) -> str:
 
 
 def hold_back(drafts: Drafts, fleet: Fleet, snapshot: Snapshot, memory: Memory) -> Drafts:
-    """The drafts less those that ask for what Azure had no hardware for just now."""
+    """The drafts less those that ask for what Azure had no hardware for just now, and what stands on them."""
     if not memory.shunned:
         return drafts
-    return {id: _hold_back(draft, fleet, snapshot, memory) for id, draft in drafts.items()}
+    return stop_dependents({id: _hold_back(draft, fleet, snapshot, memory) for id, draft in drafts.items()})
 
 
 def _hold_back(draft: Draft, fleet: Fleet, snapshot: Snapshot, memory: Memory) -> Draft:

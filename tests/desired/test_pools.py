@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.desired import load_estate
 from reconciler.kinds.model_pool import ZONES
 from reconciler.model.finding import Severity
 from reconciler.model.resource import Estate
 from reconciler.model.wish import PoolWish
-from tests.desired.trees import account, load, tell
+from tests.desired.trees import FLEET, account, load, plant, tell
 
 MODEL = "model: {name: gpt-4o, version: 2024-11-20}"
 CHOICE = "accounts: {matchLabels: {serves: chat}}"
@@ -249,3 +250,17 @@ def test_what_is_missing_in_an_account_that_is_itself_wrong_is_no_mistake_of_the
     wrong = labelled("here", spec="publicNetworkAccess: Maybe")
     (told,) = tell(load(tmp_path, wrong, pool()), tmp_path)
     assert "publicNetworkAccess" in told
+
+
+def test_a_filter_that_its_accounts_declare_is_found_in_any_letters(tmp_path: Path) -> None:
+    own = "raiPolicies: [{name: Strict, basePolicyName: Microsoft.DefaultV2}]"
+    here = labelled("here", spec=f"publicNetworkAccess: Disabled, {own}")
+    assert wish_of(load(tmp_path, here, pool("raiPolicyName: strict"))).fields["raiPolicyName"] == "strict"
+
+
+def test_below_a_broken_fleet_nothing_is_said_about_regions(tmp_path: Path) -> None:
+    """Where its accounts are is for the Fleet to say."""
+    broken = FLEET.replace("subscription:", "subscriptoin:")
+    plant(tmp_path, {"all.yaml": "---\n".join((broken, HERE, pool("minRegions: 2")))})
+    (told,) = tell(load_estate([tmp_path], {}), tmp_path)
+    assert "subscriptoin" in told

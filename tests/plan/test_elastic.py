@@ -179,6 +179,12 @@ def test_what_nothing_is_known_about_is_not_grown_and_begins_with_its_floor() ->
     assert decision.reason == "has 120 of the 300 that it wants: how much quota is left there is not known"
 
 
+def test_what_has_more_than_it_wants_is_cut_also_where_nothing_is_known() -> None:
+    azure = azure_with(deployment_spec("a", 400))
+    plan = plan_with(fleet_with(elastic("a", 300, 50)), azure, Quotas(unread={REGION: fault_of()}))
+    assert wanted_of(plan, "a") == 300
+
+
 def test_tokens_per_minute_become_units_of_both() -> None:
     sku = {"name": "GlobalStandard", "tpm": {"want": "300k", "min": "50.5k"}}
     fleet = fleet_with(deployment_spec("a", sku=sku))

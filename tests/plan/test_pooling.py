@@ -18,6 +18,8 @@ from reconciler.model.quota import Edition, Quotas
 from reconciler.model.resource import Fleet
 from reconciler.model.wire import JsonObject
 from reconciler.plan import find_asked, find_growing, find_unplaced, make_plan, select
+from reconciler.plan.placement import Choice, Limit, Slot, SlotNote
+from reconciler.plan.pool_words import tell_slot
 from tests.plan.pools import (
     REGIONS,
     VERSION,
@@ -629,6 +631,18 @@ def test_a_change_of_versions_is_written_where_the_tokens_are() -> None:
         "differs from its document; 100,000 of the 150,000 tokens per minute that ModelPool/chat wants"
     )
     assert spread_of(plan).placed == 150_000
+
+
+def test_what_is_liked_better_is_not_blamed_where_it_has_all_that_it_can_use() -> None:
+    wish = pool("150k", "DataZoneStandard", "Standard")
+    account = account_id("fra")
+    better = Slot(account=account, location="francecentral", sku="DataZoneStandard", rank=0, pool=None, tokens=1000)
+    other = replace(better, sku="Standard", rank=1)
+    notes = [
+        SlotNote(slot=better, units=100, choice=Choice.NEW, limit=Limit.WISH),
+        SlotNote(slot=other, units=50, choice=Choice.NEW, limit=Limit.WISH),
+    ]
+    assert tell_slot(wish, notes[1], notes) == "50,000 of the 150,000 tokens per minute that ModelPool/chat wants"
 
 
 # -- hardware
