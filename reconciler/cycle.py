@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from reconciler.apply import Budget, run_plan
+from reconciler.apply import RETURN_PATIENCE, Budget, run_plan
 from reconciler.model.finding import FaultClass
-from reconciler.model.ids import ArmId
+from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.lifecycle import ManagePolicy
 from reconciler.model.memory import NOTHING, Memory
 from reconciler.model.outcome import CycleReport, Outcome, Result
-from reconciler.model.plan import DecisionState, Plan
+from reconciler.model.plan import DecisionState, Plan, Verb
 from reconciler.model.ports import World
 from reconciler.model.quota import Ledger, ModelKey, QuotaScope
 from reconciler.model.resource import Activity, Fleet, Scope, Snapshot
@@ -23,6 +23,7 @@ from reconciler.plan import (
     find_asked,
     find_closer,
     find_growing,
+    find_lingering,
     find_lists,
     find_places,
     find_regions,
@@ -126,20 +127,41 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
         ended=world.clock.now(),
         requests=snapshot.requests + sum(outcome.requests for outcome in outcomes),
         ways=live_ways(fleet, snapshot) if request.ways else (),
-        memory=_remember(world, fleet, snapshot, request.memory, outcomes),
+        memory=_remember(world, (fleet, snapshot), request.memory, outcomes, began),
     )
 
 
-def _remember(world: World, fleet: Fleet, snapshot: Snapshot, memory: Memory, outcomes: tuple[Outcome, ...]) -> Memory:
-    """What the next cycle shall know: what Azure has hardware for, and what not."""
-    asked = [(each, offer) for each in outcomes if (offer := offer_of(each.step, fleet, snapshot))]
+def _remember(
+    world: World, seen: tuple[Fleet, Snapshot], memory: Memory, outcomes: tuple[Outcome, ...], began: float
+) -> Memory:
+    """What the next cycle shall know of what was purged, and of what Azure has hardware for, and what not."""
+    now = world.clock.now()
+    memory = _remember_purges(memory, seen[1], now - began, outcomes)
+    asked = [(each, offer) for each in outcomes if (offer := offer_of(each.step, *seen))]
     memory = forgive(memory, (offer for each, offer in asked if each.result is Result.DONE))
     refused = [offer for each, offer in asked if _lacks_hardware(each)]
-    return shun(memory, refused, world.clock.now(), world.chance.uniform(0.8, 1.2)) if refused else memory
+    return shun(memory, refused, now, world.chance.uniform(0.8, 1.2)) if refused else memory
 
 
 def _lacks_hardware(outcome: Outcome) -> bool:
     return outcome.fault is not None and outcome.fault.cls is FaultClass.CAPACITY
+
+
+def _remember_purges(memory: Memory, snapshot: Snapshot, took: float, outcomes: tuple[Outcome, ...]) -> Memory:
+    """What was purged, and where what a purge gave back has not been seen yet."""
+    now = snapshot.taken_at + took
+    purges = [each for each in outcomes if each.step.verb is Verb.PURGE]
+    purged = [each.step.id for each in purges if each.result in (Result.DONE, Result.IN_PROGRESS)]
+    waited = {result: [each.step for each in purges if each.result is result and each.step.awaits] for result in Result}
+    returning = {fold_location(step.location): now + RETURN_PATIENCE for step in waited[Result.IN_PROGRESS]}
+    lingering = dict.fromkeys(find_lingering(snapshot), snapshot.taken_at + RETURN_PATIENCE)
+    over = {fold_location(step.location): now for step in waited[Result.DONE]}
+    return replace(
+        memory,
+        purged=tuple(dict.fromkeys((*memory.purged, *purged))),
+        returning={**memory.returning, **returning},
+        lingering={**lingering, **memory.lingering, **over},
+    )
 
 
 async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snapshot, Plan]:

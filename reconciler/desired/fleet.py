@@ -31,14 +31,25 @@ from reconciler.kinds.addresses import fold_prefix, read_network
 from reconciler.kinds.base import Expansion, Kind, Setting, declare
 from reconciler.kinds.catalog import kind_named
 from reconciler.kinds.common import UNKNOWN, near
-from reconciler.kinds.fleet import CapSpec, CloudSpec, CredentialSpec, FleetSpec, PruneSpec
+from reconciler.kinds.fleet import CapSpec, CloudSpec, CredentialSpec, FleetSpec, PruneSpec, PurgeSpec
 from reconciler.kinds.quota_tier import tier_of
-from reconciler.kinds.scalars import SUBNET_TYPE
+from reconciler.kinds.scalars import SUBNET_TYPE, read_seconds
 from reconciler.kinds.subnet_rules import find_subnet
 from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import GROUP_TYPE, ArmId, Ref
 from reconciler.model.lifecycle import Lifecycle, ManagePolicy
-from reconciler.model.resource import Cap, CloudTarget, Desired, Estate, Fleet, FleetPolicy, Protected, SoftDeleted
+from reconciler.model.resource import (
+    Cap,
+    CloudTarget,
+    Desired,
+    Estate,
+    Fleet,
+    FleetPolicy,
+    Protected,
+    PurgePolicy,
+    PurgeWhen,
+    SoftDeleted,
+)
 from reconciler.model.wish import Wish
 
 
@@ -511,8 +522,20 @@ def _policy(spec: FleetSpec) -> FleetPolicy:
         allow=frozenset(spec.allow or ()),
         allow_empty=spec.allow_empty,
         soft_deleted=SoftDeleted(spec.soft_deleted),
+        purge=_purge(spec.purge),
         deletes=_cap(limits.deletes if limits else None, careful.deletes),
         changes=_cap(limits.changes if limits else None, careful.changes),
+    )
+
+
+def _purge(written: str | PurgeSpec | None) -> PurgePolicy:
+    if not isinstance(written, PurgeSpec):
+        return PurgePolicy(when=PurgeWhen(written or "never"))
+    return PurgePolicy(
+        when=PurgeWhen(written.policy),
+        names=tuple(name.lower() for name in written.names or ()),
+        minimum_age=read_seconds(written.minimum_age),
+        most=written.most,
     )
 
 

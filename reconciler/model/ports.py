@@ -5,7 +5,7 @@ Expected failures are values (`Fault`), never exceptions. An exception from a po
 
 from __future__ import annotations
 
-from collections.abc import Collection, Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -14,8 +14,8 @@ from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Plan, Step, Verb
-from reconciler.model.quota import Catalogue, Quotas, QuotaScope
-from reconciler.model.resource import Activity, Live, Scope, Snapshot
+from reconciler.model.quota import Catalogue, Quotas, QuotaScope, Usage
+from reconciler.model.resource import Activity, DeletedAccount, Live, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
 from reconciler.model.wire import JsonObject
 
@@ -95,6 +95,14 @@ class Cloud(Protocol):
 
     async def browse(self, subscription: str, locations: Set[str]) -> Catalogue:
         """What the regions sell and until when: one list each, believed for some minutes, so mostly none."""
+        ...
+
+    async def read_deleted(self, id: ArmId, location: str) -> DeletedAccount | Fault:
+        """A fresh GET of what was deleted softly, by the id that it had alive and in the region that it was in."""
+        ...
+
+    async def read_usages(self, subscription: str, location: str) -> Mapping[str, Usage] | Fault:
+        """How full the pools of one folded region are, by folded name: one list, without what the region sells."""
         ...
 
     async def write(self, write: Write) -> Answer: ...

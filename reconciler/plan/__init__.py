@@ -1,9 +1,11 @@
 """The room that decides: fleet and snapshot in, plan out. Pure: the same arguments give the same bytes."""
 
 from reconciler.plan.authors import find_unexplained, tell_authors
+from reconciler.plan.burials import bury, find_burials, merge, plan_one
 from reconciler.plan.lifecycle import find_lists
 from reconciler.plan.planner import make_plan
 from reconciler.plan.pooling import find_growing, find_unplaced
+from reconciler.plan.purging import find_lingering
 from reconciler.plan.quota import find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
 from reconciler.plan.rights import approve, find_closer, find_places
@@ -14,10 +16,13 @@ from reconciler.plan.wishes import find_watched
 __all__ = [
     "NothingSelectedError",
     "approve",
+    "bury",
     "declared_ways",
     "find_asked",
+    "find_burials",
     "find_closer",
     "find_growing",
+    "find_lingering",
     "find_lists",
     "find_places",
     "find_regions",
@@ -28,7 +33,9 @@ __all__ = [
     "forgive",
     "live_ways",
     "make_plan",
+    "merge",
     "offer_of",
+    "plan_one",
     "select",
     "shun",
     "tell_authors",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.kinds import deployment
-from reconciler.model.ids import ArmId, Ref, fold_location
+from reconciler.model.ids import ArmId, Ref
 from reconciler.model.memory import Memory
 from reconciler.model.plan import Action, DecisionState, Step
 from reconciler.model.quota import Holding, Ledger
@@ -22,9 +22,10 @@ from reconciler.plan.elastic import Stretch, find_stretches, is_elastic, lessen,
 from reconciler.plan.guards import stop_dependents
 from reconciler.plan.openness import keep_closed
 from reconciler.plan.order import put_after, put_last
+from reconciler.plan.purging import Purges, Wait
 from reconciler.plan.quota import Books, Move, PoolKey, count_moves, make_ledger
 
-_NAMED = 3  # more soft-deleted accounts than these are only counted
+Relief = Mapping[PoolKey, int]  # what may come back besides
 
 
 @dataclass(slots=True)
@@ -93,40 +94,87 @@ class _Allotment:
 
 
 def keep_within(
-    drafts: Drafts, fleet: Fleet, snapshot: Snapshot, _memory: Memory
+    drafts: Drafts, fleet: Fleet, snapshot: Snapshot, memory: Memory
 ) -> tuple[Drafts, tuple[Step, ...], Ledger | None]:
     """The drafts less what will not fit, their steps in an order that overdraws no pool, and the ledger."""
     if snapshot.quotas is None:
         return *keep_closed(drafts, fleet, snapshot), None
     books = Books(fleet, snapshot)
-    drafts = {**drafts, **restrain(books, drafts)}
-    short: dict[PoolKey, int] = defaultdict(int)
+    purges = Purges(books, drafts, memory)
     while True:
-        drafts, steps = keep_closed(drafts, fleet, snapshot)
-        moves = count_moves(books, drafts, steps)
-        found = _allot(books, steps, moves, find_stretches(books, drafts, steps))
-        # Who can do with less is told how much that is when it is known who goes without.
-        lacking = found.short or found.lessened
-        if not lacking:
-            return drafts, put_after(steps, found.after), make_ledger(books, moves, short)
-        for each in lacking.values():
-            short[each.move.pool] += each.lacks
-        words = _Refusals(books, drafts, moves)
-        changed = {id: words.refuse(each) if found.short else words.lessen(each) for id, each in lacking.items()}
-        drafts = {**drafts, **changed}
-        drafts = stop_dependents(drafts) if found.short else drafts
+        fitted = _fit(drafts, books, purges)
+        shut = purges.find_excess(fitted.waits)
+        if shut == purges.shut:
+            steps = purges.wire(fitted.steps, fitted.moves, fitted.waits)
+            ledger = make_ledger(books, fitted.moves, fitted.short)
+            return fitted.drafts, put_after(steps, fitted.after), ledger
+        purges = Purges(books, drafts, memory, shut)
 
 
-def _allot(
-    books: Books, steps: tuple[Step, ...], moves: tuple[Move, ...], stretches: Mapping[str, Stretch]
-) -> _Allotment:
+@dataclass(slots=True, kw_only=True)
+class _Fitted:
+    """Drafts of which none asks for more than there is, or will be after what it waits for."""
+
+    drafts: Drafts
+    steps: tuple[Step, ...] = ()
+    moves: tuple[Move, ...] = ()
+    after: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    short: dict[PoolKey, int] = field(default_factory=lambda: defaultdict(int))
+    waits: list[Wait] = field(default_factory=list)
+
+
+def _fit(drafts: Drafts, books: Books, purges: Purges) -> _Fitted:
+    """First what would not fit even if everything came back that purges can free is refused, then what does not fit
+    until that has come back is put off: so a small one that fits now does not take what one before it waits for. What
+    can do with less gets it at last, when it is known who goes without, and may have the rest when it has come back."""
+    drafts, steps = keep_closed({**drafts, **restrain(books, drafts)}, books.fleet, books.snapshot)
+    fitted = _Fitted(drafts=drafts, steps=steps)
+    for relief in (purges.relief, {}) if purges.relief else ({},):
+        while True:
+            fitted.moves = count_moves(books, fitted.drafts, fitted.steps)
+            found = _allot(books, fitted, relief)
+            if not found.short and (relief or not found.lessened):
+                break
+            words = _Refusals(books, fitted, purges, relief)
+            told = stop_dependents(_tell_short(fitted, found, words)) if found.short else _lessen(fitted, found, words)
+            fitted.drafts, fitted.steps = keep_closed(told, books.fleet, books.snapshot)
+        fitted.after = found.after
+    return fitted
+
+
+def _tell_short(fitted: _Fitted, found: _Allotment, words: _Refusals) -> Drafts:
+    """The drafts with those refused or put off that go without, and with the purges that the latter wait for."""
+    told = dict(fitted.drafts)
+    for id, each in found.short.items():
+        fitted.short[each.move.pool] += each.lacks
+        if words.final:
+            told[id] = words.refuse(each)
+        else:
+            fitted.waits.append(Wait(draft=fitted.drafts[id], pool=each.move.pool))
+            told[id] = words.put_off(each)
+    return {**told, **words.purges.plan(fitted.waits)}
+
+
+def _lessen(fitted: _Fitted, found: _Allotment, words: _Refusals) -> Drafts:
+    """The drafts with those that can do with less at that, and with the purges that may free the rest."""
+    told = dict(fitted.drafts)
+    for id, each in found.lessened.items():
+        fitted.short[each.move.pool] += each.lacks
+        told[id] = words.lessen(each)
+        if each.move.pool in words.purges.relief:
+            fitted.waits.append(Wait(draft=told[id], pool=each.move.pool))
+    return {**told, **words.purges.plan(fitted.waits)}
+
+
+def _allot(books: Books, fitted: _Fitted, relief: Relief) -> _Allotment:
     """Along an order in which whoever takes comes last, so that no two writes can come to wait for each other; who can
     do with less comes after all others."""
+    steps, moves = fitted.steps, fitted.moves
+    counter = _Counter(books=books, stretches=find_stretches(books, fitted.drafts, steps), relief=relief)
     taking = {move.step for move in moves if move.units > 0}
     giving = {move.id for move in moves if move.units < 0}
-    places = {step.name: at for at, step in enumerate(put_last(steps, taking, taking & stretches.keys()))}
+    places = {step.name: at for at, step in enumerate(put_last(steps, taking, taking & counter.stretches.keys()))}
     moves = tuple(sorted(moves, key=lambda move: places[move.step]))
-    counter = _Counter(books=books, stretches=stretches)
     out = _find_short(counter, moves, giving)
     served = counter.serve(move for move in moves if move.id not in out)
     known = {step.name: step.after for step in steps}
@@ -157,10 +205,11 @@ def _find_short(counter: _Counter, moves: tuple[Move, ...], giving: set[ArmId]) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counter:
-    """Where quota is given out; `stretches` are the writes that can do with less."""
+    """Where quota is given out; `stretches` are the writes that can do with less, `relief` is what may come back."""
 
     books: Books
     stretches: Mapping[str, Stretch]
+    relief: Relief
 
     def serve(self, moves: Iterable[Move]) -> _Allotment:
         """What each write that takes has to wait for, who goes without and who gets less, in the order of the moves."""
@@ -173,7 +222,8 @@ class _Counter:
         short: dict[ArmId, _Shortage] = {}
         lessened: dict[ArmId, _Shortage] = {}
         for move in moves:
-            till = tills.setdefault(move.pool, _Till(free=self.books.left(move.pool)))
+            free = self.books.left(move.pool) + self.relief.get(move.pool, 0)
+            till = tills.setdefault(move.pool, _Till(free=free))
             if move.units < 0:
                 till.put(move, own[move.id, move.pool])
                 continue
@@ -200,31 +250,27 @@ class _Counter:
         return _Shortage(move=replace(move, units=units), available=available, lacks=lacks, given=given)
 
 
-def _purges(draft: Draft) -> bool:
-    """Whether it frees what an account holds: one that is soft-deleted, or one that is replaced."""
-    return draft.action is Action.PURGE or (draft.action is Action.REPLACE and draft.type.soft_deletes)
-
-
 class _Refusals:
     """Puts what does not fit into words: what is asked, who has the pool, and the least that would make it fit."""
 
-    def __init__(self, books: Books, drafts: Drafts, moves: tuple[Move, ...]) -> None:
+    def __init__(self, books: Books, fitted: _Fitted, purges: Purges, relief: Relief) -> None:
         self._books = books
-        self._drafts = drafts
+        self._drafts = fitted.drafts
+        self._relief = relief
+        self.purges = purges
+        # Whether it is the last word about what does not fit, or only until purges have done what they can.
+        self.final = relief is purges.relief or not purges.relief
         self._moves: dict[PoolKey, list[Move]] = defaultdict(list)
-        for move in moves:
+        for move in fitted.moves:
             self._moves[move.pool].append(move)
-        self._purges = [draft for draft in drafts.values() if _purges(draft)]
         self._withheld = self._find_withheld()
 
+    def put_off(self, shortage: _Shortage) -> Draft:
+        draft = self._drafts[shortage.move.id]
+        return draft.waiting(f"{self.purges.tell_wait(shortage.move.pool)}: {self._ask(draft, shortage)}")
+
     def refuse(self, shortage: _Shortage) -> Draft:
-        move = shortage.move
-        draft = self._drafts[move.id]
-        lacking = move.units - shortage.available
-        purge, frees = self._purge(move.pool)
-        if purge and frees >= lacking:
-            reason = f"waits for the purge of {purge}, and for usages to show what that gives back: "
-            return draft.waiting(reason + self._ask(draft, shortage))
+        draft = self._drafts[shortage.move.id]
         reason = f"{self._ask(draft, shortage)}; {self._arithmetic(shortage)}"
         return draft.blocked("insufficient_quota", reason, self._permit(draft, shortage))
 
@@ -258,7 +304,10 @@ class _Refusals:
         usage = books.quotas.markets[pool[0]].usages[pool[1]]
         told = f"{usage.used:,} of {usage.limit:,} are used ({', '.join(parts)})"
         back = -sum(move.units for move in self._moves[pool] if move.units < 0)
-        elsewhere = max(0, books.left(pool) + back - shortage.available)
+        relief = self._relief.get(pool, 0)
+        elsewhere = max(0, books.left(pool) + back + relief - shortage.available)
+        if relief:
+            told += f", purges can free {relief:,} at most"
         if back or elsewhere:
             told += f", this plan gives back {back:,} and needs {elsewhere:,} elsewhere"
         return f"{told}: {shortage.available:,} left for it"
@@ -276,11 +325,7 @@ class _Refusals:
             ways.append(f"declare a {what} of {fitting:,}, {held.units - fitting:,} fewer")
         enough = [each for each in self._withheld.get(move.pool, ()) if each[0] >= lacking]
         ways += [f"permit what {ref} would give back ({units:,})" for units, ref in enough[:1]]
-        residue, deleted = self._books.residue(move.pool), self._books.deleted_in(move.pool[0])
-        if residue and deleted:
-            more = f" and {len(deleted) - _NAMED} more" if len(deleted) > _NAMED else ""
-            names = f"{', '.join(deleted[:_NAMED])}{more}"
-            ways.append(f"purge what is soft-deleted there ({names}), which frees {residue:,} at most")
+        ways += [way for way in (self.purges.advise(move.pool),) if way]
         ways.append(f"free {lacking:,} of this pool, or ask Azure for a higher limit")
         return "; or ".join(ways)
 
@@ -292,40 +337,12 @@ class _Refusals:
             if not blocked or draft.live is None or draft.decision.code == "insufficient_quota":
                 continue
             had = deployment.read_holding(draft.live, self._books.region_of(draft.id, declared=False))
-            kept = (
-                self._books.wanted(draft).units if draft.desired and draft.decision.action is not Action.DELETE else 0
-            )
+            goes = draft.desired is None or draft.decision.action is Action.DELETE
+            kept = 0 if goes else self._books.wanted(draft).units
             pool = self._books.pool_of(had)
             if pool and had.units > kept:
                 found[pool].append((had.units - kept, draft.decision.ref))
         return {pool: sorted(each) for pool, each in found.items()}
-
-    def _purge(self, pool: PoolKey) -> tuple[str, int]:
-        """An account whose purge is part of this plan, and the most that the plan's purges can free of a pool."""
-        names, frees = [], 0
-        for draft in self._purges:
-            if draft.deleted and self._region(draft) == pool[0]:
-                names.append(str(draft.decision.ref))
-                frees = max(frees, self._books.residue(pool))
-            elif not draft.deleted and (held := self._below(draft.id, pool)):
-                names.append(str(draft.decision.ref))
-                frees += held
-        return (names[0], frees) if names else ("", 0)
-
-    def _region(self, draft: Draft) -> str:
-        assert draft.deleted is not None
-        return fold_location(draft.deleted.location)
-
-    def _below(self, account: ArmId, pool: PoolKey) -> int:
-        """What the deployments of an account hold of a pool."""
-        books = self._books
-        below = (live for live in books.snapshot.live.values() if live.id.parent == account)
-        held = (
-            deployment.read_holding(live, books.region_of(live.id, declared=False))
-            for live in below
-            if live.type.lower() == deployment.TYPE.arm_type.lower()
-        )
-        return sum(each.units for each in held if books.pool_of(each) == pool)
 
     def _least(self, draft: Draft) -> Holding:
         """What the deployment has to hold in the end: all that it wants, unless less will do."""

@@ -19,7 +19,17 @@ from reconciler.model.outcome import CycleReport
 from reconciler.model.plan import DecisionState, Plan
 from reconciler.model.spread import Spread
 from reconciler.plan import select
-from tests.laws.stage import Document, Stage, account_document, deployment, fleet_document, group_document, stage, told
+from tests.laws.stage import (
+    Document,
+    Stage,
+    account_document,
+    account_id,
+    deployment,
+    fleet_document,
+    group_document,
+    stage,
+    told,
+)
 from tests.support.virtual_time import run
 
 CASES = int(os.environ.get("RECONCILER_LAW_EXAMPLES", "20"))
@@ -235,3 +245,32 @@ def test_no_write_is_refused_and_twice_is_quiet_whatever_is_wished_and_wherever_
                     assert held == min(wish["tpm"], room)
 
     run(law())
+
+
+async def test_what_a_pool_lacks_is_what_purges_are_for(azure: Stage) -> None:
+    """Soft-deleted accounts hold what the pool wants: one after the other is purged until it has it, and no more."""
+    await limit(azure, fra=0, pol=100, swe=0)
+    graves = [_grave(azure, name, 40) for name in ("old", "older")]
+    group = {"id": str(account_id(azure, "x").parent), "location": REGIONS["swe"], "tags": {"reconciler-fleet": "law"}}
+    await azure.seed_world(resources=[group], deletedAccounts=graves)
+    written = documents(pool_document(60))
+    written[0]["spec"]["purge"] = {"policy": "blocking", "minimumAge": "0s"}
+    reports = await azure.converge(azure.load(written))
+    assert await refused(azure) == []
+    assert reports[-1].plan.converged, told(reports[-1].plan)
+    assert units_of(azure) == {("pol", "DataZoneStandard"): 60}
+    assert len([each for each in await azure.writes() if "deletedaccounts" in each["path"].lower()]) == 1
+
+
+def _grave(azure: Stage, name: str, units: int) -> Document:
+    model = {"format": "OpenAI", **MODEL}
+    held = {"name": "d", "sku": {"name": "DataZoneStandard", "capacity": units}, "properties": {"model": model}}
+    return {
+        "id": str(account_id(azure, name)),
+        "location": REGIONS["pol"],
+        "kind": "OpenAI",
+        "sku": {"name": "S0"},
+        "tags": {"reconciler-fleet": "law"},
+        "properties": {"publicNetworkAccess": "Disabled"},
+        "deployments": [held],
+    }

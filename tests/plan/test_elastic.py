@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model.plan import Action, DecisionState, Plan
+from reconciler.model.plan import Action, DecisionState, Plan, Verb
 from reconciler.model.quota import Quotas
-from reconciler.model.resource import Fleet
+from reconciler.model.resource import Fleet, PurgePolicy, PurgeWhen
+from reconciler.model.wire import JsonObject
 from reconciler.plan import find_asked, make_plan
 from tests.plan.markets import GPT_4O, GPT_41, PTU, REGION, offer, plan_with, pool_of, quotas, surveyed
 from tests.support.builders import (
     EVERY_WORD,
     PlainAzure,
     Spec,
+    account_id,
     account_spec,
     converged,
     decided,
@@ -240,3 +242,20 @@ def test_a_second_look_at_what_was_written_is_quiet(sku: str) -> None:
     again = plan_with(fleet, azure, quotas({GPT_4O: used, PTU: used}, {GPT_4O: 48, PTU: 48}))
     assert again.converged
     assert again.steps == ()
+
+
+def test_what_it_lacks_is_a_reason_to_purge_and_what_is_there_is_taken_meanwhile() -> None:
+    azure = azure_with()
+    owned: JsonObject = {"location": "Sweden Central", "kind": "OpenAI", "tags": {"reconciler-fleet": "prod"}}
+    azure.deleted[account_id("gone")] = owned
+    purge = PurgePolicy(when=PurgeWhen.BLOCKING, minimum_age=0.0)
+    fleet = fleet_with(elastic("a", 300, 50), purge=purge)
+    plan = plan_with(fleet, azure, surveyed(180, 300), taken_at=2_000_000_000.0)
+    assert (wanted_of(plan, "a"), decided(plan, deployment_id("a")).short) == (120, 180)
+    (sent,) = [step for step in plan.steps if step.verb is Verb.PURGE]
+    assert sent.id == account_id("gone")
+    low = plan_with(fleet, azure, surveyed(270, 300), taken_at=2_000_000_000.0)
+    waits = decided(low, deployment_id("a"))
+    assert (waits.state, waits.action) == (DecisionState.IN_PROGRESS, Action.CREATE)
+    assert waits.reason.startswith("waits for the purge of DeletedAccount/gone, and for usages to show what that gives")
+    assert waits.reason.endswith("asks at least 50 of gpt-4o GlobalStandard in swedencentral")
