@@ -264,6 +264,18 @@ async def test_an_account_that_held_nothing_is_seen_to_have_and_the_next_one_goe
     assert because == f"gave back its place among the accounts of the region, and nothing of {POOL}"
 
 
+async def test_a_purge_that_azure_refuses_ends_the_run_and_takes_no_other_account_instead(azure: Stage) -> None:
+    await seed_region(azure)
+    match = {"path": "/deletedAccounts/first$", "method": "DELETE"}
+    await azure.fault(kind="status", match=match, status=403, code="AuthorizationFailed", count=-1)
+    reports = await azure.converge(azure.load(wanting(150)))
+    assert purged(reports) == []
+    assert len(await left_buried(azure)) == 4
+    (outcome,) = [each for each in reports[-1].outcomes if each.step.verb is Verb.PURGE]
+    assert outcome.result is Result.BLOCKED
+    assert len(reports) < 8
+
+
 @dataclass(frozen=True)
 class Grave:
     """A soft-deleted account: whose it was, how long ago it was deleted, and what it holds of both pools."""

@@ -416,3 +416,14 @@ def test_what_a_replaced_account_held_is_waited_for_as_well() -> None:
     assert decided(plan, account_id("one")).action is Action.REPLACE
     waiting = decided(plan, deployment_id("d", "one"))
     assert waiting.reason.startswith("waits for the purge of Account/one, and for usages to show what that gives back")
+
+
+def test_a_purge_is_for_what_was_chosen_and_nothing_else() -> None:
+    chosen = frozenset({account_id("one"), deployment_id("d", "one")})
+    plan = make_plan(wanting(FULL), seen(grave("a")), chosen)
+    assert states_of(plan) == {"a": DecisionState.ACT}
+    others = make_plan(wanting(FULL), seen(grave("a")), frozenset({account_id("two")}))
+    assert others.steps == ()
+    always = wanting(purge=PurgePolicy(when=PurgeWhen.ALWAYS))
+    (left,) = [each for each in make_plan(always, seen(grave("a")), chosen).decisions if each.ref.name == "a"]
+    assert (left.state, left.code) == (DecisionState.IGNORED, "not_selected")
