@@ -46,6 +46,7 @@ class FaultClass(StrEnum):
     THROTTLED = "throttled"
     CONFLICT = "conflict"
     QUOTA = "quota"
+    CAPACITY = "capacity"
     FORBIDDEN = "forbidden"
     SOFT_DELETED = "soft_deleted"
     INVALID = "invalid"
@@ -59,7 +60,7 @@ class FaultClass(StrEnum):
     @property
     def blocking(self) -> bool:
         """A state of the world with a sentence, not an error of ours: it is reported as blocked."""
-        return self in (FaultClass.QUOTA, FaultClass.FORBIDDEN, FaultClass.SOFT_DELETED)
+        return self in (FaultClass.QUOTA, FaultClass.CAPACITY, FaultClass.FORBIDDEN, FaultClass.SOFT_DELETED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
