@@ -43,8 +43,8 @@ _EMPTY = Snapshot(taken_at=0.0, live={})
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Something to plan: `make` is given the fleet and an Azure that is as it wants; `writes` tells for so many resources
-    how many writes may be planned."""
+    """Something to plan: `make` is given the fleet and an Azure that is as it wants; `writes` tells how many writes may
+    be planned for so many resources."""
 
     name: str
     make: Callable[[Fleet, Snapshot], tuple[Fleet, Snapshot]]
