@@ -27,6 +27,7 @@ MODELS = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "o
 SKUS = ("GlobalStandard", "DataZoneStandard", "Standard", "GlobalBatch")
 OFFERS = tuple((model, sku) for sku in SKUS for model in MODELS)  # each has a pool of its own
 VERSION = "1"
+POOLS = 20  # of models, half of them in one account of each region, half of them in another one
 ENVIRONMENT = {"AZURE_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000001", "AZURE_TENANT_ID": "t"}
 
 Pool = tuple[str, str]
@@ -44,7 +45,13 @@ def _account(number: int, deployments: int) -> Account:
     region = REGIONS[number % len(REGIONS)]
     first = number // len(REGIONS) * 7
     members = tuple(_member(number, first + 3 * each, each) for each in range(deployments))
-    return Account(name=f"aoai-bench-{number:04}", group=f"rg-bench-{region}", location=region, deployments=members)
+    return Account(
+        name=f"aoai-bench-{number:04}",
+        group=f"rg-bench-{region}",
+        location=region,
+        deployments=members,
+        serves=_SERVES.get(number // len(REGIONS), "itself"),
+    )
 
 
 def _member(number: int, offer: int, each: int) -> Member:
@@ -55,6 +62,7 @@ def _member(number: int, offer: int, each: int) -> Member:
 def load(fleet: Fleet, folder: Path) -> values.Fleet:
     """The fleet as its documents say, allowed to do everything at once."""
     write_yaml(fleet, folder)
+    (folder / "pools.yaml").write_text("---\n".join(map(_write_pool, range(POOLS))), encoding="utf-8")
     [loaded] = load_estate((folder,), ENVIRONMENT, None).fleets
     all_of_it = values.Cap(count=len(loaded.desired), percent=100)
     policy = replace(
@@ -66,6 +74,29 @@ def load(fleet: Fleet, folder: Path) -> values.Fleet:
         allow_empty=True,
     )
     return replace(loaded, policy=policy)
+
+
+def _write_pool(number: int) -> str:
+    return _POOL.format(
+        name=f"pool-{number:02}",
+        model=MODELS[number % len(MODELS)],
+        version=VERSION,
+        types=", ".join(SKUS[:2]),
+        serves=_SERVES[number * len(_SERVES) // POOLS],
+    )
+
+
+_SERVES = {0: "pools", 1: "more-pools"}
+_POOL = """\
+apiVersion: reconciler/v1
+kind: ModelPool
+metadata: {{name: {name}}}
+spec:
+  model: {{name: {model}, version: "{version}"}}
+  tpm: 600k
+  deploymentTypes: [{types}]
+  accounts: {{matchLabels: {{serves: {serves}}}}}
+"""
 
 
 def look_at(fleet: values.Fleet) -> values.Snapshot:

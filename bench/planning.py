@@ -19,7 +19,19 @@ from functools import partial
 from pathlib import Path
 from time import process_time
 
-from bench.markets import OFFERS, REGIONS, change_one, forsake, load, look_at, make_fleet, measure, rename, reshuffle
+from bench.markets import (
+    OFFERS,
+    POOLS,
+    REGIONS,
+    change_one,
+    forsake,
+    load,
+    look_at,
+    make_fleet,
+    measure,
+    rename,
+    reshuffle,
+)
 from bench.measure import WrongEndError, describe_machine
 from reconciler.model.resource import Fleet, Snapshot
 from reconciler.plan import make_plan
@@ -31,15 +43,25 @@ _EMPTY = Snapshot(taken_at=0.0, live={})
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Something to plan: `make` is given the fleet and an Azure that is as it wants, `writes` how many it must plan."""
+    """Something to plan: `make` is given the fleet and an Azure that is as it wants; `writes` tells how many writes may
+    be planned for so many resources."""
 
     name: str
     make: Callable[[Fleet, Snapshot], tuple[Fleet, Snapshot]]
     writes: Callable[[int], range]
+    pools: bool = False  # whether the fleet's pools of models are wanted
+
+    def ask(self, fleet: Fleet, azure: Snapshot) -> tuple[Fleet, Snapshot]:
+        """The fleet and the Azure that are to be planned for."""
+        return self.make(fleet if self.pools else replace(fleet, wishes=()), azure)
 
 
 def _nothing(fleet: Fleet, azure: Snapshot) -> tuple[Fleet, Snapshot]:
     return fleet, azure
+
+
+def _pools(fleet: Fleet, azure: Snapshot) -> tuple[Fleet, Snapshot]:
+    return fleet, replace(azure, quotas=measure(fleet, limit=1.5))
 
 
 def _one(fleet: Fleet, azure: Snapshot) -> tuple[Fleet, Snapshot]:
@@ -74,6 +96,7 @@ CASES = (
     Case("all to create, half of it fits", _half_fits, range),
     Case("all capacities reshuffled", _all_moved, range),
     Case("all accounts replaced", _all_replaced, lambda resources: range(2 * resources, 4 * resources)),
+    Case(f"{POOLS} pools of models placed", _pools, lambda resources: range(1, resources), pools=True),
     Case("all accounts pruned", _all_pruned, lambda resources: range(resources - len(REGIONS), resources)),
 )
 
@@ -104,7 +127,7 @@ def run(sizes: Sequence[int], tries: int) -> Iterator[Figure]:
             fleet = read()
         azure = look_at(fleet)
         for case in CASES:
-            plan = partial(_plan, case, *case.make(fleet, azure))
+            plan = partial(_plan, case, *case.ask(fleet, azure))
             found.setdefault(case.name, []).append(_spend(plan, tries, f"{accounts} accounts, {case.name}"))
     return (Figure(name, tuple(spent)) for name, spent in found.items())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.markets import OFFERS, REGIONS, load, look_at, make_fleet, measure
+from bench.markets import OFFERS, POOLS, REGIONS, load, look_at, make_fleet, measure
 from bench.planning import CASES, Case, Figure, Spent, render
 from reconciler.model.plan import Action, DecisionState
 from reconciler.model.resource import Fleet, Snapshot
@@ -33,23 +33,31 @@ def test_every_region_has_its_own_full_pools(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.name))
 def test_a_case_plans_as_many_writes_as_it_says(fleet: Fleet, azure: Snapshot, case: Case) -> None:
-    asked = case.make(fleet, azure)
+    asked = case.ask(fleet, azure)
     plan = make_plan(*asked)
     assert plan.stopped == ""
     assert len(plan.steps) in case.writes(len(asked[1].live) or len(asked[0].desired))
 
 
 def test_only_what_does_not_fit_is_left_out(fleet: Fleet, azure: Snapshot) -> None:
-    cases = {case.name: make_plan(*case.make(fleet, azure)) for case in CASES}
+    cases = {case.name: make_plan(*case.ask(fleet, azure)) for case in CASES}
     left = {
         name: {decision.code for decision in plan.decisions if decision.state is DecisionState.BLOCKED}
         for name, plan in cases.items()
+        if not plan.spreads
     }
     assert left.pop("all to create, half of it fits") == {"insufficient_quota"}
     assert set().union(*left.values()) == set()
     actions = [decision.action for decision in cases["all accounts replaced"].decisions if decision.acts]
     assert (actions.count(Action.REPLACE), actions.count(Action.CREATE)) == (ACCOUNTS, ACCOUNTS * DEPLOYMENTS)
     assert any(step.after for step in cases["all capacities reshuffled"].steps)
+
+
+def test_pools_of_models_are_given_what_there_is(fleet: Fleet, azure: Snapshot) -> None:
+    (case,) = [each for each in CASES if each.pools]
+    plan = make_plan(*case.ask(fleet, azure))
+    assert len(plan.spreads) == POOLS == 20
+    assert all(sum(share.placed for share in spread.shares) > 0 for spread in plan.spreads[:10])
 
 
 def test_growth_is_told_beside_both_sizes() -> None:
