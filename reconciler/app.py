@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TypeVar
 
+from reconciler.apply import Budget
 from reconciler.cloud import Budgets, CloudSettings, open_cloud
 from reconciler.cloud.session import trust
 from reconciler.cycle import CycleRequest, converge, run_cycle
+from reconciler.daemon import Service, run_forever
 from reconciler.model.outcome import CycleReport
-from reconciler.model.ports import Chance, Clock, Watcher, World
-from reconciler.model.resource import CloudTarget, Fleet, Scope, Snapshot
+from reconciler.model.ports import Chance, Clock, Halt, Unhalted, Watcher, World
+from reconciler.model.resource import CloudTarget, Estate, Fleet, Scope, Snapshot
+from reconciler.runtime.halt import Brake
+from reconciler.runtime.trigger import Bell, Timing, keep_time
 
 Result = TypeVar("Result")
 
@@ -29,6 +33,7 @@ class Wiring:
     ca_bundle: str = ""
     chance: Chance = field(default_factory=Random)  # jitter only
     budgets: Budgets = field(default_factory=Budgets)
+    halt: Halt = field(default_factory=Unhalted)
 
 
 def wire(environment: Mapping[str, str], clock: Clock, watcher: Watcher, ca_bundle: str) -> Wiring:
@@ -55,12 +60,68 @@ async def look(target: CloudTarget, scope: Scope, wiring: Wiring) -> Snapshot:
         return await world.cloud.observe(scope)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """What the daemon is asked for. `load` reads the desired state and may take its time. Without `budget` nothing is
+    written, and the clouds refuse to."""
+
+    load: Callable[[], Estate]
+    timing: Timing
+    budget: Budget | None
+
+
+async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
+    """Passes over all fleets until `bell` is closed; returns when all is in order."""
+    async with KeptWorlds.keep(replace(wiring, halt=brake), read_only=duty.budget is None) as worlds:
+        service = Service(
+            load=lambda: asyncio.to_thread(duty.load),
+            worlds=worlds,
+            bell=bell,
+            brake=brake,
+            clock=wiring.clock,
+            budget=duty.budget,
+        )
+        with keep_time(bell, duty.timing):
+            bell.fire("start")
+            await run_forever(service)
+
+
+class KeptWorlds:
+    """Keeps the daemon's `Worlds` port: one world for each place and identity, with its connections, caches and request
+    budgets, for as long as a fleet has it for its target."""
+
+    def __init__(self, wiring: Wiring, *, read_only: bool) -> None:
+        self._wiring = wiring
+        self._read_only = read_only
+        self._open: dict[CloudTarget, tuple[AsyncExitStack, World]] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def keep(cls, wiring: Wiring, *, read_only: bool) -> AsyncIterator[KeptWorlds]:
+        worlds = cls(wiring, read_only=read_only)
+        try:
+            yield worlds
+        finally:
+            await worlds.open(())
+
+    async def open(self, fleets: tuple[Fleet, ...]) -> Mapping[str, World]:
+        wanted = {fleet.target for fleet in fleets}
+        for target in [target for target in self._open if target not in wanted]:
+            stack, _ = self._open.pop(target)
+            await stack.aclose()
+        for target in wanted - self._open.keys():
+            stack = AsyncExitStack()
+            world = await stack.enter_async_context(open_world(target, self._wiring, read_only=self._read_only))
+            self._open[target] = (stack, world)
+        return {fleet.name: self._open[fleet.target][1] for fleet in fleets}
+
+
 @asynccontextmanager
 async def open_world(target: CloudTarget, wiring: Wiring, *, read_only: bool) -> AsyncIterator[World]:
     """The ports for one target, closed when the block is left."""
     settings = CloudSettings(environment=wiring.environment, ca_bundle=wiring.ca_bundle, budgets=wiring.budgets)
     async with open_cloud(target, wiring.clock, wiring.chance, read_only=read_only, settings=settings) as cloud:
-        yield World(cloud=cloud, clock=wiring.clock, chance=wiring.chance, watcher=wiring.watcher)
+        yield World(cloud=cloud, clock=wiring.clock, chance=wiring.chance, watcher=wiring.watcher, halt=wiring.halt)
 
 
 async def _each(

@@ -14,7 +14,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from reconciler.app import Wiring, converge_fleets, look, plan_fleets, wire
+import structlog
+
+from reconciler.app import Duty, Wiring, converge_fleets, look, plan_fleets, serve, wire
 from reconciler.apply import Budget
 from reconciler.consent import ask_about
 from reconciler.consultation import Consultation
@@ -58,13 +60,16 @@ from reconciler.report.quota import Filter, render_quota, render_quota_json, ren
 from reconciler.report.text import render_findings, render_plan, render_run
 from reconciler.report.words import count, join_words, plain, shorten
 from reconciler.runtime.clock import SystemClock
+from reconciler.runtime.halt import Brake
 from reconciler.runtime.logs import configure_logs
+from reconciler.runtime.trigger import Bell, Timing
 from reconciler.settings import LogFormat, LogLevel, Output, Settings, Source, load_settings, tell_settings
 from reconciler.simulate import Simulation, SimulationError, SimulationRequest, run_simulation
 from reconciler.terminal import Terminal
 from reconciler.verdict import judge_plans, judge_runs
 
 Result = TypeVar("Result")
+_SHORTEST_BUDGET = 30.0  # seconds; a write alone may take longer than an interval of a few
 
 
 class UsageError(Exception):
@@ -227,6 +232,42 @@ async def _consult(call: Call, saved: SavedPlan | None, plans: tuple[Plan, ...])
 def _show_plans(plans: tuple[Plan, ...], terminal: Terminal, stream: TextIO) -> None:
     stream.write("\n".join(render_plan(plan, terminal.style(stream)) for plan in plans))
     stream.flush()
+
+
+def keep(call: Call) -> Exit:
+    """Passes for ever. What is wrong with documents is told and spoils only what needs them."""
+    settings = call.settings
+    budget = None
+    if not settings.observe_only:
+        budget = Budget(seconds=max(settings.interval, _SHORTEST_BUDGET), parallel=settings.parallelism)
+    clock = call.clock
+    duty = Duty(
+        load=lambda: _load(call),
+        timing=Timing(interval=settings.interval, jitter=settings.jitter, pace=clock.rate),
+        budget=budget,
+    )
+    _load(call)  # what was named and is not there is wrong usage at the start, and may come back later
+    wiring = replace(_wire(call, Events()), clock=clock)
+    asyncio.run(_keep(call, duty, wiring))
+    return Exit.OK
+
+
+async def _keep(call: Call, duty: Duty, wiring: Wiring) -> None:
+    bell, brake = Bell(), Brake(wiring.clock)
+
+    def drain() -> Iterator[None]:
+        structlog.get_logger("reconciler").info("drain.started", grace=call.settings.grace)
+        brake.pull("the daemon is stopping", call.settings.grace)
+        bell.close()
+        yield
+        os._exit(Exit.INTERRUPTED)
+
+    loop = asyncio.get_running_loop()
+    signals = drain()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, signals.__next__)
+    loop.add_signal_handler(signal.SIGHUP, bell.fire, "sighup")
+    await serve(duty, wiring, bell, brake)
 
 
 def validate(call: Call) -> Exit:
@@ -611,7 +652,7 @@ def _log_level(call: Call) -> LogLevel:
     if call.options.verbose > 1:
         return LogLevel.DEBUG
     said = call.settings.given["logLevel"].source is not Source.DEFAULT
-    if call.settings.log_format is LogFormat.JSON and not said:
+    if (call.settings.log_format is LogFormat.JSON or call.options.command == "run") and not said:
         return LogLevel.INFO
     return call.settings.log_level
 
@@ -659,6 +700,7 @@ def _stops(call: Call, task: asyncio.Task[object]) -> Iterator[None]:
 
 COMMANDS: Mapping[str, Callable[[Call], Exit]] = {
     "once": once,
+    "run": keep,
     "validate": validate,
     "schema": schema,
     "explain": explain_topic,

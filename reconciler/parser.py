@@ -71,6 +71,7 @@ Keeps a fleet of Azure OpenAI accounts exactly as its YAML says.
   reconciler validate desired_state/        is the YAML right? needs no Azure
   reconciler once --dry-run desired_state/  what would change
   reconciler once desired_state/            show it, ask, do it, wait for it
+  reconciler run desired_state/             keep it so, for ever
   reconciler explain Account.networkAcls    what a field means
   reconciler import --subscription ID       live Azure as YAML
   reconciler graph desired_state/           a picture of what needs what
@@ -105,6 +106,16 @@ the plan and writes nothing.
   reconciler once --plan plan.json             ... and apply that, or refuse
   reconciler once --target Account/aoai-swc    this account and what it needs
   reconciler once -l tier=prod --yes           what has this label; do not ask
+"""
+
+_RUN = """\
+Keeps everything as declared until it is stopped: a pass over all fleets every
+interval, and whenever the desired state changes. SIGTERM or Ctrl-C ends it in
+order with exit code 0, a second one at once.
+
+  reconciler run desired_state/
+  reconciler run --observe-only            plan and tell, never write
+  reconciler run --interval 5m --log-format json
 """
 
 _VALIDATE = """\
@@ -260,6 +271,7 @@ def _make_parser() -> _Parser:
         )
 
     _add_once(command("once", "plan, ask, apply, wait until it is done", _ONCE, "[PATH ...]"))
+    _add_run(command("run", "keep everything as declared, for ever", _RUN, "[PATH ...]"))
     _add_paths(command("validate", "check the desired state without Azure", _VALIDATE, "[PATH ...]"))
     schema = command("schema", "JSON Schema of the documents", _SCHEMA, "[KIND]")
     schema.add_argument("kind", nargs="?", default="", metavar="KIND", help="one kind only")
@@ -327,6 +339,26 @@ def _add_once(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         metavar="N",
         help="writes under way at once (100)",
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    _add_paths(parser)
+
+    def setting(flag: str, name: str, metavar: str, told: str) -> None:
+        parser.add_argument(flag, dest=f"flag_{name}", default=argparse.SUPPRESS, metavar=metavar, help=told)
+
+    setting("--interval", "interval", "DURATION", "time between two passes, such as 60s, 5m (60s)")
+    setting("--jitter", "jitter", "DURATION", "by how much less, at random (6s)")
+    setting("--grace", "grace", "DURATION", "how long writes are waited for at the end (30s)")
+    setting("--parallelism", "parallelism", "N", "writes under way at once (100)")
+    parser.add_argument(
+        "--observe-only",
+        dest="flag_observeOnly",
+        default=argparse.SUPPRESS,
+        action="store_const",
+        const="true",
+        help="plan and tell, never write",
     )
 
 

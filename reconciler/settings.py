@@ -102,6 +102,10 @@ class Settings:
     log_level: LogLevel
     clock_rate: float
     simulate_pace: float
+    interval: float
+    jitter: float
+    grace: float
+    observe_only: bool
     given: Mapping[str, Given]
 
 
@@ -114,6 +118,19 @@ def read_duration(text: str) -> float:
         raise ValueError("a duration is a number of seconds, or like 90s, 10m, 1h30m")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return float(hours * 3600 + minutes * 60 + seconds)
+
+
+def _read_interval(text: str) -> float:
+    seconds = read_duration(text)
+    if seconds < 1:
+        raise ValueError("an interval is at least 1s")
+    return seconds
+
+
+def _read_flag(text: str) -> str:
+    if text not in ("true", "false"):
+        raise ValueError("true or false")
+    return text
 
 
 def _read_pace(text: str) -> float:
@@ -182,6 +199,22 @@ SETTINGS: Final = (
         default="30",
         read=_read_pace,
         summary="pace of time in a simulation started with --simulate",
+    ),
+    Setting(name="interval", default="60s", read=_read_interval, summary="how long `run` waits between two passes"),
+    Setting(
+        name="jitter", default="6s", read=read_duration, summary="by how much less, at random, so that no two keep step"
+    ),
+    Setting(
+        name="grace",
+        default="30s",
+        read=read_duration,
+        summary="how long `run` still waits for writes once it is told to stop",
+    ),
+    Setting(
+        name="observeOnly",
+        default="false",
+        read=_read_flag,
+        summary="whether `run` only plans and tells, and never writes",
     ),
 )
 
@@ -341,5 +374,9 @@ def _assemble(values: Mapping[str, Value], given: Mapping[str, Given]) -> Settin
         log_level=LogLevel(str(values["logLevel"])),
         clock_rate=float(str(values["clockRate"])),
         simulate_pace=float(str(values["simulatePace"])),
+        interval=float(str(values["interval"])),
+        jitter=float(str(values["jitter"])),
+        grace=float(str(values["grace"])),
+        observe_only=values["observeOnly"] == "true",
         given=given,
     )

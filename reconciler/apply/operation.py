@@ -56,6 +56,10 @@ class StepRun:
             self.world.watcher.waiting(self.step, why, pause)
             await self.world.clock.sleep(pause)
 
+    def cut(self) -> Outcome:
+        """What to say of a step that nobody waits for any more."""
+        return self._ended(Result.IN_PROGRESS, f"not waited for any longer: {self.world.halt.because}")
+
     async def _attempt(self) -> Outcome:
         live = await self._look()
         if isinstance(live, Fault) and live.cls is not FaultClass.ABSENT:
@@ -155,6 +159,8 @@ class StepRun:
         newcomers = await self._find_newcomers()
         if newcomers is not None:
             return newcomers
+        if self.world.halt.because:
+            return self._ended(Result.NOT_STARTED, self.world.halt.because)
         self.requests += 1
         answer = await self.world.cloud.write(self._write(live))
         if answer.fault is not None:

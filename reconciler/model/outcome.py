@@ -1,11 +1,12 @@
-"""What became of a plan: an `Outcome` for every step, a `CycleReport` for the whole."""
+"""What became of a plan: an `Outcome` for every step, a `CycleReport` for the whole, a `Pass` for all fleets."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from reconciler.model.finding import Fault
+from reconciler.model.finding import Fault, Finding
 from reconciler.model.memory import NOTHING, Memory
 from reconciler.model.plan import Plan, Step
 from reconciler.model.reach import Way
@@ -51,3 +52,19 @@ class CycleReport:
     requests: int = 0
     ways: tuple[Way, ...] = ()
     memory: Memory = NOTHING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """One pass of the daemon over all fleets; times are epoch seconds. `trigger` is what set it off first.
+
+    A fleet is in `reports` by its name, or in `faults` where its cycle broke off. `findings` are all that is wrong with
+    the desired-state tree: a fleet whose own document is broken is in neither of the two.
+    """
+
+    began: float
+    ended: float
+    trigger: str
+    reports: Mapping[str, CycleReport] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    faults: Mapping[str, Fault] = field(default_factory=dict)

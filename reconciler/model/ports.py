@@ -5,8 +5,10 @@ Expected failures are values (`Fault`), never exceptions. An exception from a po
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -125,6 +127,41 @@ class Watcher(Protocol):
     def finished(self, outcome: Outcome) -> None: ...
 
 
+class Lease(Protocol):
+    """Who may write. `remaining` is for how many seconds, on the monotonic clock, starting a write is still covered; at
+    most 0 where somebody else leads."""
+
+    def remaining(self) -> float: ...
+
+
+class Halt(Protocol):
+    """Whether writing shall come to an end. While `because` says something no step and no write starts; `cut` returns
+    once nothing that only waits shall be waited for any more."""
+
+    @property
+    def because(self) -> str: ...
+
+    async def cut(self) -> None: ...
+
+
+class Alone:
+    """Keeps the `Lease` port where nobody else is: always covered."""
+
+    def remaining(self) -> float:
+        return math.inf
+
+
+class Unhalted:
+    """Keeps the `Halt` port where nothing but a cancellation ends a run."""
+
+    @property
+    def because(self) -> str:
+        return ""
+
+    async def cut(self) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """The ports that one fleet's cycle runs in."""
@@ -133,3 +170,5 @@ class World:
     clock: Clock
     chance: Chance
     watcher: Watcher
+    lease: Lease = field(default_factory=Alone)
+    halt: Halt = field(default_factory=Unhalted)

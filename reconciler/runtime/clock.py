@@ -17,6 +17,10 @@ class SystemClock:
         self._began = time.time()
         self._mark = time.monotonic()
 
+    @property
+    def rate(self) -> float:
+        return self._rate
+
     def now(self) -> float:
         """Epoch seconds; follows corrections of the system's clock only at the natural rate."""
         if self._rate == 1.0:
