@@ -1,0 +1,100 @@
+"""Alerts: something that people are told once when it begins, when it changes, and once when it is over.
+
+A `Journal` is all that is remembered of it. It outlives the process; losing it costs a repeated message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.model.drift import Drift
+
+
+class Level(StrEnum):
+    """How urgent an alert is, the most urgent first."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        return tuple(Level).index(self)
+
+
+class Turn(StrEnum):
+    """Why an alert is told: it began, there is more to say about it, or it is over."""
+
+    OPENED = "opened"
+    AMENDED = "amended"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One alert; times are epoch seconds, `ended` None while it is open. `name` is one of a few words.
+
+    `key` is what it is about and never changes; `labels` come from small sets of words, documents' names included.
+    `revision` counts from 1 what was told about it. `members` are the keys that a digest stands for.
+    """
+
+    key: str
+    name: str
+    level: Level
+    labels: Mapping[str, str] = field(default_factory=dict)
+    summary: str
+    description: str = ""
+    began: float
+    ended: float | None = None
+    revision: int = 1
+    members: tuple[str, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        return self.ended is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One alert on its way to the sink of this name. `due` is when it may be tried (again), in epoch seconds."""
+
+    sink: str
+    turn: Turn
+    alert: Alert
+    written: float
+    due: float = 0.0
+    tries: int = 0
+
+    @property
+    def id(self) -> str:
+        """The same for every attempt to deliver it, by whichever process."""
+        return name_letter(self.alert.key, self.alert.began, self.alert.revision, self.turn)
+
+
+def name_letter(key: str, began: float, revision: int, turn: Turn) -> str:
+    return hashlib.sha256(f"{key}\n{began:.3f}\n{revision}\n{turn}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """Open alerts and drifts by their keys, and the letters that have not arrived.
+
+    `past` are drifts that ended, the latest last: whatever comes back is known by them. `settled` names what each
+    resource's document wanted when Azure was last seen to be so. `waiting` says since when something is under way.
+    `dead` counts letters that no sink ever took, `dropped` those that there was no room for.
+    """
+
+    alerts: Mapping[str, Alert] = field(default_factory=dict)
+    drifts: Mapping[str, Drift] = field(default_factory=dict)
+    past: tuple[Drift, ...] = ()
+    letters: tuple[Letter, ...] = ()
+    settled: Mapping[str, str] = field(default_factory=dict)
+    waiting: Mapping[str, float] = field(default_factory=dict)
+    dead: int = 0
+    dropped: int = 0
+
+
+BLANK = Journal()
