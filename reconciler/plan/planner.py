@@ -14,6 +14,7 @@ from reconciler.plan.decide import decide
 from reconciler.plan.guards import Grounds, check_caps, guard
 from reconciler.plan.known import resolve_known
 from reconciler.plan.rates import resolve_rates
+from reconciler.plan.withhold import withhold
 
 
 def make_plan(
@@ -24,6 +25,7 @@ def make_plan(
     fleet = resolve_known(resolve_rates(fleet, snapshot), snapshot)
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
+    drafts = withhold(drafts, fleet, snapshot, memory)
     drafts, steps, ledger = keep_within(drafts, fleet, snapshot, memory)
     stopped = check_caps(drafts, fleet)
     return Plan(
