@@ -18,7 +18,10 @@ from reconciler.model.ports import World
 from reconciler.model.quota import QuotaScope
 from reconciler.model.resource import Activity, Fleet, Scope, Snapshot
 from reconciler.plan import (
+    approve,
     find_asked,
+    find_closer,
+    find_places,
     find_regions,
     find_strangers,
     find_unexplained,
@@ -123,6 +126,7 @@ async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snap
     seen_at = world.clock.now()
     snapshot = replace(await world.cloud.observe(scope_of(fleet)), seen_at=seen_at)
     plan = make_plan(fleet, snapshot, request.chosen, request.memory)
+    snapshot, plan = await _ask_leave(world, fleet, request, (snapshot, plan))
     snapshot, plan = await _weigh(world, fleet, request, (snapshot, plan))
     activity = await request.hearing.ask(world, find_unexplained(plan.decisions, snapshot))
     if activity is None:
@@ -131,6 +135,26 @@ async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snap
     # What is to be done does not hang on it, so only the reasons are told anew.
     told = tell_authors(plan.decisions, snapshot)
     return snapshot, replace(plan, decisions=told, requests_spent=snapshot.requests)
+
+
+async def _ask_leave(
+    world: World, fleet: Fleet, request: CycleRequest, seen: tuple[Snapshot, Plan]
+) -> tuple[Snapshot, Plan]:
+    """The plan held against what Azure permits, read where it writes at all. Whoever only looks is often not the one to
+    write: then what is missing is told, and nothing more is asked about it."""
+    snapshot, plan = seen
+    scope = find_places(plan, snapshot)
+    if scope is None:
+        return seen
+    rights = await world.cloud.rights(scope)
+    rights = replace(rights, binding=request.budget is not None)
+    snapshot = replace(snapshot, rights=rights, requests=snapshot.requests + rights.requests)
+    closer = find_closer(plan, snapshot) if rights.binding else frozenset()
+    if closer:
+        more = await world.cloud.rights(replace(scope, places=closer, namespaces=frozenset()))
+        rights = replace(rights, grants={**rights.grants, **more.grants}, unread={**rights.unread, **more.unread})
+        snapshot = replace(snapshot, rights=rights, requests=snapshot.requests + more.requests)
+    return snapshot, approve(plan, snapshot) or make_plan(fleet, snapshot, request.chosen, request.memory)
 
 
 async def _weigh(

@@ -10,6 +10,7 @@ from typing import Final
 from armsim import catalogue, errors, operations, quota
 from armsim.clock import iso_fine
 from armsim.cloud import Call, Cloud, Reply
+from armsim.gate import require_linked
 from armsim.operations import Plan
 from armsim.rp import deleted, firewall, upgrades
 from armsim.rp.base import (
@@ -34,6 +35,8 @@ from armsim.rp.base import (
 from armsim.store import ACCOUNT, Operation, Resource
 from armsim.wire import Body, Json, fold_location, look, to_bool
 
+JOIN: Final = "Microsoft.Network/virtualNetworks/subnets/joinViaServiceEndpoint/action"
+ASSIGN: Final = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
 NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,63}")
 DOMAIN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}[a-z0-9]")
 # In place only these turn into each other.
@@ -143,6 +146,7 @@ def put(cloud: Cloud, call: Call) -> Reply:
     if NAME.fullmatch(where.name) is None:
         raise errors.page(404, errors.NOT_FOUND_PAGE)
     group = require_group(cloud, where, writing=True)
+    _require_links(cloud, call)
     existing = cloud.world.get(where.account_key)
     location = call.mapping.get("location")
     if not isinstance(location, str) or not location:
@@ -157,6 +161,18 @@ def put(cloud: Cloud, call: Call) -> Reply:
     if buried in cloud.world.graves:
         raise deleted.must_be_restored(cloud.world.graves[buried])
     return _create(cloud, call, where, group)
+
+
+def _require_links(cloud: Cloud, call: Call) -> None:
+    """The right to use the subnets and identities that a body names."""
+    acls, identity = look(call.mapping, "properties.networkAcls"), call.mapping.get("identity")
+    rules = acls.get("virtualNetworkRules") if isinstance(acls, dict) else None
+    identities = identity.get("userAssignedIdentities") if isinstance(identity, dict) else None
+    for rule in rules if isinstance(rules, list) else []:
+        if isinstance(rule, dict) and "id" in rule:
+            require_linked(cloud, call, JOIN, str(rule["id"]))
+    for name in identities if isinstance(identities, dict) else {}:
+        require_linked(cloud, call, ASSIGN, name)
 
 
 def _create(cloud: Cloud, call: Call, where: Place, group: Resource) -> Reply:
@@ -267,6 +283,7 @@ def patch(cloud: Cloud, call: Call) -> Reply:
     """Touches what is sent. Tags alone are synchronous; all else, even nothing, is an operation."""
     account = require_account(cloud, call)
     require_group(cloud, place(call), writing=True)
+    _require_links(cloud, call)
     if call.mapping.get("location"):
         require_stay(account, str(call.mapping["location"]))
     require_lane(cloud, account)

@@ -2,7 +2,7 @@
 
 from armsim import errors, rights
 from armsim.cloud import Call, Cloud, Reply
-from armsim.rp.base import Place, require_group
+from armsim.rp.base import Place, find_subnet, require_group
 from armsim.wire import Body, encode
 
 LEVELS = ("CanNotDelete", "ReadOnly")
@@ -51,7 +51,8 @@ def _require_scope(cloud: Cloud, call: Call) -> None:
     if len(parts) < 4 or parts[2].lower() != "resourcegroups":
         return
     require_group(cloud, Place(parts[1], parts[3], ""))
-    if len(parts) > 4 and cloud.world.get(call.scope.lower()) is None:
+    there = cloud.world.get(call.scope.lower()) or find_subnet(cloud.world, call.scope)[1]
+    if len(parts) > 4 and there is None:
         raise errors.resource_not_found("/".join(parts[5:]), parts[3])
 
 

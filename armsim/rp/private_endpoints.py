@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from armsim import errors, operations, rights
+from armsim import errors, operations
 from armsim.cloud import Call, Cloud, Reply
 from armsim.gate import require_linked
 from armsim.operations import Plan
@@ -181,11 +181,10 @@ def _row(id_: str, kind: str, connection: Body, state: Body) -> Body:
 
 
 def _first_state(cloud: Cloud, call: Call, kind: str, connection: Body) -> Body:
-    """Approved when the caller may approve at the other end and did not ask to be judged."""
+    """Approved unless the caller asked to be judged; whoever did not must be allowed to approve at the other end."""
     properties = connection["properties"]
-    target = str(properties["privateLinkServiceId"])
-    allowed = rights.may(cloud.world, call.principal, APPROVAL, target)
-    if kind == KINDS[0] and allowed:
+    if kind == KINDS[0]:
+        require_linked(cloud, call, APPROVAL, str(properties["privateLinkServiceId"]))
         return {"status": "Approved", "description": "Auto Approved", "actionsRequired": "None"}
     words = str(properties.get("requestMessage") or "")
     return {"status": "Pending", "description": words, "actionsRequired": "None"}

@@ -16,6 +16,7 @@ from reconciler.cloud.models import ModelLists
 from reconciler.cloud.observe import Observer
 from reconciler.cloud.patience import Patience
 from reconciler.cloud.quota import Appraiser
+from reconciler.cloud.rights import Registrar
 from reconciler.kinds.base import ResourceType
 from reconciler.kinds.catalog import type_of
 from reconciler.model.finding import Fault, FaultClass
@@ -24,6 +25,7 @@ from reconciler.model.plan import Verb
 from reconciler.model.ports import Answer, Chance, Clock, Operation, Poll, Progress, Write
 from reconciler.model.quota import Quotas, QuotaScope
 from reconciler.model.resource import Activity, Live, LiveState, Scope, Snapshot
+from reconciler.model.rights import Rights, RightsScope
 
 # Not URLs: what is polled where Azure gave none is the resource itself, until it is settled or until it is gone.
 _UNTIL_SETTLED = "settled:"
@@ -39,6 +41,7 @@ class ArmCloud:
         models = ModelLists(gateway, clock, self._patience)
         self._observer = Observer(gateway, clock, self._patience, models)
         self._appraiser = Appraiser(gateway, models, self._patience)
+        self._registrar = Registrar(gateway, clock, self._patience)
         self._witness = Witness(gateway, clock)
 
     @property
@@ -55,6 +58,9 @@ class ArmCloud:
 
     async def measure(self, scope: QuotaScope) -> Quotas:
         return await self._appraiser.measure(scope)
+
+    async def rights(self, scope: RightsScope) -> Rights:
+        return await self._registrar.rights(scope)
 
     async def read(self, id: ArmId) -> Live | Fault:
         return await self._look(id, Urgency.STEP)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple, Self
+from urllib.parse import quote
 
 import aiohttp
 from azure.core import AsyncPipelineClient
@@ -42,6 +43,8 @@ _READ_PATIENCE = 100.0
 
 # What Entra answers when it has trouble of its own.
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
+
+_PERMISSIONS = "2022-04-01"
 
 Operation = Callable[..., Any]
 
@@ -213,16 +216,29 @@ class Gateway:
         client = self._client_named("monitor", subscription)
         return await self._list(client.activity_logs.list, _NEWEST, filter=terms)
 
-    async def _list(self, operation: Operation, bounds: _Bounds = _WHOLE, /, **names: str) -> Page:
-        page = Page()
+    async def list_permissions(self, place: ArmId) -> Page:
+        """What we are granted at a place. Azure answers for a subscription too, though no SDK knows that URL:
+        https://github.com/Azure/azure-rest-api-specs/issues/19473"""
+        path = quote(f"{place}/providers/Microsoft.Authorization/permissions", safe="/()")
+        first = f"{self.endpoint}{path}?api-version={_PERMISSIONS}"
+        return await self._pages(await self.follow(first, Urgency.LIST), _WHOLE)
 
+    async def get_provider(self, subscription: str, namespace: str) -> Reply | Fault:
+        client = self._client_named("resources", subscription)
+        return await self._read(client.providers.get, Urgency.LIST, resource_provider_namespace=namespace)
+
+    async def _list(self, operation: Operation, bounds: _Bounds = _WHOLE, /, **names: str) -> Page:
         async def first(heard: _Heard) -> None:
             pages = operation(
                 **names, urgency=Urgency.LIST, raw_response_hook=heard.hear, read_timeout=bounds.seconds
             ).by_page()
             await anext(pages, None)
 
-        reply, left = await self._hear(first), bounds.pages
+        return await self._pages(await self._hear(first), bounds)
+
+    async def _pages(self, reply: Reply | Fault, bounds: _Bounds) -> Page:
+        """All that follows a first page, and what is in it."""
+        page, left = Page(), bounds.pages
         while not isinstance(reply, Fault):
             if not isinstance(reply.body, dict) or not isinstance(reply.body.get("value"), list):
                 reply = own_fault("unreadable_answer", "A list came without its items", request_id=reply.request_id)

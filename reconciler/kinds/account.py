@@ -214,6 +214,10 @@ TYPE = ResourceType(
     born={"publicNetworkAccess": "Disabled"},
     split=split_subdomain,
     links=((*_ACLS, "virtualNetworkRules", "*", "id"),),
+    joins=(
+        ((*_ACLS, "virtualNetworkRules", "*", "id"), "joinViaServiceEndpoint/action"),
+        (("identity", "userAssignedIdentities"), "assign/action"),
+    ),
 )
 
 

@@ -185,7 +185,8 @@ class ResourceType:
     surplus, and nobody declares it by name. Of a `sole` type a parent has one at most, whatever it is called. `serves`
     is where a resource names the one that waits for its write. `held` tells what keeps a live resource from working.
     What is `after_all` needs what it needs with all that is below it. `claims` is the path of addresses that no two
-    siblings may share. `refuses` tells why a live resource cannot be changed as wanted, whatever is permitted.
+    siblings may share. `refuses` tells why a live resource cannot be changed as wanted, whatever is permitted. `joins`
+    are wire paths of ids in what is written, each with the end of the action that must be permitted on what it names.
     """
 
     arm_type: str
@@ -221,6 +222,7 @@ class ResourceType:
     after_all: bool = False
     claims: str = ""
     refuses: Callable[[tuple[FieldChange, ...], JsonObject], Hold | None] = lambda _changes, _wire: None
+    joins: tuple[tuple[WirePath, str], ...] = ()
 
     def reserves(self, name: str) -> bool:
         """Whether a resource of this name is Azure's own: never declared, never deleted."""
@@ -451,11 +453,12 @@ _TOLD = 3
 
 
 def read_ids(wire: JsonObject, paths: tuple[WirePath, ...]) -> Iterator[str]:
-    """The ids that stand at `paths`, as Azure spells them."""
+    """The ids that stand at `paths`, as Azure spells them; of a map those that are its keys."""
     for path in paths:
-        for each in _gather(wire, path):
-            if isinstance(each, str) and each:
-                yield each
+        for found in _gather(wire, path):
+            for each in found if isinstance(found, dict) else (found,):
+                if isinstance(each, str) and each:
+                    yield each
 
 
 def find_users(type_: ResourceType, wire: JsonObject) -> str:

@@ -101,6 +101,7 @@ TYPE = ResourceType(
         for path in (("etag",), ("id",), ("type",), ("properties", "provisioningState"), ("properties", "recordSets"))
     ),
     links=(("properties", "privateDnsZoneConfigs", "*", *_ZONE_ID),),
+    joins=((("properties", "privateDnsZoneConfigs", "*", *_ZONE_ID), "join/action"),),
     sole=True,
     patience=Patience(create=900.0, update=900.0, delete=900.0, usual_create=5, usual_update=5),
 )

@@ -299,6 +299,15 @@ TYPE = ResourceType(
         ("properties", "subnet", "id"),
         *(("properties", rows, "*", "properties", "privateLinkServiceId") for rows in _LISTS.values()),
     ),
+    joins=(
+        (("properties", "subnet", "id"), "join/action"),
+        # Whoever asks to be approved at once must be allowed to approve; whoever asks to be judged need not.
+        # https://github.com/MicrosoftDocs/azure-docs/issues/96892
+        (
+            ("properties", _LISTS[AUTOMATIC], "*", "properties", "privateLinkServiceId"),
+            "privateEndpointConnectionsApproval/action",
+        ),
+    ),
     brings=(("properties", "networkInterfaces", "*", "id"),),
     held=_hold,
     refuses=_refuse_many,

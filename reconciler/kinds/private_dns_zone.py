@@ -115,6 +115,7 @@ LINK = ResourceType(
     # The link answers Succeeded before the network can resolve the zone.
     later=("properties", "virtualNetworkLinkState"),
     links=(("properties", "virtualNetwork", "id"),),
+    joins=((("properties", "virtualNetwork", "id"), "join/action"),),
     patience=Patience(create=900.0, update=900.0, delete=900.0, usual_create=50, usual_update=50),
 )
 

@@ -157,6 +157,8 @@ def find_lingering(wire: JsonObject) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+_USED = tuple(("properties", name, "id") for name in ("networkSecurityGroup", "routeTable", "natGateway"))
+
 TYPE = ResourceType(
     arm_type=SUBNET_TYPE,
     word="subnet",
@@ -247,7 +249,8 @@ TYPE = ResourceType(
     users=USERS,
     claims="addressPrefixes",
     lingers=find_lingering,
-    links=tuple(("properties", name, "id") for name in ("networkSecurityGroup", "routeTable", "natGateway")),
+    links=_USED,
+    joins=tuple((path, "join/action") for path in _USED),
     patience=Patience(create=900.0, update=900.0, delete=900.0, usual_create=4, usual_update=4),
 )
 

@@ -14,6 +14,7 @@ from reconciler.model.ids import ArmId, Ref
 from reconciler.model.quota import Ledger
 from reconciler.model.reach import Way
 from reconciler.model.resource import Actor
+from reconciler.model.rights import Mandate
 from reconciler.model.wire import Json, digest, thaw
 
 
@@ -165,7 +166,8 @@ class Plan:
 
     `complete`: everything that the plan depends on could be read. `stopped`: a safety limit forbids the whole plan.
     `converged`: there is nothing left to do or to wait for. `ledger` is there where somebody had to know what quota is
-    left; it explains, and only what it has blocked or ordered is part of the digest.
+    left, `mandate` where there was something to write. Both explain, and only what was blocked or ordered for them is
+    part of the digest.
     """
 
     fleet: str
@@ -175,6 +177,7 @@ class Plan:
     blind: tuple[tuple[str, Fault], ...] = ()
     stopped: str = ""
     ledger: Ledger | None = None
+    mandate: Mandate | None = None
     requests_spent: int = 0
 
     @property

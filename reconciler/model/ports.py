@@ -19,6 +19,7 @@ from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan, Step, Verb
 from reconciler.model.quota import Quotas, QuotaScope
 from reconciler.model.resource import Activity, Live, Scope, Snapshot
+from reconciler.model.rights import Rights, RightsScope
 from reconciler.model.wire import JsonObject
 
 
@@ -87,6 +88,11 @@ class Cloud(Protocol):
 
     async def measure(self, scope: QuotaScope) -> Quotas:
         """What the regions of `scope` allow and sell, two lists each, and one list for each account of `scope`."""
+        ...
+
+    async def rights(self, scope: RightsScope) -> Rights:
+        """What this identity is granted at the places of `scope`, one list each, and how its providers stand, one GET
+        each. What was read just now is not asked again."""
         ...
 
     async def write(self, write: Write) -> Answer: ...

@@ -11,6 +11,7 @@ from reconciler.model.ids import ArmId, Ref
 from reconciler.model.lifecycle import MANAGED, Lifecycle
 from reconciler.model.pause import Maintenance, Pause
 from reconciler.model.quota import Offer, Quotas
+from reconciler.model.rights import Rights
 from reconciler.model.wire import Json, JsonObject
 from reconciler.model.wish import Wish
 
@@ -272,9 +273,11 @@ class Blind:
 class Snapshot:
     """Live Azure at `taken_at` (epoch seconds), read through the eyes of `principal` (our own name in systemData).
 
-    `seen_at` is the same by our own clock. `taken` are the ids that do not exist yet and whose wanted subdomain
-    somebody else holds. `rates` gives the tokens per minute of one unit of capacity. `activity` is there where somebody
-    had to be asked who changed something, `quotas` where somebody had to know what is left.
+    `taken` are the ids that do not exist yet and whose wanted subdomain somebody else holds. `rates` gives the tokens
+    per minute of one unit of capacity. `activity` is there where somebody had to be asked who changed something,
+    `quotas` where somebody had to know what is left, `rights` where somebody wanted to write.
+
+    `seen_at` is when it was asked for, by our own clock.
     """
 
     taken_at: float
@@ -287,6 +290,7 @@ class Snapshot:
     principal: str | None = None
     activity: Activity | None = None
     quotas: Quotas | None = None
+    rights: Rights | None = None
     requests: int = 0
     _blind_at: Mapping[ArmId, list[Blind]] = field(init=False, repr=False, compare=False)
 

@@ -5,13 +5,17 @@ from reconciler.plan.holds import remember_failures
 from reconciler.plan.planner import make_plan
 from reconciler.plan.quota import find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
+from reconciler.plan.rights import approve, find_closer, find_places
 from reconciler.plan.selection import NothingSelectedError, select
 from reconciler.plan.withhold import tell_pause
 
 __all__ = [
     "NothingSelectedError",
+    "approve",
     "declared_ways",
     "find_asked",
+    "find_closer",
+    "find_places",
     "find_regions",
     "find_strangers",
     "find_unexplained",

@@ -114,6 +114,11 @@ def put_last(steps: Iterable[Step], last: Collection[str]) -> tuple[Step, ...]:
     return _sort([*steps], last)
 
 
+def write_alone(draft: Draft, fleet: str) -> tuple[Step, ...]:
+    """The writes of one draft in their order, whatever else they would have to wait for."""
+    return tuple(_steps(draft, fleet))
+
+
 def _users(drafts: Drafts) -> Mapping[ArmId, tuple[Draft, ...]]:
     """For what is deleted: who still uses it, or what goes with it, and acts, so that it lets go first."""
     found: dict[ArmId, tuple[Draft, ...]] = {}

@@ -1,4 +1,5 @@
-"""make_plan: decide, guard, order, survey what that does to reach, and allot quota, in that order."""
+"""make_plan: decide, guard, keep to what is permitted, order, survey what that does to reach, and allot quota, in that
+order."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from reconciler.plan.decide import decide
 from reconciler.plan.guards import Grounds, check_caps, guard
 from reconciler.plan.known import resolve_known
 from reconciler.plan.rates import resolve_rates
+from reconciler.plan.rights import keep_to_rights, make_mandate
 from reconciler.plan.withhold import withhold
 
 
@@ -26,6 +28,7 @@ def make_plan(
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
     drafts = withhold(drafts, fleet, snapshot, memory)
+    drafts = keep_to_rights(drafts, fleet, snapshot)
     drafts, steps, ledger = keep_within(drafts, fleet, snapshot, memory)
     stopped = check_caps(drafts, fleet)
     return Plan(
@@ -36,6 +39,7 @@ def make_plan(
         blind=tuple((f"{blind.type} in {blind.scope}", blind.fault) for blind in snapshot.blind),
         stopped=stopped,
         ledger=ledger,
+        mandate=make_mandate(drafts, fleet, snapshot),
         requests_spent=snapshot.requests,
     )
 

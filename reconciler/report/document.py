@@ -17,12 +17,13 @@ from reconciler.model.plan import Decision, Plan, Step
 from reconciler.model.quota import Ledger, Pool
 from reconciler.model.reach import Way
 from reconciler.model.resource import Actor
+from reconciler.model.rights import Mandate
 from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
 from reconciler.report.openings import closes, opens
 from reconciler.report.summary import estimate_costs, merge_outcomes, summarise
 from reconciler.report.words import MASK, is_sensitive
 
-FORMAT_VERSION: Final = "1.2"
+FORMAT_VERSION: Final = "1.3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +194,7 @@ def _plan(plan: Plan) -> JsonObject:
         "findings": [tell_finding(finding) for finding in plan.findings],
         "blind": [{"scope": scope, "fault": tell_fault(fault)} for scope, fault in plan.blind],
         "quota": tell_ledger(plan.ledger) if plan.ledger else None,
+        "rights": _mandate(plan.mandate) if plan.mandate else None,
     }
 
 
@@ -300,6 +302,21 @@ def tell_ledger(ledger: Ledger) -> JsonObject:
         "unread": [{"location": place, "fault": tell_fault(fault)} for place, fault in ledger.unread.items()],
         "unseen": [{"account": str(id), "fault": tell_fault(fault)} for id, fault in ledger.unseen.items()],
         "strays": list(ledger.strays),
+    }
+
+
+def _mandate(mandate: Mandate) -> JsonObject:
+    return {
+        "lacks": [
+            {
+                "place": lack.place,
+                "actions": list(lack.actions),
+                "resources": list(lack.refs),
+                "roles": list(lack.roles),
+            }
+            for lack in mandate.lacks
+        ],
+        "unread": [{"what": what, "fault": tell_fault(fault)} for what, fault in mandate.unread],
     }
 
 

@@ -13,6 +13,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.ids import Ref
 from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Decision, DecisionState, Plan
+from reconciler.report.mandate import tell_mandate
 from reconciler.report.openings import (
     Passage,
     join_ways,
@@ -122,6 +123,9 @@ def _plan(plan: Plan) -> Iterator[str]:
         # The tight ones come first: what does not fit into a comment has room.
         more = f"\n- … {count(len(quota) - _POOLS, 'more pool')}" if len(quota) > _POOLS else ""
         yield "**Quota**\n\n" + "\n".join(f"- {code(text)}" for _, text in quota[:_POOLS]) + more
+    rights = [f"- {code(text)}" + (f" — next: {code(advice)}" if advice else "") for text, advice in tell_mandate(plan)]
+    if rights:
+        yield "**Rights**\n\n" + "\n".join(rights)
     if plan.findings:
         yield _findings(plan.findings)
     told = [decision for decision in plan.decisions if decision.state not in _QUIET]

@@ -13,6 +13,7 @@ from reconciler.model.finding import Finding, Severity
 from reconciler.model.ids import Ref
 from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan
+from reconciler.report.mandate import tell_mandate
 from reconciler.report.openings import join_ways, list_dangers, tell_exposure, tell_passage, tell_unreached
 from reconciler.report.paint import Ink, Style, ink_of, ink_of_action
 from reconciler.report.pools import tell_moving
@@ -59,6 +60,7 @@ def render_plan(plan: Plan, style: Style) -> str:
         _dangers(plan, style),
         *_documents(plan, style),
         _quota(plan, style),
+        _rights(plan, style),
         _blind(plan, style),
         _findings(plan, style),
         _closing(plan, style),
@@ -256,6 +258,16 @@ def _quota(plan: Plan, style: Style) -> str:
     if len(told) > len(shown):
         lines.append(style.paint(f"  ... and {len(told) - len(shown)} more, with more room; -v shows all", Ink.FAINT))
     return "\n".join(lines)
+
+
+def _rights(plan: Plan, style: Style) -> str:
+    """What whoever applies the plan has to be permitted, as far as this identity is not."""
+    lines: list[str] = []
+    for text, advice in tell_mandate(plan):
+        lines += [style.paint(line, Ink.HOLD) for line in _wrap(plain(text), "  ", "    ", style)]
+        if advice:
+            lines += _wrap(plain(advice), "      next: ", "        ", style)
+    return "\n".join((style.paint("Rights", Ink.BOLD), *lines)) if lines else ""
 
 
 def _blind(plan: Plan, style: Style) -> str:

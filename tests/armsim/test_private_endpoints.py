@@ -87,11 +87,17 @@ async def test_a_manual_connection_waits_for_the_other_side(slow: Asker) -> None
     assert approved["properties"]["customDnsConfigs"][0]["ipAddresses"] == ["10.0.1.4"]
 
 
-async def test_without_the_right_to_approve_a_connection_stays_pending(slow: Asker) -> None:
+async def test_without_the_right_to_approve_a_connection_can_only_ask_to_be_judged(slow: Asker) -> None:
     await slow.account(customSubDomainName="names-a1")
+    await has_network(slow)
+    await slow.advance(30)
     action = "Microsoft.CognitiveServices/accounts/privateEndpointConnectionsApproval/action"
     await slow.seed(denied=[{"principal": "*", "scope": A1, "action": action}])
-    assert status(await has_endpoint(slow))[0] == "Pending"
+    refused = await slow.put(PE, endpoint())
+    assert (refused.status, refused.code) == (403, "LinkedAuthorizationFailed")
+    assert action in refused.message
+    manual = "manualPrivateLinkServiceConnections"
+    assert status(await has_endpoint(slow, manual=True), manual)[0] == "Pending"
 
 
 @pytest.mark.parametrize("how", ["reject", "delete", "account"])

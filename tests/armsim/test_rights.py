@@ -226,3 +226,28 @@ async def test_what_is_told_is_what_is_enforced(asker: Asker, seed: int) -> None
         if any(re.fullmatch(each["action"].replace("*", ".*"), asking["actions"][0]) for each in denied):
             continue
         assert covered(await told(asker, target), action) == (answer.status != 403), action
+
+
+JOIN = "Microsoft.Network/virtualNetworks/subnets/joinViaServiceEndpoint/action"
+ASSIGN = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
+SUBNET = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/elsewhere/subnets/app"
+IDENTITY = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/app"
+
+
+@pytest.mark.parametrize(
+    ("action", "linked", "body"),
+    [
+        (JOIN, SUBNET, {"properties": {"networkAcls": {"virtualNetworkRules": [{"id": SUBNET}]}}}),
+        (ASSIGN, IDENTITY, {"identity": {"type": "UserAssigned", "userAssignedIdentities": {IDENTITY: {}}}}),
+    ],
+)
+async def test_an_account_uses_only_what_its_writer_may_use(
+    asker: Asker, action: str, linked: str, body: dict[str, Any]
+) -> None:
+    await asker.account(customSubDomainName="names-a1")
+    await asker.seed(denied=[{"scope": linked, "action": action}])
+    answer = await asker.patch(f"{ACCOUNTS}/a1", body)
+    assert (answer.status, answer.code) == (403, "LinkedAuthorizationFailed")
+    assert action in answer.message
+    assert linked in answer.message
+    assert (await asker.patch(f"{ACCOUNTS}/a1", {"tags": {"a": "b"}})).status == 200

@@ -292,6 +292,10 @@ async def test_what_a_person_must_clear_is_blocked_with_a_sentence(azure: Stage,
     await azure.seed_world(resources=[{"id": group, "location": "swedencentral", "tags": {"reconciler-fleet": "law"}}])
     world, word = BLOCKS[obstacle]
     await azure.seed_world(**fill(world, group=group, subscription=azure.sim.subscription_id))
+    # Nobody tells beforehand what is permitted and registered, so that Azure's refusal is the first word about it.
+    for asked in ("/permissions$", "/providers/[^/]*$"):
+        refusal = {"status": 403, "code": "AuthorizationFailed", "match": {"method": "GET", "path": asked}}
+        await azure.fault(kind="status", **refusal, count=-1)
     fleet = azure.load(ONE)
     reports = await azure.converge(fleet, seconds=3600)
     result, because = result_of(azure, "Account/aoai-a#create")

@@ -37,7 +37,7 @@ def test_a_plan_document_has_a_version_sorted_keys_and_the_digest() -> None:
     text = render_plans([MIXED], ENVELOPE)
     document = json.loads(text)
     assert text == json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
-    assert document["format_version"] == "1.2"
+    assert document["format_version"] == "1.3"
     assert document["kind"] == "plan"
     assert document["exit_code"] == 2
     fleet = document["fleets"][0]

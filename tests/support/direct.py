@@ -37,6 +37,7 @@ from reconciler.model.plan import Plan, Step, Verb
 from reconciler.model.ports import Answer, Clock, Cloud, Operation, Poll, World, Write
 from reconciler.model.quota import Quotas, QuotaScope
 from reconciler.model.resource import Activity, Fleet, Live, Scope, Snapshot
+from reconciler.model.rights import Rights, RightsScope
 from tests.support.virtual_time import START, LoopClock
 
 T = TypeVar("T")
@@ -202,6 +203,9 @@ class TroubledCloud:
 
     async def measure(self, scope: QuotaScope) -> Quotas:
         return await self._cloud.measure(scope)
+
+    async def rights(self, scope: RightsScope) -> Rights:
+        return await self._cloud.rights(scope)
 
     async def poll(self, operation: Operation) -> Poll:
         return await self._cloud.poll(operation)
