@@ -14,11 +14,12 @@ from reconciler.cloud import Budgets, CloudSettings, open_cloud
 from reconciler.cloud.session import trust
 from reconciler.cycle import CycleRequest, converge, run_cycle
 from reconciler.daemon import Service, run_forever
+from reconciler.library import Library
 from reconciler.model.outcome import CycleReport
-from reconciler.model.ports import Chance, Clock, Halt, Unhalted, Watcher, World
-from reconciler.model.resource import CloudTarget, Estate, Fleet, Scope, Snapshot
+from reconciler.model.ports import Alone, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
+from reconciler.model.resource import CloudTarget, Fleet, Scope, Snapshot
 from reconciler.runtime.halt import Brake
-from reconciler.runtime.trigger import Bell, Timing, keep_time
+from reconciler.runtime.trigger import Bell, Timing, keep_time, watch
 
 Result = TypeVar("Result")
 
@@ -33,6 +34,7 @@ class Wiring:
     ca_bundle: str = ""
     chance: Chance = field(default_factory=Random)  # jitter only
     budgets: Budgets = field(default_factory=Budgets)
+    lease: Lease = field(default_factory=Alone)
     halt: Halt = field(default_factory=Unhalted)
 
 
@@ -62,11 +64,11 @@ async def look(target: CloudTarget, scope: Scope, wiring: Wiring) -> Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """What the daemon is asked for. `load` reads the desired state and may take its time. Without `budget` nothing is
-    written, and the clouds refuse to."""
+    """What the daemon is asked for. Without `budget` nothing is written, and the clouds refuse to."""
 
-    load: Callable[[], Estate]
+    library: Library
     timing: Timing
+    pauses: Pauses
     budget: Budget | None
 
 
@@ -74,16 +76,22 @@ async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
     """Passes over all fleets until `bell` is closed; returns when all is in order."""
     async with KeptWorlds.keep(replace(wiring, halt=brake), read_only=duty.budget is None) as worlds:
         service = Service(
-            load=lambda: asyncio.to_thread(duty.load),
+            load=duty.library.load,
             worlds=worlds,
+            pauses=duty.pauses,
+            lease=wiring.lease,
             bell=bell,
             brake=brake,
             clock=wiring.clock,
+            chance=wiring.chance,
             budget=duty.budget,
         )
-        with keep_time(bell, duty.timing):
-            bell.fire("start")
-            await run_forever(service)
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(watch(bell, wiring.clock, duty.library.look), name="files")
+            with keep_time(bell, duty.timing):
+                bell.fire("start")
+                await run_forever(service)
+            watcher.cancel()
 
 
 class KeptWorlds:
@@ -121,7 +129,14 @@ async def open_world(target: CloudTarget, wiring: Wiring, *, read_only: bool) ->
     """The ports for one target, closed when the block is left."""
     settings = CloudSettings(environment=wiring.environment, ca_bundle=wiring.ca_bundle, budgets=wiring.budgets)
     async with open_cloud(target, wiring.clock, wiring.chance, read_only=read_only, settings=settings) as cloud:
-        yield World(cloud=cloud, clock=wiring.clock, chance=wiring.chance, watcher=wiring.watcher, halt=wiring.halt)
+        yield World(
+            cloud=cloud,
+            clock=wiring.clock,
+            chance=wiring.chance,
+            watcher=wiring.watcher,
+            lease=wiring.lease,
+            halt=wiring.halt,
+        )
 
 
 async def _each(

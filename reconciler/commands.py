@@ -25,11 +25,14 @@ from reconciler.desired import load_estate
 from reconciler.desired.explain import UnknownTopicError, explain, make_schema
 from reconciler.desired.fleet import CLOUDS, Endpoints
 from reconciler.desired.schema import SPECS
+from reconciler.desired.tree import Tree
 from reconciler.desired.writer import write_documents
 from reconciler.graphviz import GraphvizError, find_graphviz, make_svg
 from reconciler.importing import Choice, describe_live
+from reconciler.library import Library
 from reconciler.model.finding import Severity
 from reconciler.model.ids import ArmId, fold_location
+from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan
 from reconciler.model.ports import Watcher
 from reconciler.model.quota import Pool
@@ -37,7 +40,8 @@ from reconciler.model.reach import Way
 from reconciler.model.resource import CloudTarget, Estate, Fleet, Scope
 from reconciler.model.wire import Json, JsonObject
 from reconciler.parser import Exit, Options
-from reconciler.plan import NothingSelectedError, declared_ways, select
+from reconciler.pausing import add_pause, end_pauses, read_until, tell_document, tell_scope
+from reconciler.plan import NothingSelectedError, declared_ways, select, tell_pause
 from reconciler.report.document import (
     FORMAT_VERSION,
     Envelope,
@@ -62,6 +66,7 @@ from reconciler.report.words import count, join_words, plain, shorten
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.halt import Brake
 from reconciler.runtime.logs import configure_logs
+from reconciler.runtime.pauses import PauseFile
 from reconciler.runtime.trigger import Bell, Timing
 from reconciler.settings import LogFormat, LogLevel, Output, Settings, Source, load_settings, tell_settings
 from reconciler.simulate import Simulation, SimulationError, SimulationRequest, run_simulation
@@ -150,6 +155,8 @@ def once(call: Call) -> Exit:
     estate = _load(call)
     if _broken(estate):
         return _refuse_estate(call, estate)
+    pauses = _pauses_in_force(call)
+    estate = replace(estate, fleets=tuple(replace(fleet, pauses=pauses) for fleet in estate.fleets))
     terminal.complain(render_findings(estate.findings, terminal.style(terminal.err)))
     selection = Selection(targets=tuple(options.targets), selector=options.selector)
     if saved:
@@ -236,20 +243,95 @@ def _show_plans(plans: tuple[Plan, ...], terminal: Terminal, stream: TextIO) -> 
 
 def keep(call: Call) -> Exit:
     """Passes for ever. What is wrong with documents is told and spoils only what needs them."""
-    settings = call.settings
-    budget = None
-    if not settings.observe_only:
-        budget = Budget(seconds=max(settings.interval, _SHORTEST_BUDGET), parallel=settings.parallelism)
-    clock = call.clock
+    settings, clock = call.settings, call.clock
+    budget = Budget(seconds=max(settings.interval, _SHORTEST_BUDGET), parallel=settings.parallelism)
+    if "-" in settings.sources:
+        raise UsageError("standard input can be read only once; name the files or directories of the desired state")
+    _check_sources(settings)
+    tree = Tree(Path(source) for source in settings.sources)
     duty = Duty(
-        load=lambda: _load(call),
-        timing=Timing(interval=settings.interval, jitter=settings.jitter, pace=clock.rate),
-        budget=budget,
+        library=Library(look=tree.digest, read=lambda: _read(call), clock=clock),
+        timing=Timing(
+            interval=settings.interval,
+            jitter=settings.jitter,
+            cron=settings.cron,
+            zone=settings.time_zone,
+            pace=clock.rate,
+        ),
+        pauses=PauseFile(settings.pause_file),
+        budget=None if settings.observe_only else budget,
     )
-    _load(call)  # what was named and is not there is wrong usage at the start, and may come back later
-    wiring = replace(_wire(call, Events()), clock=clock)
-    asyncio.run(_keep(call, duty, wiring))
+    asyncio.run(_keep(call, duty, replace(_wire(call, Events()), clock=clock)))
     return Exit.OK
+
+
+def pause(call: Call) -> Exit:
+    """Ask whoever writes to leave something alone for a while, or list what was asked for."""
+    options, store, now = call.options, _open_pauses(call), call.clock.now()
+    current = tuple(each for each in asyncio.run(store.load()) if each.until > now)
+    if options.until:
+        try:
+            until = read_until(options.until, now)
+        except ValueError as error:
+            raise UsageError(f"--until {error}") from error
+        by = options.by or call.environment.get("USER", "")
+        wanted = replace(_pause_scope(call), until=until, by=by, reason=options.reason, since=now)
+        _check_scope(call, wanted)
+        current = add_pause(current, wanted, now)
+        asyncio.run(store.save(current))
+    return _tell_pauses(call, current, "Paused" if current else "Nothing is paused.")
+
+
+def resume(call: Call) -> Exit:
+    """End pauses before their time."""
+    store = _open_pauses(call)
+    kept, ended = end_pauses(asyncio.run(store.load()), _pause_scope(call), call.clock.now())
+    if ended:
+        asyncio.run(store.save(kept))
+    return _tell_pauses(call, ended, "No longer paused" if ended else "No pause of that was there.")
+
+
+def _pause_scope(call: Call) -> Pause:
+    options = call.options
+    return Pause(until=0.0, fleet=options.fleet, kind=options.kind, target="".join(options.targets))
+
+
+def _check_scope(call: Call, wanted: Pause) -> None:
+    """A pause of what nobody knows would pause nothing; told where the desired state is at hand."""
+    if wanted.kind and wanted.kind not in SPECS:
+        close = get_close_matches(wanted.kind, SPECS, n=1)
+        raise UsageError(f"there is no kind {wanted.kind}; " + (f"did you mean {close[0]}?" if close else "see schema"))
+    if not (wanted.fleet or wanted.target) or not all(Path(source).exists() for source in call.settings.sources):
+        return
+    fleets = _load(call).fleets
+    if wanted.fleet:
+        fleets = tuple(fleet for fleet in fleets if fleet.name.lower() == wanted.fleet.lower())
+        if not fleets:
+            raise UsageError(f"no document declares a fleet {wanted.fleet}")
+    if wanted.target:
+        select(fleets, (wanted.target,), {})
+
+
+def _tell_pauses(call: Call, pauses: tuple[Pause, ...], head: str) -> Exit:
+    if call.json:
+        told: list[Json] = [tell_document(each) for each in pauses]
+        call.terminal.say(render_json({"format_version": FORMAT_VERSION, "kind": "pauses", "pauses": told}))
+    elif pauses:
+        call.terminal.say("".join(f"{head}: {plain(tell_scope(each))}, {plain(tell_pause(each))}\n" for each in pauses))
+    else:
+        call.terminal.say(f"{head}\n")
+    return Exit.OK
+
+
+def _open_pauses(call: Call) -> PauseFile:
+    if not call.settings.pause_file:
+        raise UsageError("name the file that keeps pauses, for whoever writes as well: --pause-file, or pauseFile")
+    return PauseFile(call.settings.pause_file)
+
+
+def _pauses_in_force(call: Call) -> tuple[Pause, ...]:
+    now = call.clock.now()
+    return tuple(each for each in asyncio.run(PauseFile(call.settings.pause_file).load()) if each.until > now)
 
 
 async def _keep(call: Call, duty: Duty, wiring: Wiring) -> None:
@@ -534,11 +616,18 @@ def _introduce(call: Call, simulation: Simulation) -> None:
 
 
 def _load(call: Call) -> Estate:
-    settings = call.settings
+    _check_sources(call.settings)
+    return _read(call)
+
+
+def _check_sources(settings: Settings) -> None:
     missing = [source for source in settings.sources if not Path(source).exists()]
     if missing:
         raise UsageError(f"there is no {join_words(missing)}; name the files or directories of the desired state")
-    sources = [Path(source) for source in settings.sources]
+
+
+def _read(call: Call) -> Estate:
+    sources = [Path(source) for source in call.settings.sources]
     estate = load_estate(sources, call.environment, _endpoints(call))
     if call.simulation is None:
         return estate
@@ -701,6 +790,8 @@ def _stops(call: Call, task: asyncio.Task[object]) -> Iterator[None]:
 COMMANDS: Mapping[str, Callable[[Call], Exit]] = {
     "once": once,
     "run": keep,
+    "pause": pause,
+    "resume": resume,
     "validate": validate,
     "schema": schema,
     "explain": explain_topic,

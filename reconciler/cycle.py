@@ -123,7 +123,8 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
 
 async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snapshot, Plan]:
     """What there is and what to do about it; who is behind it is asked only where something is not as it should be."""
-    snapshot = await world.cloud.observe(scope_of(fleet))
+    seen_at = world.clock.now()
+    snapshot = replace(await world.cloud.observe(scope_of(fleet)), seen_at=seen_at)
     plan = make_plan(fleet, snapshot, request.chosen, request.memory)
     snapshot, plan = await _ask_leave(world, fleet, request, (snapshot, plan))
     snapshot, plan = await _weigh(world, fleet, request, (snapshot, plan))

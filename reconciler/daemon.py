@@ -6,8 +6,8 @@ A fleet whose cycle breaks off spoils only itself. Knows no class that keeps a p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Protocol, TypeVar
 
@@ -16,11 +16,14 @@ from structlog.contextvars import bound_contextvars
 
 from reconciler.apply import Budget
 from reconciler.cycle import CycleRequest, Hearing, run_cycle
-from reconciler.model.finding import Fault, FaultClass
+from reconciler.model.finding import Fault, FaultClass, Finding
 from reconciler.model.memory import NOTHING, Memory
-from reconciler.model.outcome import CycleReport, Pass
-from reconciler.model.ports import Clock, World
+from reconciler.model.outcome import CycleReport, Pass, Result
+from reconciler.model.pause import Pause
+from reconciler.model.plan import DecisionState
+from reconciler.model.ports import Chance, Clock, Lease, Pauses, World
 from reconciler.model.resource import Estate, Fleet
+from reconciler.plan import remember_failures
 from reconciler.runtime.halt import Brake
 from reconciler.runtime.trigger import Bell
 
@@ -28,6 +31,10 @@ _log = structlog.get_logger("reconciler")
 
 T = TypeVar("T")
 Closer = Callable[[Pass], Coroutine[object, object, None]]
+
+OBSERVED = "observe-only mode: nothing is written"
+# A pass that got something done is followed by another at once, but not for ever: two that undo each other always do.
+_MOST_IN_A_ROW = 10
 
 
 class Worlds(Protocol):
@@ -43,26 +50,32 @@ class Service:
     """What the loop is made of. Without `budget` nothing is ever written. `closers` are told every pass, one after the
     other: whoever remembers, alerts, or shows it."""
 
-    load: Callable[[], Awaitable[Estate]]
+    load: Callable[[], Coroutine[object, object, Estate]]
     worlds: Worlds
+    pauses: Pauses
+    lease: Lease
     bell: Bell
     brake: Brake
     clock: Clock
+    chance: Chance
     budget: Budget | None
     closers: tuple[Closer, ...] = ()
 
 
+async def run_forever(service: Service) -> None:
+    """Passes until the bell is closed. Returns when nothing is under way any more, at the latest when the brake's grace
+    is over."""
+    await _Loop(service).run()
+
+
 @dataclass(slots=True)
 class _Recollection:
-    """What the cycles of one fleet tell each other."""
+    """What the passes over one fleet tell each other; `done` are the steps that the last one brought about."""
 
     memory: Memory = NOTHING
     hearing: Hearing = field(default_factory=Hearing)
-
-
-async def run_forever(service: Service) -> None:
-    """Passes until the brake is pulled for good. Returns when nothing is under way any more."""
-    await _Loop(service).run()
+    done: frozenset[str] = frozenset()
+    moved: bool = False
 
 
 class _Loop:
@@ -70,6 +83,9 @@ class _Loop:
         self._service = service
         self._known: dict[str, _Recollection] = {}
         self._numbers = count(1)
+        self._in_a_row = 0
+        self._leads = True
+        self._findings: tuple[Finding, ...] = ()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -78,71 +94,128 @@ class _Loop:
             await asyncio.wait({passes})
             warden.cancel()
 
-    async def _pass_on(self) -> None:
-        while triggers := await self._service.bell.wait():
-            with bound_contextvars(cycle=next(self._numbers)):
-                await self._pass(triggers)
-
     async def _cut(self, passes: asyncio.Task[None]) -> None:
         """End what still reads when the grace is over; a write that has left is awaited all the same."""
+        await self._service.bell.closed()
         await self._service.brake.cut()
         passes.cancel()
 
-    async def _pass(self, triggers: tuple[str, ...]) -> None:
+    async def _pass_on(self) -> None:
+        service = self._service
+        while triggers := await service.bell.wait():
+            if not self._leading():
+                continue
+            with bound_contextvars(cycle=next(self._numbers)):
+                done = await self._look_after(triggers)
+                for closer in service.closers:
+                    await _fence(closer(done))
+            self._in_a_row = self._in_a_row + 1 if self._moved() else 0
+            if 0 < self._in_a_row <= _MOST_IN_A_ROW:
+                service.bell.fire("progress")
+
+    def _leading(self) -> bool:
+        """Whether this process may look after the fleets; whoever only stands by says so once."""
+        leads = self._service.lease.remaining() > 0
+        if leads is not self._leads:
+            _log.info("leader.began" if leads else "leader.ended")
+            self._leads = leads
+        return leads
+
+    async def _look_after(self, triggers: tuple[str, ...]) -> Pass:
+        """One pass, whatever happens in it."""
         clock = self._service.clock
-        _log.info("pass.started", triggers=list(triggers))
         began, mark = clock.now(), clock.monotonic()
-        estate = Estate(fleets=())
-        loaded = await _fence(self._load())
-        reports: dict[str, CycleReport] = {}
-        faults: dict[str, Fault] = {}
-        if isinstance(loaded, Fault):
-            faults[""] = loaded
+        _log.info("pass.started", triggers=list(triggers))
+        prepared = await _fence(self._prepare())
+        if isinstance(prepared, Fault):
+            done = Pass(began=began, ended=clock.now(), trigger=triggers[0], faults={"": prepared})
         else:
-            estate, worlds = loaded
-            async with asyncio.TaskGroup() as group:
-                tasks = {
-                    fleet.name: group.create_task(self._cycle(worlds[fleet.name], fleet), name=fleet.name)
-                    for fleet in estate.fleets
-                }
-            for name, task in tasks.items():
-                found = task.result()
-                if isinstance(found, Fault):
-                    faults[name] = found
-                else:
-                    reports[name] = found
-        done = Pass(
-            began=began,
-            ended=clock.now(),
-            trigger=triggers[0],
-            reports=reports,
-            findings=estate.findings,
-            faults=faults,
-        )
-        _log.info(
-            "pass.finished",
-            fleets=len(reports),
-            broken_off=len(faults),
-            findings=len(done.findings),
-            seconds=round(clock.monotonic() - mark, 3),
-        )
-        for closer in self._service.closers:
-            await _fence(closer(done))
+            found = await self._run_cycles(prepared)
+            done = Pass(
+                began=began,
+                ended=clock.now(),
+                trigger=triggers[0],
+                reports={name: each for name, each in found.items() if isinstance(each, CycleReport)},
+                faults={name: each for name, each in found.items() if isinstance(each, Fault)},
+                findings=prepared.estate.findings,
+                pauses=prepared.pauses,
+            )
+        _tell(done, clock.monotonic() - mark)
+        return done
 
-    async def _load(self) -> tuple[Estate, Mapping[str, World]]:
+    async def _prepare(self) -> _Prepared:
+        now = self._service.clock.now()
+        pauses = tuple(each for each in await self._service.pauses.load() if each.until > now)
         estate = await self._service.load()
-        names = {fleet.name for fleet in estate.fleets}
-        self._known = {name: known for name, known in self._known.items() if name in names}
-        return estate, await self._service.worlds.open(estate.fleets)
+        self._tell_findings(estate.findings)
+        self._known = {fleet.name: self._known.get(fleet.name) or _Recollection() for fleet in estate.fleets}
+        return _Prepared(estate=estate, pauses=pauses, worlds=await self._service.worlds.open(estate.fleets))
 
-    async def _cycle(self, world: World, fleet: Fleet) -> CycleReport | Fault:
-        known = self._known.setdefault(fleet.name, _Recollection())
-        request = CycleRequest(budget=self._service.budget, hearing=known.hearing, memory=known.memory)
+    def _tell_findings(self, findings: tuple[Finding, ...]) -> None:
+        """What is wrong with documents is told once, and again when it has changed."""
+        for finding in findings if findings != self._findings else ():
+            place = str(finding.origin) if finding.origin else ""
+            _log.warning("document.wrong", place=place, code=finding.code, message=finding.message, hint=finding.hint)
+        self._findings = findings
+
+    async def _run_cycles(self, prepared: _Prepared) -> Mapping[str, CycleReport | Fault]:
+        async with asyncio.TaskGroup() as group:
+            tasks = {
+                fleet.name: group.create_task(
+                    self._run_cycle(prepared.worlds[fleet.name], replace(fleet, pauses=prepared.pauses)),
+                    name=fleet.name,
+                )
+                for fleet in prepared.estate.fleets
+            }
+        return {name: task.result() for name, task in tasks.items()}
+
+    async def _run_cycle(self, world: World, fleet: Fleet) -> CycleReport | Fault:
+        known, budget = self._known[fleet.name], self._service.budget
+        request = CycleRequest(budget=budget, hearing=known.hearing, memory=known.memory)
+        known.moved = False
         with bound_contextvars(fleet=fleet.name):
             report = await _fence(run_cycle(world, fleet, request))
-        if isinstance(report, CycleReport):
-            known.memory = report.memory
-        return report
+        if isinstance(report, Fault):
+            return report
+        self._recollect(known, report)
+        return replace(report, refused=OBSERVED) if budget is None and report.plan.applicable else report
+
+    def _recollect(self, known: _Recollection, report: CycleReport) -> None:
+        clock, chance = self._service.clock, self._service.chance
+        known.memory = remember_failures(
+            report.memory, report.plan, report.outcomes, clock.now(), lambda: chance.uniform(0.8, 1.2)
+        )
+        waits = any(each.state is DecisionState.IN_PROGRESS for each in report.plan.decisions)
+        if not (report.plan.steps or waits):
+            # What is limited per run begins anew: there is nothing left of the run that purged them.
+            known.memory = replace(known.memory, purged=())
+        done = frozenset(each.step.name for each in report.outcomes if each.result is Result.DONE)
+        stale = any(each.result is Result.STALE for each in report.outcomes)
+        known.done, known.moved = done, stale or bool(done - known.done)
+
+    def _moved(self) -> bool:
+        return any(known.moved for known in self._known.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """What a pass begins with."""
+
+    estate: Estate
+    pauses: tuple[Pause, ...]
+    worlds: Mapping[str, World]
+
+
+def _tell(done: Pass, seconds: float) -> None:
+    told = _log.warning if done.faults else _log.info
+    told(
+        "pass.finished",
+        fleets=len(done.reports),
+        broken_off=sorted(done.faults),
+        findings=len(done.findings),
+        requests=sum(report.requests for report in done.reports.values()),
+        seconds=round(seconds, 3),
+    )
 
 
 async def _fence(work: Coroutine[object, object, T]) -> T | Fault:

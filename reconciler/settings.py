@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from reconciler.cron import check_cron, check_zone
 from reconciler.model.finding import Finding, Origin
 
 if TYPE_CHECKING:
@@ -104,8 +105,11 @@ class Settings:
     simulate_pace: float
     interval: float
     jitter: float
+    cron: tuple[str, ...]
+    time_zone: str
     grace: float
     observe_only: bool
+    pause_file: str
     given: Mapping[str, Given]
 
 
@@ -125,6 +129,18 @@ def _read_interval(text: str) -> float:
     if seconds < 1:
         raise ValueError("an interval is at least 1s")
     return seconds
+
+
+def _read_crons(text: str) -> tuple[str, ...]:
+    expressions = tuple(part.strip() for part in text.split(os.pathsep) if part.strip())
+    for expression in expressions:
+        check_cron(expression)
+    return expressions
+
+
+def _read_zone(text: str) -> str:
+    check_zone(text)
+    return text
 
 
 def _read_flag(text: str) -> str:
@@ -204,12 +220,15 @@ SETTINGS: Final = (
     Setting(
         name="jitter", default="6s", read=read_duration, summary="by how much less, at random, so that no two keep step"
     ),
+    Setting(name="cron", default="", read=_read_crons, summary="when else `run` makes a pass: cron expressions"),
+    Setting(name="timeZone", default="UTC", read=_read_zone, summary="time zone of `cron`, by its IANA name"),
     Setting(
         name="grace",
         default="30s",
         read=read_duration,
         summary="how long `run` still waits for writes once it is told to stop",
     ),
+    Setting(name="pauseFile", default="", read=str, summary="where `pause` tells `run` and `once` what not to write"),
     Setting(
         name="observeOnly",
         default="false",
@@ -376,7 +395,10 @@ def _assemble(values: Mapping[str, Value], given: Mapping[str, Given]) -> Settin
         simulate_pace=float(str(values["simulatePace"])),
         interval=float(str(values["interval"])),
         jitter=float(str(values["jitter"])),
+        cron=tuple(crons) if isinstance(crons := values["cron"], tuple) else (),
+        time_zone=str(values["timeZone"]),
         grace=float(str(values["grace"])),
+        pause_file=str(values["pauseFile"]),
         observe_only=values["observeOnly"] == "true",
         given=given,
     )

@@ -30,11 +30,12 @@ from reconciler.kinds.addresses import fold_prefix, read_network
 from reconciler.kinds.base import Expansion, Setting
 from reconciler.kinds.catalog import kind_named
 from reconciler.kinds.common import UNKNOWN, near
-from reconciler.kinds.fleet import CapSpec, CloudSpec, CredentialSpec, FleetSpec, PruneSpec
-from reconciler.kinds.scalars import SUBNET_TYPE
+from reconciler.kinds.fleet import CapSpec, CloudSpec, CredentialSpec, FleetSpec, MaintenanceSpec, PruneSpec
+from reconciler.kinds.scalars import SUBNET_TYPE, read_seconds
 from reconciler.kinds.subnet_rules import find_subnet
 from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import GROUP_TYPE, ArmId, Ref
+from reconciler.model.pause import Maintenance, Window
 from reconciler.model.resource import Cap, CloudTarget, Desired, Estate, Fleet, FleetPolicy, Protected, SoftDeleted
 
 
@@ -438,7 +439,16 @@ def _policy(spec: FleetSpec) -> FleetPolicy:
         soft_deleted=SoftDeleted(spec.soft_deleted),
         deletes=_cap(limits.deletes if limits else None, careful.deletes),
         changes=_cap(limits.changes if limits else None, careful.changes),
+        maintenance=_maintenance(spec.maintenance) if spec.maintenance else None,
     )
+
+
+def _maintenance(spec: MaintenanceSpec) -> Maintenance:
+    allow, deny = (
+        tuple(Window(start=each.start, seconds=read_seconds(each.duration)) for each in windows or ())
+        for windows in (spec.allow, spec.deny)
+    )
+    return Maintenance(zone=spec.time_zone, allow=allow, deny=deny)
 
 
 def _cap(written: CapSpec | None, careful: Cap) -> Cap:

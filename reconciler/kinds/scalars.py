@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from reconciler.cron import check_cron, check_zone
 from reconciler.kinds.addresses import ANY, LAST_PORT, fold_port, fold_prefix, is_tag, read_network
 from reconciler.kinds.spec import Text, refuse
 from reconciler.model.ids import ArmId
@@ -31,6 +32,7 @@ _GROUP = re.compile(r"[\w().-]{0,89}[\w()-]")
 _REGION = re.compile(r"[A-Za-z][A-Za-z0-9 ]*")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DIGITS = re.compile(r"[0-9]+(\.[0-9]+)+(/[0-9]*)?")
+_DURATION = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 _HOST = re.compile(
     r"(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 )
@@ -215,6 +217,41 @@ def _check_host(text: str) -> str:
     return text
 
 
+def _check_duration(text: str) -> str:
+    try:
+        read_seconds(text)
+    except ValueError as error:
+        raise refuse(f"{text!r} is no duration", str(error)) from None
+    return text
+
+
+def read_seconds(text: str) -> float:
+    """Seconds from `90`, `90s`, `10m`, `2h`, `1h30m` or `2d`; ValueError says how to write it."""
+    if text.isascii() and text.isdigit():
+        return float(text)
+    match = _DURATION.fullmatch(text)
+    if not match or not text:
+        raise ValueError("write it like 90s, 10m, 1h30m or 2d")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+def _check_cron(text: str) -> str:
+    try:
+        check_cron(text)
+    except ValueError as error:
+        raise refuse(f"{text!r} is no cron expression", str(error)) from None
+    return text
+
+
+def _check_zone(text: str) -> str:
+    try:
+        check_zone(text)
+    except ValueError as error:
+        raise refuse(f"there is no time zone {text!r}", str(error)) from None
+    return text
+
+
 def _check_tag_name(text: str) -> str:
     if text.lower() == OWNER_TAG:
         raise refuse(f"the tag {OWNER_TAG} marks ownership and is set by the reconciler", "remove it")
@@ -229,6 +266,9 @@ def _check_tag_value(text: str) -> str:
     return text
 
 
+Cron = Annotated[Text, AfterValidator(_check_cron)]
+Duration = Annotated[Text, AfterValidator(_check_duration)]
+TimeZone = Annotated[Text, AfterValidator(_check_zone)]
 GroupName = Annotated[Text, AfterValidator(_check_group)]
 Region = Annotated[Text, AfterValidator(_check_region)]
 Guid = Annotated[Text, AfterValidator(_check_guid)]

@@ -19,12 +19,25 @@ class Shunned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Something that failed `times` in a row, the last time because of `reason`, while bringing about what `wanted`
+    names. It is not tried again before `until`, in epoch seconds of our clock, unless something else is wanted."""
+
+    until: float
+    times: int
+    reason: str
+    advice: str = ""
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """`purged` are the soft-deleted accounts that this run has purged, by the ids that they had alive. `shunned` are
-    offers that Azure had no hardware for."""
+    offers that Azure had no hardware for. `holds` are resources that failed."""
 
     purged: tuple[ArmId, ...] = ()
     shunned: Mapping[Offer, Shunned] = field(default_factory=dict)
+    holds: Mapping[ArmId, Held] = field(default_factory=dict)
 
 
 NOTHING = Memory()

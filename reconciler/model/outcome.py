@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from reconciler.model.finding import Fault, Finding
 from reconciler.model.memory import NOTHING, Memory
+from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan, Step
 from reconciler.model.reach import Way
 
@@ -59,7 +60,8 @@ class Pass:
     """One pass of the daemon over all fleets; times are epoch seconds. `trigger` is what set it off first.
 
     A fleet is in `reports` by its name, or in `faults` where its cycle broke off. `findings` are all that is wrong with
-    the desired-state tree: a fleet whose own document is broken is in neither of the two.
+    the desired-state tree: a fleet whose own document is broken is in neither of the two. `pauses` are those that were
+    in force.
     """
 
     began: float
@@ -68,3 +70,4 @@ class Pass:
     reports: Mapping[str, CycleReport] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     faults: Mapping[str, Fault] = field(default_factory=dict)
+    pauses: tuple[Pause, ...] = ()

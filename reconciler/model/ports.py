@@ -15,6 +15,7 @@ from typing import Protocol
 from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome
+from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan, Step, Verb
 from reconciler.model.quota import Quotas, QuotaScope
 from reconciler.model.resource import Activity, Live, Scope, Snapshot
@@ -142,6 +143,15 @@ class Halt(Protocol):
     def because(self) -> str: ...
 
     async def cut(self) -> None: ...
+
+
+class Pauses(Protocol):
+    """Where pauses are kept, so that whoever writes finds them. `load` gives a pause of everything where they cannot be
+    read: unknown is not absent. `save` raises OSError where they cannot be kept."""
+
+    async def load(self) -> tuple[Pause, ...]: ...
+
+    async def save(self, pauses: tuple[Pause, ...]) -> None: ...
 
 
 class Alone:

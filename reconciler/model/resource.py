@@ -9,6 +9,7 @@ from enum import StrEnum
 from reconciler.model.finding import Fault, Finding, Origin
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.lifecycle import MANAGED, Lifecycle
+from reconciler.model.pause import Maintenance, Pause
 from reconciler.model.quota import Offer, Quotas
 from reconciler.model.rights import Rights
 from reconciler.model.wire import Json, JsonObject
@@ -115,6 +116,7 @@ class FleetPolicy:
     deletes: Cap = Cap(count=5, percent=20)
     changes: Cap = Cap(count=100, percent=100)
     never_cut_off: tuple[Protected, ...] = ()
+    maintenance: Maintenance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +138,8 @@ class Fleet:
     """Everything one `kind: Fleet` document governs.
 
     `broken` names the documents that could not be read, with what is wrong; while there is one the fleet is not
-    `complete` and nothing is ever pruned. `moved` maps the old names of documents to the new ones.
+    `complete` and nothing is ever pruned. `moved` maps the old names of documents to the new ones. `pauses` are what
+    people asked for without a document.
     """
 
     name: str
@@ -147,6 +150,7 @@ class Fleet:
     policy: FleetPolicy = FleetPolicy()
     broken: Mapping[Ref, tuple[Finding, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    pauses: tuple[Pause, ...] = ()
     origin: Origin
 
     @property
@@ -272,9 +276,12 @@ class Snapshot:
     `taken` are the ids that do not exist yet and whose wanted subdomain somebody else holds. `rates` gives the tokens
     per minute of one unit of capacity. `activity` is there where somebody had to be asked who changed something,
     `quotas` where somebody had to know what is left, `rights` where somebody wanted to write.
+
+    `seen_at` is when it was asked for, by our own clock.
     """
 
     taken_at: float
+    seen_at: float = 0.0
     live: Mapping[ArmId, Live]
     deleted: Mapping[ArmId, DeletedAccount] = field(default_factory=dict)
     taken: frozenset[ArmId] = frozenset()

@@ -1,11 +1,13 @@
 """The room that decides: fleet and snapshot in, plan out. Pure: the same arguments give the same bytes."""
 
 from reconciler.plan.authors import find_unexplained, tell_authors
+from reconciler.plan.holds import remember_failures
 from reconciler.plan.planner import make_plan
 from reconciler.plan.quota import find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
 from reconciler.plan.rights import approve, find_closer, find_places
 from reconciler.plan.selection import NothingSelectedError, select
+from reconciler.plan.withhold import tell_pause
 
 __all__ = [
     "NothingSelectedError",
@@ -19,6 +21,8 @@ __all__ = [
     "find_unexplained",
     "live_ways",
     "make_plan",
+    "remember_failures",
     "select",
     "tell_authors",
+    "tell_pause",
 ]

@@ -16,6 +16,7 @@ from reconciler.plan.guards import Grounds, check_caps, guard
 from reconciler.plan.known import resolve_known
 from reconciler.plan.rates import resolve_rates
 from reconciler.plan.rights import keep_to_rights, make_mandate
+from reconciler.plan.withhold import withhold
 
 
 def make_plan(
@@ -26,6 +27,7 @@ def make_plan(
     fleet = resolve_known(resolve_rates(fleet, snapshot), snapshot)
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
+    drafts = withhold(drafts, fleet, snapshot, memory)
     drafts = keep_to_rights(drafts, fleet, snapshot)
     drafts, steps, ledger = keep_within(drafts, fleet, snapshot, memory)
     stopped = check_caps(drafts, fleet)

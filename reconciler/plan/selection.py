@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-from reconciler.model.ids import ArmId
+from reconciler.model.ids import ArmId, Ref
 from reconciler.model.resource import Desired, Fleet
 
 
@@ -37,10 +37,15 @@ def select(fleets: Iterable[Fleet], targets: Iterable[str], labels: Mapping[str,
 
 
 def _names(desired: Desired, target: str) -> bool:
-    ref, folded = str(desired.ref).lower(), target.lower()
+    return names(desired.ref, desired.id, target)
+
+
+def names(ref: Ref, id: ArmId, target: str) -> bool:
+    """Whether `target` means a resource, or what it lies in."""
+    folded = target.lower()
     # An id is taken in any case and with doubled slashes, as ARM takes it.
     path = re.sub("/+", "/", folded).rstrip("/")
-    return f"{ref}/".startswith(folded + "/") or f"{desired.id.key}/".startswith(path + "/")
+    return f"{ref}/".lower().startswith(folded + "/") or f"{id.key}/".startswith(path + "/")
 
 
 def _with_needs(chosen: set[ArmId], desired: Mapping[ArmId, Desired]) -> set[ArmId]:

@@ -7,14 +7,20 @@ what is late. So all that it ever runs is one synchronous line.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
+
+from reconciler.cron import next_strike
+from reconciler.model.ports import Clock
+
+_LOOK_EVERY = 3.0  # seconds between two looks at the files
 
 
 class Bell:
@@ -23,7 +29,7 @@ class Bell:
     def __init__(self) -> None:
         self._rung: dict[str, None] = {}
         self._heard = asyncio.Event()
-        self._closed = False
+        self._closed = asyncio.Event()
 
     def fire(self, trigger: str) -> None:
         self._rung[trigger] = None
@@ -31,13 +37,16 @@ class Bell:
 
     def close(self) -> None:
         """Let nobody wait any more, whatever rings."""
-        self._closed = True
+        self._closed.set()
         self._heard.set()
+
+    async def closed(self) -> None:
+        await self._closed.wait()
 
     async def wait(self) -> tuple[str, ...]:
         """What rang since the last time, the first one first; nothing once it is closed."""
         await self._heard.wait()
-        if self._closed:
+        if self._closed.is_set():
             return ()
         rung, self._rung = tuple(self._rung), {}
         self._heard.clear()
@@ -46,23 +55,56 @@ class Bell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """When passes are due: every `interval` seconds, up to `jitter` sooner or later. `pace` is that of the clock."""
+    """When passes are due: every `interval` seconds, up to `jitter` sooner, so that several processes do not keep step;
+    and whenever one of the `cron` expressions strikes in `zone`. The interval passes at the `pace` of the clock."""
 
     interval: float
-    jitter: float
+    jitter: float = 0.0
+    cron: tuple[str, ...] = ()
+    zone: str = "UTC"
     pace: float = 1.0
 
 
 @contextmanager
 def keep_time(bell: Bell, timing: Timing) -> Iterator[None]:
     """Ring `bell` as `timing` says, while the block runs."""
-    # Its own loop executor would ring from a thread.
+    # Its own executor would ring from a thread.
     scheduler = AsyncIOScheduler(timezone=UTC, executors={"default": DebugExecutor()})
     options = {"misfire_grace_time": None, "coalesce": True}
-    every = IntervalTrigger(seconds=timing.interval / timing.pace, jitter=timing.jitter / timing.pace, timezone=UTC)
+    jitter = min(timing.jitter, timing.interval / 2)
+    seconds, spread = (timing.interval - jitter) / timing.pace, jitter / timing.pace
+    every = IntervalTrigger(seconds=seconds, jitter=spread, timezone=UTC)
     scheduler.add_job(bell.fire, every, args=["interval"], **options)
+    for expression in timing.cron:
+        scheduler.add_job(bell.fire, _Cron(expression, timing.zone), args=["cron"], **options)
     scheduler.start()
     try:
         yield
     finally:
         scheduler.shutdown(wait=False)
+
+
+class _Cron(BaseTrigger):  # type: ignore[misc]  # the package has no types
+    """A trigger of the scheduler's that reads cron as the rest of the product does: its own counts weekdays from 0 for
+    Monday."""
+
+    def __init__(self, expression: str, zone: str) -> None:
+        self._expression = expression
+        self._zone = zone
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        after = max(now, previous) if previous else now
+        moment = next_strike(self._expression, self._zone, after.timestamp())
+        return datetime.fromtimestamp(moment, UTC) if moment is not None else None
+
+
+async def watch(bell: Bell, clock: Clock, look: Callable[[], str]) -> None:
+    """Ring `bell` when what `look` gives has changed and has come to rest: of many files that are copied one after the
+    other, some are there before the others. `look` may take its time."""
+    told = seen = await asyncio.to_thread(look)
+    while True:
+        await clock.sleep(_LOOK_EVERY)
+        before, seen = seen, await asyncio.to_thread(look)
+        if seen == before and seen != told:
+            told = seen
+            bell.fire("files")
