@@ -22,6 +22,7 @@ from reconciler.plan.draft import Draft
 _HEALS = (60.0, 1800.0)
 _STAYS = (900.0, 6 * 3600.0)
 _TERMINAL = (FaultClass.INVALID, FaultClass.FORBIDDEN, FaultClass.SOFT_DELETED)
+GIVEN_UP = "given_up"  # why it is blocked where somebody undoes it each time
 _FAILED = (Result.FAILED, Result.BLOCKED, Result.NOT_CONVERGING)
 
 
@@ -44,9 +45,18 @@ def remember_failures(
 
 
 def hold(draft: Draft, memory: Memory, now: float) -> Draft:
-    """The draft, blocked while it is left alone because it failed."""
+    """The draft, blocked while it is left alone because it failed, or because somebody undoes it."""
     held = memory.holds.get(draft.id)
-    if held is None or held.until <= now or held.wanted != name_wanted(draft.decision):
+    if held is None or held.until <= now:
+        return draft
+    if held.wants:
+        undone = held.wants == draft.decision.wants
+        return (
+            draft.blocked(GIVEN_UP, f"{held.reason}; tried again at {show_time(held.until)}", held.advice)
+            if undone
+            else draft
+        )
+    if held.wanted != name_wanted(draft.decision):
         return draft
     times = "once" if held.times == 1 else f"{held.times} times"
     reason = f"failed {times}: {held.reason}; tried again at {show_time(held.until)}"

@@ -40,6 +40,7 @@ def make_plan(
         stopped=stopped,
         ledger=ledger,
         mandate=make_mandate(drafts, fleet, snapshot),
+        principal=str(snapshot.principal or ""),
         requests_spent=snapshot.requests,
     )
 
