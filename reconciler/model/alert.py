@@ -38,7 +38,8 @@ class Alert:
     """One alert; times are epoch seconds, `ended` None while it is open. `name` is one of a few words.
 
     `key` is what it is about and never changes; `labels` come from small sets of words, documents' names included.
-    `revision` counts from 1 what was told about it. `members` are the keys that a digest stands for.
+    `revision` counts from 1 what was told about it, the last time at `told`; `essence` names what that was, and `sinks`
+    who heard of it. `members` are the keys that a digest stands for.
     """
 
     key: str
@@ -50,6 +51,9 @@ class Alert:
     began: float
     ended: float | None = None
     revision: int = 1
+    told: float = 0.0
+    essence: str = ""
+    sinks: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
 
     @property
@@ -83,7 +87,8 @@ class Journal:
     """Open alerts and drifts by their keys, and the letters that have not arrived.
 
     `past` are drifts that ended, the latest last: whatever comes back is known by them. `settled` names what each
-    resource's document wanted when Azure was last seen to be so. `waiting` says since when something is under way.
+    resource's document wanted when Azure was last seen to be so, and `looked` is when each fleet was looked at last.
+    `waiting` says since when something is so that is only told once it lasts.
     `dead` counts letters that no sink ever took, `dropped` those that there was no room for.
     """
 
@@ -92,6 +97,7 @@ class Journal:
     past: tuple[Drift, ...] = ()
     letters: tuple[Letter, ...] = ()
     settled: Mapping[str, str] = field(default_factory=dict)
+    looked: Mapping[str, float] = field(default_factory=dict)
     waiting: Mapping[str, float] = field(default_factory=dict)
     dead: int = 0
     dropped: int = 0

@@ -39,10 +39,12 @@ class Correction(StrEnum):
 
 
 class Ending(StrEnum):
-    """Who ended a drift: one of our writes, somebody else, or another wish in the documents."""
+    """Who ended a drift: one of our writes, somebody else, one of the two (nobody saw which), or another wish in the
+    documents."""
 
     US = "put right by us"
     SOMEBODY = "put right by somebody else"
+    UNSEEN = "put right"
     DOCUMENT = "its document changed"
 
 
@@ -59,8 +61,10 @@ class Edit:
 class Drift:
     """Times are epoch seconds. `gone`: the resource does not exist any more. `omitted` are further changed fields.
 
-    `actor` is who did it, or that this is unknown yet; `since` is when they did, as Azure says. `because` says why it
-    is not put right. `returns` counts how often it came back after it had been put right, `undone` when.
+    `actor` is who did it, or that this is unknown yet; `since` is when they did, as Azure says, and `after` a time when
+    they had not. `because` says why it is not put right. `returns` counts how often it came back after it had been put
+    right, `undone` are the times when that undid us, and `yielded` is when that was given up. `within` is the key of
+    the drift of what it lies in, where it is gone with that. `wants` names what its document says.
     """
 
     key: str
@@ -76,10 +80,13 @@ class Drift:
     last_seen: float
     actor: str = UNKNOWN_YET
     since: str = ""
+    after: float = 0.0
     correction: Correction = Correction.DUE
     because: str = ""
     returns: int = 0
     undone: tuple[float, ...] = ()
+    yielded: float | None = None
+    within: str = ""
     wants: str = ""
     ending: Ending | None = None
     ended: float | None = None

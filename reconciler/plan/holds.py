@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from reconciler.model.drift import Correction
 from reconciler.model.finding import FaultClass
 from reconciler.model.ids import ArmId
 from reconciler.model.memory import Held, Memory
@@ -22,7 +23,6 @@ from reconciler.plan.draft import Draft
 _HEALS = (60.0, 1800.0)
 _STAYS = (900.0, 6 * 3600.0)
 _TERMINAL = (FaultClass.INVALID, FaultClass.FORBIDDEN, FaultClass.SOFT_DELETED)
-GIVEN_UP = "given_up"  # why it is blocked where somebody undoes it each time
 _FAILED = (Result.FAILED, Result.BLOCKED, Result.NOT_CONVERGING)
 
 
@@ -49,17 +49,13 @@ def hold(draft: Draft, memory: Memory, now: float) -> Draft:
     held = memory.holds.get(draft.id)
     if held is None or held.until <= now:
         return draft
-    if held.wants:
-        undone = held.wants == draft.decision.wants
-        return (
-            draft.blocked(GIVEN_UP, f"{held.reason}; tried again at {show_time(held.until)}", held.advice)
-            if undone
-            else draft
-        )
-    if held.wanted != name_wanted(draft.decision):
+    until = f"tried again at {show_time(held.until)}"
+    if held.wants == draft.decision.wants != "":
+        return draft.blocked(Correction.GIVEN_UP, f"{held.reason}; {until}", held.advice)
+    if held.wants or held.wanted != name_wanted(draft.decision):
         return draft
     times = "once" if held.times == 1 else f"{held.times} times"
-    reason = f"failed {times}: {held.reason}; tried again at {show_time(held.until)}"
+    reason = f"failed {times}: {held.reason}; {until}"
     return draft.blocked("held", reason, held.advice)
 
 
