@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.model.drift import Drift
+from reconciler.model.wire import Json
 
 
 class Level(StrEnum):
@@ -39,7 +40,8 @@ class Alert:
 
     `key` is what it is about and never changes; `labels` come from small sets of words, documents' names included.
     `revision` counts from 1 what was told about it, the last time at `told`; `essence` names what that was, and `sinks`
-    who heard of it. `members` are the keys that a digest stands for.
+    who heard of it. `actors` are who is behind it, as far as it says, and `details` the same as it says, for programs.
+    `members` are the keys that a digest stands for.
     """
 
     key: str
@@ -54,11 +56,49 @@ class Alert:
     told: float = 0.0
     essence: str = ""
     sinks: tuple[str, ...] = ()
+    actors: tuple[str, ...] = ()
+    details: Mapping[str, Json] = field(default_factory=dict)
     members: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:
         return self.ended is None
+
+
+class SinkKind(StrEnum):
+    ALERTMANAGER = "alertmanager"
+    WEBHOOK = "webhook"
+    EVENTS = "events"
+
+
+class Shape(StrEnum):
+    """What a webhook is sent: a signed CloudEvent, or what a chat shows."""
+
+    CLOUDEVENTS = "cloudevents"
+    SLACK = "slack"
+    TEAMS = "teams"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One sink and what goes there: alerts of this `level` or worse that carry all of `labels`.
+
+    What ends in `_variable` names the environment variable that holds a secret; a URL may be one.
+    """
+
+    name: str
+    sink: SinkKind
+    urls: tuple[str, ...] = ()
+    url_variable: str = ""
+    shape: Shape = Shape.CLOUDEVENTS
+    secret_variable: str = ""
+    token_variable: str = ""
+    level: Level = Level.INFO
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def takes(self, alert: Alert) -> bool:
+        known = {**alert.labels, "alertname": alert.name}
+        return alert.level.rank <= self.level.rank and all(known.get(k) == v for k, v in self.labels.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
