@@ -34,6 +34,7 @@ class Wiring:
     ca_bundle: str = ""
     chance: Chance = field(default_factory=Random)  # jitter only
     budgets: Budgets = field(default_factory=Budgets)
+    model_age: float = 600.0  # seconds
     lease: Lease = field(default_factory=Alone)
     halt: Halt = field(default_factory=Unhalted)
 
@@ -127,7 +128,12 @@ class KeptWorlds:
 @asynccontextmanager
 async def open_world(target: CloudTarget, wiring: Wiring, *, read_only: bool) -> AsyncIterator[World]:
     """The ports for one target, closed when the block is left."""
-    settings = CloudSettings(environment=wiring.environment, ca_bundle=wiring.ca_bundle, budgets=wiring.budgets)
+    settings = CloudSettings(
+        environment=wiring.environment,
+        ca_bundle=wiring.ca_bundle,
+        budgets=wiring.budgets,
+        model_age=wiring.model_age,
+    )
     async with open_cloud(target, wiring.clock, wiring.chance, read_only=read_only, settings=settings) as cloud:
         yield World(
             cloud=cloud,

@@ -719,9 +719,10 @@ def _write_whole(path: Path, text: str) -> None:
 def _wire(call: Call, watcher: Watcher) -> Wiring:
     bundle = call.simulation.ca_bundle if call.simulation else call.settings.ca_bundle
     try:
-        return wire(call.environment, call.clock, watcher, bundle)
+        wiring = wire(call.environment, call.clock, watcher, bundle)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    return replace(wiring, model_age=call.settings.model_age)
 
 
 def _open_progress(call: Call) -> Watcher:

@@ -109,6 +109,7 @@ class Settings:
     time_zone: str
     grace: float
     observe_only: bool
+    model_age: float
     pause_file: str
     given: Mapping[str, Given]
 
@@ -227,6 +228,12 @@ SETTINGS: Final = (
         default="30s",
         read=read_duration,
         summary="how long `run` still waits for writes once it is told to stop",
+    ),
+    Setting(
+        name="modelAge",
+        default="10m",
+        read=read_duration,
+        summary="for how long a region's model list is not read again",
     ),
     Setting(name="pauseFile", default="", read=str, summary="where `pause` tells `run` and `once` what not to write"),
     Setting(
@@ -398,6 +405,7 @@ def _assemble(values: Mapping[str, Value], given: Mapping[str, Given]) -> Settin
         cron=tuple(crons) if isinstance(crons := values["cron"], tuple) else (),
         time_zone=str(values["timeZone"]),
         grace=float(str(values["grace"])),
+        model_age=float(str(values["modelAge"])),
         pause_file=str(values["pauseFile"]),
         observe_only=values["observeOnly"] == "true",
         given=given,

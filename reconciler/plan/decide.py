@@ -42,7 +42,7 @@ def decide(fleet: Fleet, snapshot: Snapshot) -> Drafts:
     for id in sorted(snapshot.live):
         if id not in fleet.desired:
             surplus = _decide_surplus(fleet, snapshot.live[id])
-            drafts |= {surplus.id: surplus} if surplus else {}
+            drafts |= {surplus.id: _spare_broken(fleet, surplus)} if surplus else {}
     return _tell_apart(_await_service(drafts))
 
 
@@ -433,6 +433,14 @@ def _decide_surplus(fleet: Fleet, live: Live) -> Draft | None:
     lingering = ", ".join(type_.lingers(live.wire))
     waits = f"; goes as soon as it is let go by {lingering}" if lingering else ""
     return act(draft, Action.DELETE, f"no document declares it{waits}")
+
+
+def _spare_broken(fleet: Fleet, draft: Draft) -> Draft:
+    """What a document that could not be read declares, or what lies in it, is not undeclared: nobody knows what is."""
+    said = f"{draft.decision.ref}/".lower()
+    if not any(said.startswith(f"{broken}/".lower()) for broken in fleet.broken):
+        return draft
+    return draft.resting(DecisionState.IGNORED, "only looked at: its document, or one that it needs, is broken")
 
 
 def _may_be_surplus(type_: ResourceType, live: Live) -> bool:
