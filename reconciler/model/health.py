@@ -1,4 +1,4 @@
-"""How the daemon is: everything that is shown of it outside, as values of one moment. Who shows them looks nothing up."""
+"""How the daemon is: all that is shown of it outside, as values of one moment. Who shows them looks nothing up."""
 
 from __future__ import annotations
 
