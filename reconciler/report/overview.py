@@ -19,6 +19,8 @@ from reconciler.model.plan import Decision, DecisionState, Plan
 from reconciler.report.conditions import (
     DRIFT,
     FIGHT,
+    STUCK,
+    THROTTLED,
     Condition,
     Finds,
     find_broken_off,
@@ -31,6 +33,7 @@ from reconciler.report.words import RESULT_WORDS, count, group_blind, join_words
 
 UNREAD: Final = "Unread"
 BROKEN_OFF: Final = "BrokenOff"
+HELPS: Final = "What helps: "
 _INTERVALS = 3  # without a pass that saw every fleet, after which nobody knows any more
 
 
@@ -181,8 +184,8 @@ def _find_concerns(health: Health) -> Iterator[Concern]:
     yield from _read(health, find_invalid(health.findings))
     for fleet in health.fleets:
         if fleet.fault is not None:
-            yield from _read(health, find_broken_off(fleet.name, fleet.fault))
-            yield _broken_off(health, fleet.name, fleet.fault)
+            named = [*_read(health, find_broken_off(fleet.name, fleet.fault))]
+            yield from named or [_broken_off(health, fleet.name, fleet.fault)]
         elif fleet.report is not None:
             yield from _read(health, find_conditions(health.journal, fleet.report.plan, fleet.report))
             yield from _find_unread(health, fleet.report.plan)
@@ -191,18 +194,25 @@ def _find_concerns(health: Health) -> Iterator[Concern]:
 def _read(health: Health, finds: Finds) -> Iterator[Concern]:
     for condition in finds.conditions.values():
         drift = health.journal.drifts.get(condition.key.removeprefix("fight:"))
+        since = _find_since(health, finds.fleet, condition, drift)
+        if condition.name in _PASSING and health.taken_at - (since or health.taken_at) < condition.after:
+            continue
         yield Concern(
             key=condition.key,
             name=condition.name,
             level=condition.level,
             fleet=finds.fleet,
             what=condition.summary,
-            since=_find_since(health, finds.fleet, condition, drift),
+            since=since,
             who=_tell_who(condition, drift),
             doing=_tell_doing(condition, drift),
             lines=tuple(condition.description.split("\n")),
             drift=drift,
         )
+
+
+# What usually ends by itself, and is no concern before it has lasted.
+_PASSING: Final = (STUCK, THROTTLED)
 
 
 def _find_since(health: Health, fleet: str, condition: Condition, drift: Drift | None) -> float | None:
@@ -225,7 +235,7 @@ def _tell_doing(condition: Condition, drift: Drift | None) -> str:
         return "Either of the two has to stop: agree on one of them."
     if drift is not None:
         return tell_standing(drift)
-    helps = [line for line in condition.description.split("\n") if line.startswith("What helps: ")]
+    helps = [line for line in condition.description.split("\n") if line.startswith(HELPS)]
     return helps[0] if helps else ""
 
 
@@ -239,7 +249,7 @@ def _broken_off(health: Health, fleet: str, fault: Fault) -> Concern:
         fleet=fleet,
         what=f"{name} broke off: {plain(str(fault))}",
         since=seen,
-        doing=f"What helps: {plain(fault.advice)}" if fault.advice else "It is tried again with the next pass.",
+        doing=f"{HELPS}{plain(fault.advice)}" if fault.advice else "It is tried again with the next pass.",
     )
 
 
@@ -252,7 +262,7 @@ def _find_unread(health: Health, plan: Plan) -> Iterator[Concern]:
             fleet=plan.fleet,
             what=f"{count(len(places), 'place')} could not be read: {plain(told)}",
             since=health.passes[0].began if health.passes else None,
-            doing=f"What helps: {plain(advice)}" if advice else "It is read again with the next pass.",
+            doing=f"{HELPS}{plain(advice)}" if advice else "It is read again with the next pass.",
             lines=tuple(plain(place) for place in places),
         )
 
