@@ -100,9 +100,17 @@ def find_conditions(journal: Journal, plan: Plan, report: CycleReport | None = N
         found += _standing(plan.fleet, decision, outcomes.get(decision.id), drifted=decision.id in drifting)
     if plan.stopped:
         found.append(_stopped(plan))
-    unread = [each.id for each in plan.decisions if each.code == "unknown"]
+    unread = [each.id for each in plan.decisions if each.code == "unknown" or _is_open(each, report)]
     unseen = frozenset(f"{word}:{_short(plan.fleet, id)}" for id in unread for word in ("blocked", "quota", "stuck"))
     return Finds(fleet=plan.fleet, conditions={each.key: each for each in found}, unseen=unseen)
+
+
+def _is_open(decision: Decision, report: CycleReport | None) -> bool:
+    """Whether it has yet to turn out what becomes of what is done about a resource."""
+    if not decision.acts:
+        return False
+    results = [each.result for each in report.outcomes if each.step.id == decision.id] if report else []
+    return not results or any(result is not Result.DONE for result in results)
 
 
 def find_broken_off(fleet: str, fault: Fault) -> Finds:
