@@ -51,7 +51,7 @@ class _Place:
         self.findings.append(Finding(code="setting_invalid", message=message, hint=hint, origin=self.at(node)))
 
 
-def read_routes(node: Node, file: str, environment: Mapping[str, str]) -> tuple[tuple[Route, ...], tuple[Finding, ...]]:
+def read_routes(node: Node, file: str) -> tuple[tuple[Route, ...], tuple[Finding, ...]]:
     """The sinks that `node`, the value of `alerts`, lists; and everything that is wrong with it."""
     place = _Place(file)
     entries = _items(node)
