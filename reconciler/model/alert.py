@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.model.drift import Drift
+from reconciler.model.finding import Origin
 from reconciler.model.wire import Json
 
 
@@ -95,6 +96,7 @@ class Route:
     token_variable: str = ""
     level: Level = Level.INFO
     labels: Mapping[str, str] = field(default_factory=dict)
+    origin: Origin | None = field(default=None, compare=False)
 
     def takes(self, alert: Alert) -> bool:
         known = {**alert.labels, "alertname": alert.name}

@@ -12,9 +12,10 @@ from reconciler.model.drift import Correction, Drift, Gravity, name_drift
 from reconciler.model.finding import Fault, FaultClass, Finding, Severity
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import CycleReport, Outcome, Result
+from reconciler.model.outlook import Nearness, Retirement, show_day
 from reconciler.model.plan import Decision, DecisionState, Plan
 from reconciler.model.wire import Json, digest
-from reconciler.report.words import count, plain, show_duration, show_value
+from reconciler.report.words import count, plain, shorten, show_duration, show_value
 
 DRIFT: Final = "ReconcilerDrift"
 FIGHT: Final = "ReconcilerFight"
@@ -31,6 +32,14 @@ LEVELS: Final[Mapping[Gravity, Level]] = {
     Gravity.CAPACITY: Level.WARNING,
     Gravity.SECURITY: Level.WARNING,
     Gravity.COSMETIC: Level.INFO,
+}
+_NEARNESS: Final[Mapping[Nearness, Level]] = {
+    Nearness.FAR: Level.INFO,
+    Nearness.NOTICE: Level.INFO,
+    Nearness.WARNING: Level.WARNING,
+    Nearness.URGENT: Level.WARNING,
+    Nearness.CRITICAL: Level.CRITICAL,
+    Nearness.RETIRED: Level.CRITICAL,
 }
 _COSTS: Final[Mapping[Gravity, str]] = {
     Gravity.EXPOSURE: "more can get in than declared",
@@ -49,6 +58,7 @@ LISTED = 20
 _DETAILED = 6
 # Blocked by what is told elsewhere, or by people who know of it.
 _SILENT = frozenset({"needs", "unknown", "not_selected", "paused", "maintenance", "given_up", "circle"})
+_QUOTAS = frozenset({"insufficient_quota", "too_many_accounts", "too_many_deployments"})
 _SIGN_IN = frozenset(
     {
         "credential_failed",
@@ -100,9 +110,23 @@ def find_conditions(journal: Journal, plan: Plan, report: CycleReport | None = N
         found += _standing(plan.fleet, decision, outcomes.get(decision.id), drifted=decision.id in drifting)
     if plan.stopped:
         found.append(_stopped(plan))
-    unread = [each.id for each in plan.decisions if each.code == "unknown"]
+    found += [_retirement(plan.fleet, each) for each in plan.outlook.near]
+    unread = [each.id for each in plan.decisions if each.code == "unknown" or _is_open(each, report)]
     unseen = frozenset(f"{word}:{_short(plan.fleet, id)}" for id in unread for word in ("blocked", "quota", "stuck"))
+    unseen |= {
+        each.key
+        for each in journal.alerts.values()
+        if each.name == RETIREMENT and each.labels.get("region") in plan.outlook.unread
+    }
     return Finds(fleet=plan.fleet, conditions={each.key: each for each in found}, unseen=unseen)
+
+
+def _is_open(decision: Decision, report: CycleReport | None) -> bool:
+    """Whether it has yet to turn out what becomes of what is done about a resource."""
+    if not decision.acts:
+        return False
+    results = [each.result for each in report.outcomes if each.step.id == decision.id] if report else []
+    return not results or any(result is not Result.DONE for result in results)
 
 
 def find_broken_off(fleet: str, fault: Fault) -> Finds:
@@ -246,7 +270,7 @@ def _standing(fleet: str, decision: Decision, failed: Outcome | None, *, drifted
         yield _stuck(fleet, decision)
     if failed is not None and failed.fault is not None and failed.fault.cls is FaultClass.QUOTA:
         yield _quota(fleet, decision, failed.because or str(failed.fault), failed.fault.advice)
-    elif decision.state is DecisionState.BLOCKED and "quota" in decision.code:
+    elif decision.state is DecisionState.BLOCKED and decision.code in _QUOTAS:
         yield _quota(fleet, decision, decision.reason.removesuffix(decision.who), decision.permit)
     elif drifted:
         return  # the drift says why it is not put right
@@ -311,6 +335,33 @@ def _stopped(plan: Plan) -> Condition:
         description="A safety limit forbids the whole plan: nothing is written.",
         essence=make_essence([plan.stopped]),
         after=_BLOCKED_AFTER,
+    )
+
+
+def _retirement(fleet: str, retirement: Retirement) -> Condition:
+    offer = retirement.offer
+    names = {
+        "region": offer.location,
+        "model": retirement.model,
+        "version": retirement.version,
+        "sku": offer.sku,
+    }
+    day, when = show_day(retirement.at), "was retired" if retirement.nearness is Nearness.RETIRED else "retires"
+    return Condition(
+        key=f"retirement:{fleet}:{':'.join(names.values())}".lower(),
+        name=RETIREMENT,
+        level=_NEARNESS[retirement.nearness],
+        labels={"fleet": fleet, **names},
+        summary=plain(f"{retirement.model} {retirement.version} {when} on {day} as {offer.sku} in {offer.location}"),
+        description="\n".join(
+            [
+                *([plain(retirement.told)] if retirement.told else []),
+                *([f"What helps: {plain(retirement.advice)}"] if retirement.advice else []),
+                *(f"- {shorten(id)}" for id in retirement.deployments[:LISTED]),
+            ]
+        ),
+        essence=make_essence([retirement.nearness, day]),
+        quiet=0.0,
     )
 
 

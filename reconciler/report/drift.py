@@ -37,6 +37,7 @@ _MOST_EDITS = 20
 _MOST_BYTES = 400  # of one value
 
 _FAILED = (Result.FAILED, Result.BLOCKED, Result.NOT_CONVERGING)
+_OTHERWISE = ""  # what is settled where Azure has yet to become what the document says now
 _UNREAD = frozenset({"unknown"})
 _LOST = frozenset({"not_owned", "rejected"})  # blocked without a changed field, and somebody's doing
 _GUARDS = (
@@ -296,8 +297,10 @@ def _remember(settled: dict[str, str], key: str, decision: Decision, scene: _Sce
         return
     # What was taken away and not made again is gone by our own hand.
     removed = any(each.step.verb is Verb.DELETE for each in mine)
-    if removed or decision.state is DecisionState.IGNORED or settled.get(key) != wants:
+    if decision.state is DecisionState.IGNORED:
         settled.pop(key, None)
+    elif removed or settled.get(key, wants) != wants:
+        settled[key] = _OTHERWISE
 
 
 def _vanished(journal: Journal, look: Look) -> dict[str, Drift]:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, Protocol
 
 import aiohttp
@@ -66,10 +67,7 @@ class Poster:
     @classmethod
     @asynccontextmanager
     async def open(cls, ca_bundle: str) -> AsyncIterator[Poster]:
-        trust = ssl.create_default_context()
-        if ca_bundle:
-            trust.load_verify_locations(cafile=ca_bundle)
-        connector = aiohttp.TCPConnector(ssl=trust, limit_per_host=4)
+        connector = aiohttp.TCPConnector(ssl=_trust(ca_bundle), limit_per_host=4)
         jar = aiohttp.DummyCookieJar()
         async with aiohttp.ClientSession(connector=connector, cookie_jar=jar, trust_env=True) as session:
             yield cls(session)
@@ -86,6 +84,13 @@ class Poster:
             return Receipt(why=f"no answer within {_LIMIT:.0f} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Receipt(why=type(error).__name__)
+
+
+def _trust(ca_bundle: str) -> ssl.SSLContext:
+    trust = ssl.create_default_context()
+    if ca_bundle:
+        trust.load_verify_locations(**{"capath" if Path(ca_bundle).is_dir() else "cafile": ca_bundle})
+    return trust
 
 
 def _judge(status: int, pause: str) -> Receipt:
@@ -218,6 +223,7 @@ class Courier:
 
     def forget(self) -> None:
         self.letters.clear()
+        self.dead = self.dropped = 0
 
     async def run(self, leads: Callable[[], bool], settled: Callable[[], None]) -> None:
         while True:
@@ -233,7 +239,7 @@ class Courier:
             settled()
 
     async def _try(self, letter: Letter) -> None:
-        receipt = await self._deliver(letter)
+        receipt = await self._send(letter)
         if not self.letters or self.letters[0] is not letter:
             return  # dropped meanwhile, or taken back
         self.why = receipt.why
@@ -249,6 +255,13 @@ class Courier:
         pause = max(min(_LONGEST_PAUSE, 2.0**tries) * self._chance.uniform(0.8, 1.2), min(receipt.pause, 3600.0))
         self.letters.appendleft(replace(letter, tries=tries, due=now + pause))
         _log.info("letter.delayed", sink=self.name, letter=letter.id, why=receipt.why, tries=tries)
+
+    async def _send(self, letter: Letter) -> Receipt:
+        try:
+            return await self._deliver(letter)
+        except Exception:  # noqa: BLE001 - what nobody expected of one sink must not end the others
+            _log.exception("sink.crashed", sink=self.name)
+            return Receipt(why="crashed", final=True)
 
 
 @dataclass(slots=True)
@@ -274,6 +287,12 @@ class Alertmanager:
         self._said = _Said()
         self._told: dict[str, JsonObject] = {}
         self._more = asyncio.Event()
+        self._waits = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is to be told, or is being told, that has not been tried before."""
+        return self._more.is_set() and not self._waits
 
     def tell(self, alerts: Iterable[Alert], lifetime: float) -> None:
         """Open alerts and those that have ended lately. Whatever was not told yet is replaced by it."""
@@ -284,11 +303,25 @@ class Alertmanager:
     async def run(self, leads: Callable[[], bool]) -> None:
         while True:
             await self._more.wait()
-            self._more.clear()
-            if leads() and not await self._post_all():
+            if not leads():
+                self._more.clear()
+                continue
+            said = self._said
+            arrived = await self._try()
+            if not arrived:
                 self.failures += 1
+                self._waits = True
                 await self._clock.sleep(_AGAIN)
-                self._more.set()
+                self._waits = False
+            elif said is self._said:
+                self._more.clear()
+
+    async def _try(self) -> bool:
+        try:
+            return await self._post_all()
+        except Exception:  # noqa: BLE001 - what nobody expected of one sink must not end the others
+            _log.exception("sink.crashed", sink=self.name)
+            return False
 
     async def _post_all(self) -> bool:
         now = self._clock.now()
@@ -344,6 +377,11 @@ class Sinks:
                 group.create_task(courier.run(leads, settled), name=courier.name)
             for each in self.alertmanagers:
                 group.create_task(each.run(leads), name=each.name)
+
+    def idle(self, now: float) -> bool:
+        """Whether nothing is waiting to be sent at once."""
+        due = any(courier.letters and courier.letters[0].due <= now for courier in self.couriers.values())
+        return not due and not any(each.busy for each in self.alertmanagers)
 
     @property
     def letters(self) -> tuple[Letter, ...]:
