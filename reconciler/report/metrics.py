@@ -6,6 +6,7 @@ resource can make them many. Who only stands by says nothing about fleets: there
 
 from __future__ import annotations
 
+import math
 import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -93,7 +94,7 @@ _ACTION: Final = ("fleet", "action", "result")
 def _fleets(health: Health) -> Iterator[Metric]:
     resources: Counter[Labels] = Counter()
     blocked: Counter[Labels] = Counter()
-    days: dict[Labels, float] = {}
+    ends: dict[Labels, float] = {}
     for fleet in health.fleets:
         plan = fleet.report.plan if fleet.report else None
         for decision in plan.decisions if plan else ():
@@ -102,11 +103,13 @@ def _fleets(health: Health) -> Iterator[Metric]:
                 blocked[fleet.name, decision.code or "blocked"] += 1
         for each in plan.outlook.retirements if plan else ():
             where = (fleet.name, fold_location(each.offer.location), each.model, each.version, each.offer.sku)
-            days[where] = min(float(each.days), days.get(where, float(each.days)))
+            ends[where] = min(float(each.at), ends.get(where, math.inf))
     yield _gauge("resources", "Resources by where they stand.", ("fleet", "kind", "state"), resources.items())
     yield _gauge("blocked_resources", "Resources that are not written, by why.", ("fleet", "code"), blocked.items())
-    told = "Days until a model that is deployed retires; negative once it has."
-    yield _gauge("model_retirement_days", told, ("fleet", "region", "model", "version", "sku"), days.items())
+    told = "When a model that is deployed retires, in epoch seconds."
+    yield _gauge(
+        "model_retirement_timestamp_seconds", told, ("fleet", "region", "model", "version", "sku"), ends.items()
+    )
     ages = {(each.name,): health.taken_at - (each.in_sync_at or health.began_at) for each in health.fleets}
     told = "For how long nobody has seen all of a fleet as declared."
     yield _gauge("in_sync_age_seconds", told, ("fleet",), ages.items())
@@ -164,7 +167,7 @@ def _counter(name: str, told: str, labels: Labels, values: Values) -> Metric:
 
 
 def _histogram(durations: Durations) -> Metric:
-    buckets = [(f"{bound:g}", number) for bound, number in zip(BOUNDS, durations.within, strict=True)]
+    buckets = [(str(bound), number) for bound, number in zip(BOUNDS, durations.within, strict=True)]
     buckets.append(("+Inf", durations.number))
     family = HistogramMetricFamily(PREFIX + "pass_duration_seconds", "How long passes took.")
     family.add_metric((), buckets, durations.seconds)
