@@ -303,7 +303,10 @@ def _check_scope(call: Call, wanted: Pause) -> None:
         raise UsageError(f"there is no kind {wanted.kind}; " + (f"did you mean {close[0]}?" if close else "see schema"))
     if not (wanted.fleet or wanted.target) or not all(Path(source).exists() for source in call.settings.sources):
         return
-    fleets = _load(call).fleets
+    estate = _load(call)
+    if _broken(estate):
+        return  # what is missing may be in the part that could not be read
+    fleets = estate.fleets
     if wanted.fleet:
         fleets = tuple(fleet for fleet in fleets if fleet.name.lower() == wanted.fleet.lower())
         if not fleets:
