@@ -164,6 +164,8 @@ class StepRun:
         self.requests += 1
         answer = await self.world.cloud.write(self._write(live))
         if answer.fault is not None:
+            if self.world.halt.because and not answer.fault.applied:
+                return self._ended(Result.NOT_STARTED, self.world.halt.because)
             return self._refused(answer.fault)
         waited = await self._follow(answer)
         return waited if waited is not None else await self._verify()

@@ -49,7 +49,7 @@ class Connection:
             transport = ExactTransport(session, clock, Proxies(settings.environment))
             credential = make_credential(target, settings.environment, transport)
             stack.push_async_callback(credential.close)
-            budget = BudgetPolicy(target.endpoint.rstrip("/").lower(), settings.budgets, clock, chance)
+            budget = BudgetPolicy(target.endpoint.rstrip("/").lower(), settings, clock, chance)
             yield cls(target, transport, credential, budget)
 
     async def principal(self) -> str | None:

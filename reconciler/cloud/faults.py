@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from reconciler.cloud.budget import retry_after
-from reconciler.model.finding import Fault, FaultClass
+from reconciler.model.finding import HALTED, Fault, FaultClass
 from reconciler.model.wire import Json, JsonObject
 
 
@@ -247,6 +247,7 @@ TABLE: Mapping[str, tuple[FaultClass, str]] = {
         _T,
         "The answer was not what Azure sends, perhaps that of a proxy; it is tried again by itself.",
     ),
+    HALTED: (_T, "Nothing was sent; whatever runs next goes on from there."),
     "provisioning_failed": (
         _T,
         "The last change of the resource failed without a word; writing it again repairs it.",

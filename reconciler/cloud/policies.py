@@ -19,9 +19,9 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from reconciler.cloud.budget import Budgets, Gate, Toll, Urgency
+from reconciler.cloud.budget import Gate, Toll, Urgency
 from reconciler.cloud.credential import read_principal
-from reconciler.cloud.session import ReadOnlyViolation
+from reconciler.cloud.session import CloudSettings, ReadOnlyViolation
 from reconciler.model.ports import Chance, Clock
 
 _log = structlog.get_logger("reconciler")
@@ -37,10 +37,14 @@ class ReadOnlyPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """Refuses whatever could change something: the second lock on a dry run."""
 
     def on_request(self, request: Request) -> None:
-        method, path = request.http_request.method, urlsplit(request.http_request.url).path
-        if method in ("GET", "HEAD") or (method == "POST" and path.lower().endswith(_ASKING)):
-            return
-        raise ReadOnlyViolation(f"{method} {path} must not be sent: this session only reads")
+        if _changes(request.http_request):
+            path = urlsplit(request.http_request.url).path
+            raise ReadOnlyViolation(f"{request.http_request.method} {path} must not be sent: this session only reads")
+
+
+def _changes(request: HttpRequest) -> bool:
+    asks = request.method == "POST" and urlsplit(request.url).path.lower().endswith(_ASKING)
+    return request.method not in ("GET", "HEAD") and not asks
 
 
 class BearerPolicy(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpResponse]):
@@ -54,14 +58,20 @@ class BearerPolicy(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpRespon
         return True
 
 
-class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Lets a request out when the budget of its subscription and principal has room; counts what left."""
+class HaltedError(Exception):
+    """Nothing is written any more; the message says why. Nothing was sent."""
 
-    def __init__(self, endpoint: str, budgets: Budgets, clock: Clock, chance: Chance) -> None:
+
+class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Lets a request out when the budget of its subscription and principal has room; counts what left. A write may have
+    waited for that, so whether it may still be sent is asked here, last of all."""
+
+    def __init__(self, endpoint: str, settings: CloudSettings, clock: Clock, chance: Chance) -> None:
         super().__init__()
         self.sent = 0
+        self._barred = settings.barred
         self._endpoint = endpoint
-        self._budgets = budgets
+        self._budgets = settings.budgets
         self._clock = clock
         self._chance = chance
         self._principals: dict[str, str] = {}
@@ -70,6 +80,8 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         urgency = request.context.options.pop("urgency", Urgency.STEP)
         gate = self._gate(request.http_request)
         async with gate.admit(urgency) as passage:
+            if _changes(request.http_request) and (why := self._barred()):
+                raise HaltedError(why)
             self.sent += 1
             response = await self._await_answer(request)
             answer = response.http_response

@@ -39,6 +39,9 @@ class Finding:
         return f"{where}{self.severity}: {self.message}{hint}"
 
 
+HALTED = "halted"  # the code of a fault for which nothing was sent, because nothing is written any more
+
+
 class FaultClass(StrEnum):
     """What can be done about a fault. The first three heal by waiting and are retried inside a step."""
 
