@@ -21,6 +21,7 @@ from reconciler.plan import (
     approve,
     find_asked,
     find_closer,
+    find_lists,
     find_places,
     find_regions,
     find_strangers,
@@ -125,6 +126,7 @@ async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snap
     """What there is and what to do about it; who is behind it is asked only where something is not as it should be."""
     seen_at = world.clock.now()
     snapshot = replace(await world.cloud.observe(scope_of(fleet)), seen_at=seen_at)
+    snapshot = await _browse(world, fleet, snapshot)
     plan = make_plan(fleet, snapshot, request.chosen, request.memory)
     snapshot, plan = await _ask_leave(world, fleet, request, (snapshot, plan))
     snapshot, plan = await _weigh(world, fleet, request, (snapshot, plan))
@@ -155,6 +157,15 @@ async def _ask_leave(
         rights = replace(rights, grants={**rights.grants, **more.grants}, unread={**rights.unread, **more.unread})
         snapshot = replace(snapshot, rights=rights, requests=snapshot.requests + more.requests)
     return snapshot, approve(plan, snapshot) or make_plan(fleet, snapshot, request.chosen, request.memory)
+
+
+async def _browse(world: World, fleet: Fleet, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with the model lists that tell when what is deployed retires: few regions' stand for all."""
+    lists = find_lists(fleet, snapshot)
+    if not lists:
+        return snapshot
+    catalogue = await world.cloud.browse(fleet.subscription, lists)
+    return replace(snapshot, catalogue=catalogue, requests=snapshot.requests + catalogue.requests)
 
 
 async def _weigh(

@@ -20,7 +20,7 @@ from reconciler.model.finding import Fault, FaultClass, Finding
 from reconciler.model.memory import NOTHING, Memory
 from reconciler.model.outcome import CycleReport, Pass, Result
 from reconciler.model.pause import Pause
-from reconciler.model.plan import DecisionState
+from reconciler.model.plan import DecisionState, Plan
 from reconciler.model.ports import Chance, Clock, Lease, Pauses, World
 from reconciler.model.resource import Estate, Fleet
 from reconciler.plan import remember_failures
@@ -32,9 +32,11 @@ _log = structlog.get_logger("reconciler")
 T = TypeVar("T")
 Closer = Callable[[Pass], Coroutine[object, object, None]]
 
+_STOPPED = Fault(cls=FaultClass.TRANSIENT, code="stopped", message="the daemon was stopped before it had looked")
 OBSERVED = "observe-only mode: nothing is written"
 # A pass that got something done is followed by another at once, but not for ever: two that undo each other always do.
 _MOST_IN_A_ROW = 10
+_LAST_WORDS = 10.0  # seconds
 
 
 class Worlds(Protocol):
@@ -86,6 +88,7 @@ class _Loop:
         self._in_a_row = 0
         self._leads = True
         self._findings: tuple[Finding, ...] = ()
+        self._reading: dict[str, asyncio.Task[CycleReport | Fault]] = {}  # cycles that have not begun to write
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -95,9 +98,13 @@ class _Loop:
             warden.cancel()
 
     async def _cut(self, passes: asyncio.Task[None]) -> None:
-        """End what still reads when the grace is over; a write that has left is awaited all the same."""
+        """End what only reads at once, and all else when the grace is over and everybody had time to say how it ended;
+        a write that has left is awaited all the same."""
         await self._service.bell.closed()
+        for task in self._reading.values():
+            task.cancel()
         await self._service.brake.cut()
+        await self._service.clock.sleep(_LAST_WORDS)
         passes.cancel()
 
     async def _pass_on(self) -> None:
@@ -160,18 +167,21 @@ class _Loop:
 
     async def _run_cycles(self, prepared: _Prepared) -> Mapping[str, CycleReport | Fault]:
         async with asyncio.TaskGroup() as group:
-            tasks = {
-                fleet.name: group.create_task(
-                    self._run_cycle(prepared.worlds[fleet.name], replace(fleet, pauses=prepared.pauses)),
-                    name=fleet.name,
-                )
-                for fleet in prepared.estate.fleets
-            }
-        return {name: task.result() for name, task in tasks.items()}
+            for fleet in prepared.estate.fleets:
+                world, paused = prepared.worlds[fleet.name], replace(fleet, pauses=prepared.pauses)
+                self._reading[fleet.name] = group.create_task(self._run_cycle(world, paused), name=fleet.name)
+            tasks = dict(self._reading)
+        self._reading.clear()
+        return {name: _STOPPED if task.cancelled() else task.result() for name, task in tasks.items()}
 
     async def _run_cycle(self, world: World, fleet: Fleet) -> CycleReport | Fault:
         known, budget = self._known[fleet.name], self._service.budget
-        request = CycleRequest(budget=budget, hearing=known.hearing, memory=known.memory)
+
+        async def consent(_plan: Plan) -> str:
+            self._reading.pop(fleet.name, None)
+            return self._service.brake.because
+
+        request = CycleRequest(budget=budget, consent=consent, hearing=known.hearing, memory=known.memory)
         known.moved = False
         with bound_contextvars(fleet=fleet.name):
             report = await _fence(run_cycle(world, fleet, request))

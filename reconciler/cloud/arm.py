@@ -5,7 +5,7 @@ Promises one request per call, never a second one for a write. What it takes to 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 
 from reconciler.cloud.activity import Witness
 from reconciler.cloud.budget import Urgency, retry_after
@@ -23,7 +23,7 @@ from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Verb
 from reconciler.model.ports import Answer, Chance, Clock, Operation, Poll, Progress, Write
-from reconciler.model.quota import Quotas, QuotaScope
+from reconciler.model.quota import Catalogue, Quotas, QuotaScope
 from reconciler.model.resource import Activity, Live, LiveState, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
 
@@ -38,9 +38,9 @@ class ArmCloud:
     def __init__(self, gateway: Gateway, clock: Clock, chance: Chance, model_age: float = BELIEVED) -> None:
         self._gateway = gateway
         self._patience = Patience(clock, chance)
-        models = ModelLists(gateway, clock, self._patience, model_age)
-        self._observer = Observer(gateway, clock, self._patience, models)
-        self._appraiser = Appraiser(gateway, models, self._patience)
+        self._models = ModelLists(gateway, clock, self._patience, model_age)
+        self._observer = Observer(gateway, clock, self._patience, self._models)
+        self._appraiser = Appraiser(gateway, self._models, self._patience)
         self._registrar = Registrar(gateway, clock, self._patience)
         self._witness = Witness(gateway, clock)
 
@@ -61,6 +61,9 @@ class ArmCloud:
 
     async def rights(self, scope: RightsScope) -> Rights:
         return await self._registrar.rights(scope)
+
+    async def browse(self, subscription: str, locations: Set[str]) -> Catalogue:
+        return await self._models.browse(subscription, locations)
 
     async def read(self, id: ArmId) -> Live | Fault:
         return await self._look(id, Urgency.STEP)

@@ -91,12 +91,15 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         if request.http_request.method in ("GET", "HEAD"):
             return await self.next.send(request)
         sending = asyncio.ensure_future(self.next.send(request))
-        try:
-            await asyncio.wait({sending})
-        except asyncio.CancelledError:
-            await asyncio.wait({sending})
+        cancelled: asyncio.CancelledError | None = None
+        while not sending.done():
+            try:
+                await asyncio.wait({sending})
+            except asyncio.CancelledError as error:
+                cancelled = error  # and perhaps again: whoever waits for several of us may lose patience twice
+        if cancelled is not None:
             sending.exception()  # whatever it was, nobody waits for it any more
-            raise
+            raise cancelled
         return sending.result()
 
     def _gate(self, request: HttpRequest) -> Gate:

@@ -68,7 +68,7 @@ class Appraiser:
             usages = [_usage(wire) for wire in page.items]
         except ValueError as error:
             return own_fault("unreadable_answer", str(error))
-        return Market(usages={each.name.lower(): each for each in usages}, terms=models.terms)
+        return Market(usages={each.name.lower(): each for each in usages}, terms=models.terms, editions=models.editions)
 
     async def _holdings(self, account: ArmId, location: str) -> tuple[list[Holding], Fault | None]:
         page = await self._patience.through_faults(

@@ -170,6 +170,7 @@ def _check_deployments(document: Document, spec: AccountSpec) -> Iterator[Findin
     names = [each.name for each in spec.deployments or ()]
     for index, each in enumerate(spec.deployments or ()):
         yield from _check_amount(document, index, each)
+        yield from _check_pin(document, index, each)
         wanted = each.rai_policy_name
         if wanted and not wanted.lower().startswith("microsoft.") and not _has(filters, wanted):
             yield Finding(
@@ -188,6 +189,20 @@ def _check_deployments(document: Document, spec: AccountSpec) -> Iterator[Findin
                 hint=_near(other, rest) or "name another deployment of this account",
                 origin=document.place(("deployments", index, "spilloverDeploymentName")),
             )
+
+
+def _check_pin(document: Document, index: int, each: DeploymentSpec) -> Iterator[Finding]:
+    """A version cannot be both kept and given up. To give it up when it expires is no contradiction: until then both
+    say the same, and afterwards nobody can have it."""
+    if each.model.version is not None and each.version_upgrade_option == "OnceNewDefaultVersionAvailable":
+        yield Finding(
+            severity=Severity.WARNING,
+            code="contradiction",
+            message=f"deployments[{each.name}] pins version {each.model.version}, and versionUpgradeOption "
+            "OnceNewDefaultVersionAvailable lets Azure move it to another one",
+            hint="write NoAutoUpgrade to keep the version, or leave model.version out to follow Azure's default",
+            origin=document.place(("deployments", index, "versionUpgradeOption")),
+        )
 
 
 def _check_amount(document: Document, index: int, each: DeploymentSpec) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field as Described
 
-from reconciler.kinds.base import Binding, Field, Patience, ResourceType, Shape, once, project
+from reconciler.kinds.base import Binding, Field, Patience, ResourceType, Shape, once
 from reconciler.kinds.common import Unknowns
 from reconciler.kinds.scalars import TagName, TagValue
 from reconciler.kinds.spec import Flag, Spec, Text, Whole
@@ -30,6 +30,13 @@ SKUS = (
     "DeveloperTier",
 )
 PROVISIONED = frozenset(sku.lower() for sku in SKUS if "Provisioned" in sku)
+# https://learn.microsoft.com/azure/ai-services/openai/quotas-limits: standard deployments per resource.
+STANDARD_PER_ACCOUNT = 32
+
+
+def is_standard(sku: str) -> bool:
+    """Whether a type counts as a standard deployment: in one region, in a data zone, or everywhere."""
+    return sku.lower().endswith("standard")
 
 
 def _shrinks(before: Json, after: Json) -> bool:
@@ -114,11 +121,14 @@ TYPE = ResourceType(
 
 
 _HELD = ("model.format", "model.name", "model.version", "sku.name", "sku.capacity")
+_LENSES = {
+    path: TYPE.lens(path) for path in _HELD
+}  # looked up once: every deployment of a subscription is read by them
 
 
-def read_held(live: Live) -> Mapping[str, Json]:
+def read_held(live: Live) -> dict[str, Json]:
     """The values of a live deployment that say what quota it holds."""
-    return project(TYPE, live.wire, _HELD)
+    return {path: lens.read(live.wire) for path, lens in _LENSES.items()}
 
 
 def make_holding(id: ArmId, values: Mapping[str, Json], location: str) -> Holding:

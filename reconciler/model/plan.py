@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from reconciler.model.finding import Fault, Finding, Origin
 from reconciler.model.ids import ArmId, Ref
+from reconciler.model.outlook import NO_OUTLOOK, Outlook
 from reconciler.model.quota import Ledger
 from reconciler.model.reach import Way
 from reconciler.model.resource import Actor
@@ -167,7 +168,7 @@ class Plan:
     `complete`: everything that the plan depends on could be read. `stopped`: a safety limit forbids the whole plan.
     `converged`: there is nothing left to do or to wait for. `ledger` is there where somebody had to know what quota is
     left, `mandate` where there was something to write. Both explain, and only what was blocked or ordered for them is
-    part of the digest.
+    part of the digest. `outlook` tells what becomes of the models that are deployed.
     """
 
     fleet: str
@@ -178,6 +179,7 @@ class Plan:
     stopped: str = ""
     ledger: Ledger | None = None
     mandate: Mandate | None = None
+    outlook: Outlook = NO_OUTLOOK
     requests_spent: int = 0
 
     @property

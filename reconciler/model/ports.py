@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,7 +18,7 @@ from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome
 from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan, Step, Verb
-from reconciler.model.quota import Quotas, QuotaScope
+from reconciler.model.quota import Catalogue, Quotas, QuotaScope
 from reconciler.model.resource import Activity, Live, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
 from reconciler.model.wire import JsonObject
@@ -94,6 +94,10 @@ class Cloud(Protocol):
     async def rights(self, scope: RightsScope) -> Rights:
         """What this identity is granted at the places of `scope`, one list each, and how its providers stand, one GET
         each. What was read just now is not asked again."""
+        ...
+
+    async def browse(self, subscription: str, locations: Set[str]) -> Catalogue:
+        """What the regions sell and until when: one list each, believed for some minutes, so mostly none."""
         ...
 
     async def write(self, write: Write) -> Answer: ...

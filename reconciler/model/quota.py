@@ -30,13 +30,51 @@ class Offer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """On what terms a region sells an offer: the pool it draws on, as Azure spells it; what one unit is worth per
-    minute, None where the list says nothing; the least capacity and the step between capacities."""
+    minute, None where the list says nothing; the least and the most capacity and the step between capacities, or the
+    only ones that are `allowed`; when this type of deployment is retired, in epoch seconds, None where nobody says."""
 
     usage: str
     tokens: int | None = None
     requests: float | None = None
     least: int = 1
     step: int = 1
+    most: int | None = None
+    allowed: tuple[int, ...] = ()
+    retires: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Successor:
+    """What Azure moves deployments to by itself: from `starts` on (epoch seconds, None where nobody says) those that
+    follow the default, `lead` days before their version retires those that stay until then."""
+
+    model: str
+    version: str
+    starts: int | None = None
+    lead: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """One version of a model in a region's list, with `model` and `version` as Azure spells them.
+
+    `status` is Azure's lifecycleStatus, folded; `retires` is when it stops to answer, in epoch seconds, None where
+    nobody says, and that is `tentative` where Azure may move it. `default`: whoever names no version gets this one.
+    `kinds` are the folded kinds of accounts that it is listed for.
+    """
+
+    model: str
+    version: str
+    status: str = ""
+    retires: int | None = None
+    tentative: bool = False
+    default: bool = False
+    successor: Successor | None = None
+    kinds: frozenset[str] = frozenset()
+
+
+# Format, name and version of a model, folded.
+EditionKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +87,29 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The model list of one region: its models, and the terms of each offer. A model may be sold on no terms."""
+
+    terms: Mapping[Offer, Terms] = field(default_factory=dict)
+    editions: Mapping[EditionKey, Edition] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """The model lists that were read to know when models retire. A region is in `listings`, or in `unread`."""
+
+    listings: Mapping[str, Listing] = field(default_factory=dict)
+    unread: Mapping[str, Fault] = field(default_factory=dict)
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """Both lists of one region: usages by folded name, and the terms of each offer."""
+    """Both lists of one region: usages by folded name, and what its model list says."""
 
     usages: Mapping[str, Usage]
     terms: Mapping[Offer, Terms]
+    editions: Mapping[EditionKey, Edition] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +155,8 @@ class Pool:
     `used` is what Azure says. `ours` and `others` are live deployments, of this fleet and of everybody else; without
     `surveyed` nobody has looked into other people's accounts. `takes` and `gives` are what the plan's writes add and
     give back, `short` is what it would add and cannot. `models` and `skus` draw on the pool; `tokens` and `requests`
-    are all the rates per unit and minute at which they do. `deleted` are the region's soft-deleted accounts.
+    are all the rates per unit and minute at which they do. `deleted` are the region's soft-deleted accounts. `retires`
+    is the first day, in epoch seconds, on which something that this fleet has in it is retired, `days` from now.
     """
 
     subscription: str
@@ -119,6 +176,8 @@ class Pool:
     requests: tuple[float, ...] = ()
     deleted: tuple[str, ...] = ()
     billed: bool = False
+    retires: int | None = None
+    days: int | None = None
 
     @property
     def asked(self) -> int:

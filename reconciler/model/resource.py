@@ -10,7 +10,7 @@ from reconciler.model.finding import Fault, Finding, Origin
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.lifecycle import MANAGED, Lifecycle
 from reconciler.model.pause import Maintenance, Pause
-from reconciler.model.quota import Offer, Quotas
+from reconciler.model.quota import Catalogue, Offer, Quotas
 from reconciler.model.rights import Rights
 from reconciler.model.wire import Json, JsonObject
 from reconciler.model.wish import Wish
@@ -275,7 +275,8 @@ class Snapshot:
 
     `taken` are the ids that do not exist yet and whose wanted subdomain somebody else holds. `rates` gives the tokens
     per minute of one unit of capacity. `activity` is there where somebody had to be asked who changed something,
-    `quotas` where somebody had to know what is left, `rights` where somebody wanted to write.
+    `quotas` where somebody had to know what is left, `rights` where somebody wanted to write, `catalogue` where
+    something is deployed that may retire.
 
     `seen_at` is when it was asked for, by our own clock.
     """
@@ -291,6 +292,7 @@ class Snapshot:
     activity: Activity | None = None
     quotas: Quotas | None = None
     rights: Rights | None = None
+    catalogue: Catalogue | None = None
     requests: int = 0
     _blind_at: Mapping[ArmId, list[Blind]] = field(init=False, repr=False, compare=False)
 

@@ -2,6 +2,7 @@
 
 from reconciler.plan.authors import find_unexplained, tell_authors
 from reconciler.plan.holds import remember_failures
+from reconciler.plan.lifecycle import find_lists
 from reconciler.plan.planner import make_plan
 from reconciler.plan.quota import find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
@@ -15,6 +16,7 @@ __all__ = [
     "declared_ways",
     "find_asked",
     "find_closer",
+    "find_lists",
     "find_places",
     "find_regions",
     "find_strangers",

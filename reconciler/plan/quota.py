@@ -122,10 +122,11 @@ def _tell_stray(held: Holding) -> str:
 
 
 def find_asked(plan: Plan, fleet: Fleet, snapshot: Snapshot) -> frozenset[str]:
-    """The folded regions in which a plan changes what deployments hold: only there quota has to be known."""
-    regions = set()
+    """The folded regions in which a plan makes accounts or changes what deployments hold, or in which a model is about
+    to be retired: only there quota has to be known."""
+    regions = {each.offer.location for each in plan.outlook.near}
     for decision in plan.decisions:
-        if decision.acts and _changes_holding(decision):
+        if decision.acts and (_changes_holding(decision) or _makes_account(decision)):
             live, wanted = snapshot.live.get(decision.id.top), fleet.desired.get(decision.id.top)
             places = (live.wire.get("location") if live else None, wanted.fields.get("location") if wanted else None)
             regions |= {fold_location(str(each)) for each in places if each}
@@ -138,6 +139,10 @@ def _changes_holding(decision: Decision) -> bool:
     if decision.action in (Action.CREATE, Action.REPLACE, Action.DELETE):
         return True
     return any(change.path.startswith(("model.", "sku.")) for change in decision.changes)
+
+
+def _makes_account(decision: Decision) -> bool:
+    return _is_account(decision.id) and decision.action is Action.CREATE
 
 
 def find_regions(fleet: Fleet, snapshot: Snapshot) -> frozenset[str]:

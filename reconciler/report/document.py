@@ -13,12 +13,14 @@ from typing import Final
 from reconciler.model.finding import Fault, Finding
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import CycleReport, Outcome
+from reconciler.model.outlook import show_day
 from reconciler.model.plan import Decision, Plan, Step
 from reconciler.model.quota import Ledger, Pool
 from reconciler.model.reach import Way
 from reconciler.model.resource import Actor
 from reconciler.model.rights import Mandate
 from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
+from reconciler.report.ahead import tell_outlook_json
 from reconciler.report.openings import closes, opens
 from reconciler.report.summary import estimate_costs, merge_outcomes, summarise
 from reconciler.report.words import MASK, is_sensitive
@@ -195,6 +197,7 @@ def _plan(plan: Plan) -> JsonObject:
         "blind": [{"scope": scope, "fault": tell_fault(fault)} for scope, fault in plan.blind],
         "quota": tell_ledger(plan.ledger) if plan.ledger else None,
         "rights": _mandate(plan.mandate) if plan.mandate else None,
+        "lifecycle": tell_outlook_json(plan.outlook),
     }
 
 
@@ -341,6 +344,8 @@ def tell_pool(pool: Pool) -> JsonObject:
         "tokens_per_unit": list(pool.tokens),
         "requests_per_unit": list(pool.requests),
         "billed": pool.billed,
+        "retires": show_day(pool.retires) if pool.retires is not None else None,
+        "days_left": pool.days,
     }
 
 

@@ -13,6 +13,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.ids import Ref
 from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Decision, DecisionState, Plan
+from reconciler.report.ahead import Line, tell_ahead
 from reconciler.report.mandate import tell_mandate
 from reconciler.report.openings import (
     Passage,
@@ -51,6 +52,7 @@ _REASON: Final = 200
 _PLACES: Final = 8
 _SOURCES: Final = 12
 _POOLS: Final = 20
+_ENDS: Final = 20
 _MARKUP: Final = "&<>@`"
 _QUIET = (DecisionState.IN_SYNC, DecisionState.IGNORED)
 
@@ -126,6 +128,11 @@ def _plan(plan: Plan) -> Iterator[str]:
     rights = [f"- {code(text)}" + (f" — next: {code(advice)}" if advice else "") for text, advice in tell_mandate(plan)]
     if rights:
         yield "**Rights**\n\n" + "\n".join(rights)
+    ahead = tell_ahead(plan.outlook, plan.outlook.near)
+    if ahead:
+        # What is soonest comes first.
+        more = f"\n- … {count(len(ahead) - _ENDS, 'more line')}" if len(ahead) > _ENDS else ""
+        yield "**Model lifecycle**\n\n" + "\n".join(_end(each) for each in ahead[:_ENDS]) + more
     if plan.findings:
         yield _findings(plan.findings)
     told = [decision for decision in plan.decisions if decision.state not in _QUIET]
@@ -158,6 +165,11 @@ def _blind(fault: tuple[str, str], scopes: list[str]) -> str:
     more = f" and {len(scopes) - _PLACES} more" if len(scopes) > _PLACES else ""
     places = ", ".join(code(scope) for scope in scopes[:_PLACES])
     return f"- {places}{more}: {code(told)}" + (f" — next: {code(advice)}" if advice else "")
+
+
+def _end(line: Line) -> str:
+    mark = ":warning: " if line.pressing else ""
+    return f"- {mark}{code(line.told)}" + (f" — next: {code(line.advice)}" if line.advice else "")
 
 
 def _danger(decision: Decision, sentence: str) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 from reconciler.model.plan import Plan
 from reconciler.model.quota import Ledger, Pool
 from reconciler.model.wire import Json
+from reconciler.report.ahead import tell_pool_end
 from reconciler.report.document import FORMAT_VERSION, Envelope, render_json, tell_finding, tell_ledger, tell_pool
 from reconciler.report.markdown import LONGEST, bound, cell, code
 from reconciler.report.paint import Ink, Style
@@ -34,6 +35,7 @@ _HELD: Final = (
     "What is used and belongs to no live deployment is what soft-deleted accounts hold at most; Azure does not tell "
     "how much each of them holds. It stays held until they are purged or expire."
 )
+_SOON: Final = 30  # days
 _BILLED: Final = "Provisioned units of a soft-deleted account are billed until it is purged."
 
 
@@ -107,6 +109,9 @@ def _pool(pool: Pool, style: Style) -> Iterator[str]:
         yield style.paint(f"    {left}", ink)
     for text in (tell_holders(pool), tell_asked(pool)):
         yield from _wrap(text, "    ", "      ", style)
+    near = pool.days is not None and pool.days <= _SOON
+    ends = _wrap(tell_pool_end(pool), "    ", "      ", style)
+    yield from (style.paint(line, Ink.WARN if near else Ink.NONE) for line in ends)
 
 
 def _unknown(ledger: Ledger, style: Style) -> Iterator[str]:
@@ -148,8 +153,10 @@ def render_quota_markdown(plans: Iterable[Plan], chosen: Filter, longest: int = 
     return bound(parts or ["No fleet is declared."], longest)
 
 
-_HEAD: Final = "| region | pool | | used | limit | ours | others | held, at most | asked | left after | worth |"
-_RULE: Final = "|---|---|---|--:|--:|--:|--:|--:|--:|--:|---|"
+_HEAD: Final = (
+    "| region | pool | | used | limit | ours | others | held, at most | asked | left after | worth | retires, in days |"
+)
+_RULE: Final = "|---|---|---|--:|--:|--:|--:|--:|--:|--:|---|--:|"
 
 
 def _row(pool: Pool) -> str:
@@ -163,7 +170,8 @@ def _row(pool: Pool) -> str:
         f"{pool.left_after:,}",
     )
     worth = tell_pace(pool, max(0, pool.left_after)) or tell_unit(pool)
-    cells = (cell(pool.location), cell(pool.usage), cell(draw_bar(pool, 20)), *numbers, worth)
+    days = f"{pool.days:,}" if pool.days is not None else ""
+    cells = (cell(pool.location), cell(pool.usage), cell(draw_bar(pool, 20)), *numbers, worth, days)
     return f"| {' | '.join(cells)} |"
 
 

@@ -13,6 +13,7 @@ from reconciler.model.finding import Finding, Severity
 from reconciler.model.ids import Ref
 from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan
+from reconciler.report.ahead import tell_ahead
 from reconciler.report.mandate import tell_mandate
 from reconciler.report.openings import join_ways, list_dangers, tell_exposure, tell_passage, tell_unreached
 from reconciler.report.paint import Ink, Style, ink_of, ink_of_action
@@ -50,6 +51,7 @@ _ENDED = 18  # room for how a step ended
 _GLUE = "\u00a0"  # a space that a line is not broken at
 _SHOWN_BLIND = 8  # more places hidden by one fault than this are only counted
 _SHOWN_POOLS = 6  # more pools than this, all with room, are only counted
+_SHOWN_ENDS = 8  # more models that retire than this, none of them within a month, are only counted
 _SHOWN_DONE = 20  # more finished steps than this are only counted
 
 
@@ -61,6 +63,7 @@ def render_plan(plan: Plan, style: Style) -> str:
         *_documents(plan, style),
         _quota(plan, style),
         _rights(plan, style),
+        _lifecycle(plan, style),
         _blind(plan, style),
         _findings(plan, style),
         _closing(plan, style),
@@ -268,6 +271,22 @@ def _rights(plan: Plan, style: Style) -> str:
         if advice:
             lines += _wrap(plain(advice), "      next: ", "        ", style)
     return "\n".join((style.paint("Rights", Ink.BOLD), *lines)) if lines else ""
+
+
+def _lifecycle(plan: Plan, style: Style) -> str:
+    """What is retired soon, and what Azure does to deployments by itself."""
+    told = tell_ahead(plan.outlook, plan.outlook.retirements if style.verbose else plan.outlook.near)
+    if not told:
+        return ""
+    lines = [style.paint("Model lifecycle", Ink.BOLD)]
+    shown = told if style.verbose else told[: max(_SHOWN_ENDS, sum(line.pressing for line in told))]
+    for each in shown:
+        mark, ink = ("  ! ", Ink.WARN) if each.pressing else ("  . ", Ink.NONE)
+        lines += [style.paint(line, ink) for line in _wrap(plain(each.told), mark, "    ", style)]
+        lines += _wrap(plain(each.advice), "      next: ", "        ", style) if each.advice else []
+    if len(told) > len(shown):
+        lines.append(style.paint(f"  ... and {len(told) - len(shown)} more; -v shows all", Ink.FAINT))
+    return "\n".join(lines)
 
 
 def _blind(plan: Plan, style: Style) -> str:

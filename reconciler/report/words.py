@@ -247,7 +247,7 @@ def count(number: int, noun: str) -> str:
     """`1 change`, `2 changes`."""
     if number == 1:
         return f"1 {noun}"
-    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{number} {noun}s"
 
 
 def join_words(words: Iterable[str]) -> str:

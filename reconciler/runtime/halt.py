@@ -6,6 +6,8 @@ import asyncio
 
 from reconciler.model.ports import Clock
 
+_PIECE = 1.0  # seconds
+
 
 class Brake:
     """Keeps the `Halt` port. Once pulled it holds until it is lifted."""
@@ -32,10 +34,8 @@ class Brake:
         self._because = ""
         self._pulled.clear()
 
-    async def pulled(self) -> None:
-        await self._pulled.wait()
-
     async def cut(self) -> None:
         await self._pulled.wait()
         while (left := self._until - self._clock.monotonic()) > 0:
-            await self._clock.sleep(left)
+            # In pieces: whoever pulls again may want it sooner.
+            await self._clock.sleep(min(left, _PIECE))

@@ -118,7 +118,7 @@ def test_a_change_of_steps_alone_is_noticed() -> None:
         ('{"kind": "report"}', "not a plan"),
         ('{"kind": "plan", "format_version": "2.0"}', "format_version is 2.0"),
         ('{"kind": "plan", "format_version": "1.0"}', "damaged"),
-        ('{"kind": "plan", "format_version": "1.2", "fleets": [{"fleet": "a"}], "selection": {}}', "damaged"),
+        ('{"kind": "plan", "format_version": "1.3", "fleets": [{"fleet": "a"}], "selection": {}}', "damaged"),
         (
             '{"kind": "plan", "format_version": "1.0", "fleets": [{"fleet": "a", "digest": "", "decisions": 1}]}',
             "damaged",
@@ -131,7 +131,7 @@ def test_what_is_no_plan_is_refused_with_a_reason(text: str, why: str) -> None:
 
 
 def test_a_later_minor_version_still_reads() -> None:
-    text = render_plans([MIXED], ENVELOPE).replace('"format_version": "1.2"', '"format_version": "1.7"')
+    text = render_plans([MIXED], ENVELOPE).replace('"format_version": "1.3"', '"format_version": "1.7"')
     assert read_plan(text).fleets["prod"].digest == MIXED.digest
 
 

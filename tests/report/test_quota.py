@@ -165,7 +165,7 @@ def test_markdown_is_one_row_per_pool() -> None:
     (row,) = [line for line in text.splitlines() if "gpt-4o`" in line]
     assert row == (
         "| `swedencentral` | `OpenAI.GlobalStandard.gpt-4o` | `[##########===~~+++..]` | 300 | 400 | 200 | 60 | 40 "
-        "| +50 | 50 | 50k TPM, 300-500 RPM |"
+        "| +50 | 50 | 50k TPM, 300-500 RPM |  |"
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import selectors
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -35,7 +35,7 @@ from reconciler.model.ids import GROUP_TYPE, ArmId
 from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Plan, Step, Verb
 from reconciler.model.ports import Answer, Clock, Cloud, Operation, Poll, World, Write
-from reconciler.model.quota import Quotas, QuotaScope
+from reconciler.model.quota import Catalogue, Quotas, QuotaScope
 from reconciler.model.resource import Activity, Fleet, Live, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
 from tests.support.virtual_time import START, LoopClock
@@ -206,6 +206,9 @@ class TroubledCloud:
 
     async def rights(self, scope: RightsScope) -> Rights:
         return await self._cloud.rights(scope)
+
+    async def browse(self, subscription: str, locations: Set[str]) -> Catalogue:
+        return await self._cloud.browse(subscription, locations)
 
     async def poll(self, operation: Operation) -> Poll:
         return await self._cloud.poll(operation)
