@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.cloud.budget import Budgets
-from reconciler.model.ports import Chance, Clock, Cloud
+from reconciler.model.ports import Alone, Chance, Clock, Cloud, Lease
 from reconciler.model.resource import CloudTarget
 
 
@@ -24,12 +24,13 @@ class ReadOnlyViolation(Exception):  # noqa: N818 — the house calls it so
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudSettings:
     """What a cloud takes from its surroundings. `ca_bundle`, a file or a directory, goes before the environment's.
-    `model_age` is for how many seconds a region's model list is believed."""
+    `model_age` is for how many seconds a region's model list is believed. Nothing is written but under `lease`."""
 
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     ca_bundle: str = ""
     budgets: Budgets = field(default_factory=Budgets)
     model_age: float = 600.0
+    lease: Lease = field(default_factory=Alone)
 
 
 @asynccontextmanager

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # public, but typeshed lacks it
 
 import aiohttp
+from aiohttp.connector import Connection
 from azure.core.pipeline.transport._aiohttp import AioHttpTransport  # the public name is not typed
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from yarl import URL
 
-from reconciler.model.ports import Clock
+from reconciler.model.ports import Clock, Lease
 
 # Everything that may not stand in a URL as it is; a percent sign may, it belongs to an encoding that is kept.
 _ILLEGAL = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]")
@@ -32,6 +34,26 @@ def exact_url(text: str) -> URL:
 
 class CutError(aiohttp.ClientError):
     """The connection broke under a request that may have changed something."""
+
+
+class UncoveredError(aiohttp.ClientError):
+    """A write was ready to leave when the lease did not cover it any more; nothing was sent."""
+
+
+class CoveredConnector(aiohttp.TCPConnector):
+    """Gives a write its connection only while `lease` covers it. Until there has been a wait for a place in the budget,
+    a token and a handshake; after it there is none."""
+
+    def __init__(self, lease: Lease, **options: Any) -> None:
+        super().__init__(**options)
+        self._lease = lease
+
+    async def connect(self, req: aiohttp.ClientRequest, *rest: Any, **named: Any) -> Connection:
+        connection = await super().connect(req, *rest, **named)
+        if req.method in ("PUT", "PATCH", "DELETE") and self._lease.remaining() <= 0:
+            connection.release()
+            raise UncoveredError("the lease does not cover it any more")
+        return connection
 
 
 async def send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

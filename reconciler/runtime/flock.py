@@ -36,8 +36,9 @@ class FileLease:
         return str(self._path)
 
     @property
-    def holder(self) -> str:
-        return os.pread(self._file, 256, 0).decode("utf-8", "replace").strip()
+    def why(self) -> str:
+        holder = os.pread(self._file, 256, 0).decode("utf-8", "replace").strip()
+        return f"is held by {holder or 'another process'}"
 
     def remaining(self) -> float:
         return math.inf if self._held else 0.0

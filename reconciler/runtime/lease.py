@@ -48,14 +48,14 @@ class Terms:
 
 
 class Candidate(Lease, Protocol):
-    """A `Lease` that has to be competed for. `name` is for people; `holder` is who is known to have it, "" for nobody
-    that we know of."""
+    """A `Lease` that has to be competed for. `name` and `why` are for people: which lease, and why it is not ours, such
+    as "is held by pod-a"."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def holder(self) -> str: ...
+    def why(self) -> str: ...
 
     async def keep(self, heed: Heed) -> None:
         """Compete, hold, lose, for ever. `heed` hears "" when a term begins, and why when it has ended."""
@@ -68,12 +68,17 @@ class Candidate(Lease, Protocol):
 
 @asynccontextmanager
 async def stand(candidate: Candidate, heed: Heed) -> AsyncIterator[None]:
-    """Compete while the block runs. What was begun in the block must have ended with it: then the lease is free."""
+    """Compete while the block runs. What was begun in the block must have ended with it: then the lease is free. What
+    the block raises is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:
             keeper = group.create_task(candidate.keep(heed), name="lease")
             yield
             keeper.cancel()
+    except BaseExceptionGroup as crashed:
+        if len(crashed.exceptions) > 1:
+            raise
+        raise crashed.exceptions[0] from None
     finally:
         await candidate.release()
 
@@ -126,6 +131,12 @@ class Elector:
     @property
     def holder(self) -> str:
         return self._seen.holder if self._seen else ""
+
+    @property
+    def why(self) -> str:
+        if self.fault:
+            return f"cannot be had: {self.fault}"
+        return f"is held by {self.holder}" if self.holder else "is held by nobody yet"
 
     @property
     def leads(self) -> bool:
