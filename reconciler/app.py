@@ -14,6 +14,7 @@ from reconciler.cloud import Budgets, CloudSettings, open_cloud
 from reconciler.cloud.session import trust
 from reconciler.cycle import CycleRequest, converge, run_cycle
 from reconciler.daemon import Service, run_forever
+from reconciler.leading import LeaseChoice, compete, lead
 from reconciler.library import Library
 from reconciler.model.outcome import CycleReport
 from reconciler.model.ports import Alone, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
@@ -35,12 +36,13 @@ class Wiring:
     chance: Chance = field(default_factory=Random)  # jitter only
     budgets: Budgets = field(default_factory=Budgets)
     model_age: float = 600.0  # seconds
+    choice: LeaseChoice = field(default_factory=LeaseChoice)
     lease: Lease = field(default_factory=Alone)
     halt: Halt = field(default_factory=Unhalted)
 
     def bar(self) -> str:
         """Why nothing may be written at this moment, or ""."""
-        return self.halt.because or ("" if self.lease.remaining() > 0 else "somebody else leads")
+        return self.halt.because or ("" if self.lease.remaining() > 0 else "the lease does not cover it any more")
 
 
 def wire(environment: Mapping[str, str], clock: Clock, watcher: Watcher, ca_bundle: str) -> Wiring:
@@ -55,10 +57,14 @@ async def plan_fleets(fleets: tuple[Fleet, ...], wiring: Wiring, request: CycleR
 
 
 async def converge_fleets(
-    fleets: tuple[Fleet, ...], wiring: Wiring, request: CycleRequest
+    fleets: tuple[Fleet, ...], wiring: Wiring, request: CycleRequest, tell: Callable[[str], None]
 ) -> tuple[tuple[CycleReport, ...], ...]:
-    """Every fleet's cycles until nothing is left, all fleets at once."""
-    return await _each(fleets, wiring, lambda world, fleet: converge(world, fleet, request), read_only=False)
+    """Every fleet's cycles until nothing is left, all fleets at once; `tell` hears what is waited for before. Raises
+    LeaseHeldError before anything is looked at, where somebody else leads."""
+    brake = Brake(wiring.clock)
+    async with lead(wiring.choice, wiring.chance, lambda lost: brake.pull(lost, 0.0), tell) as lease:
+        covered = replace(wiring, lease=lease, halt=brake)
+        return await _each(fleets, covered, lambda world, fleet: converge(world, fleet, request), read_only=False)
 
 
 async def look(target: CloudTarget, scope: Scope, wiring: Wiring) -> Snapshot:
@@ -78,8 +84,24 @@ class Duty:
 
 
 async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
-    """Passes over all fleets until `bell` is closed; returns when all is in order."""
-    async with KeptWorlds.keep(replace(wiring, halt=brake), read_only=duty.budget is None) as worlds:
+    """Passes over all fleets until `bell` is closed, while we lead; returns when all is in order."""
+    lost = ""
+
+    def heed(why: str) -> None:
+        nonlocal lost
+        if why:
+            brake.pull(why, 0.0)
+        else:
+            brake.lift(lost)
+            bell.fire("lease" if lost else "start")
+        lost = why
+
+    async with compete(wiring.choice, wiring.chance, heed) as lease:
+        await _serve_under(duty, replace(wiring, lease=lease, halt=brake), bell, brake)
+
+
+async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
+    async with KeptWorlds.keep(wiring, read_only=duty.budget is None) as worlds:
         service = Service(
             load=duty.library.load,
             worlds=worlds,
@@ -94,7 +116,6 @@ async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
         async with asyncio.TaskGroup() as group:
             watcher = group.create_task(watch(bell, wiring.clock, duty.library.look), name="files")
             with keep_time(bell, duty.timing):
-                bell.fire("start")
                 await run_forever(service)
             watcher.cancel()
 

@@ -29,6 +29,7 @@ from reconciler.desired.tree import Tree
 from reconciler.desired.writer import write_documents
 from reconciler.graphviz import GraphvizError, find_graphviz, make_svg
 from reconciler.importing import Choice, describe_live
+from reconciler.leading import LeaseChoice, LeaseHeldError
 from reconciler.library import Library
 from reconciler.model.finding import Severity
 from reconciler.model.ids import ArmId, fold_location
@@ -65,10 +66,12 @@ from reconciler.report.text import render_findings, render_plan, render_run
 from reconciler.report.words import count, join_words, plain, shorten
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.halt import Brake
+from reconciler.runtime.kube import find_place
+from reconciler.runtime.lease import Terms
 from reconciler.runtime.logs import configure_logs
 from reconciler.runtime.pauses import PauseFile
 from reconciler.runtime.trigger import Bell, Timing
-from reconciler.settings import LogFormat, LogLevel, Output, Settings, Source, load_settings, tell_settings
+from reconciler.settings import LeaseForm, LogFormat, LogLevel, Output, Settings, Source, load_settings, tell_settings
 from reconciler.simulate import Simulation, SimulationError, SimulationRequest, run_simulation
 from reconciler.terminal import Terminal
 from reconciler.verdict import judge_plans, judge_runs
@@ -126,6 +129,9 @@ def run(options: Options, environment: Mapping[str, str]) -> Exit:
     except (UsageError, NothingSelectedError) as error:
         terminal.complain(f"reconciler {options.command}: {error}\n")
         return Exit.USAGE
+    except LeaseHeldError as error:
+        terminal.complain(f"reconciler {options.command}: {error}\n")
+        return Exit.STOPPED
     except (SimulationError, GraphvizError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -199,7 +205,8 @@ def _converge(call: Call, estate: Estate, saved: SavedPlan | None, chosen: froze
     )
     budget = Budget(seconds=call.settings.timeout, parallel=call.settings.parallelism)
     request = CycleRequest(chosen=chosen, budget=budget, consent=consultation.consent)
-    runs = _complete(call, converge_fleets(estate.fleets, _wire(call, consultation), request))
+    wiring = replace(_wire(call, consultation), choice=choose_lease(call))
+    runs = _complete(call, converge_fleets(estate.fleets, wiring, request, terminal.tell))
     first = tuple(reports[0].plan for reports in runs)
     moved = tell_stale(saved, first) if saved else ""
     code = Exit.STOPPED if moved else judge_runs(runs)
@@ -261,8 +268,25 @@ def keep(call: Call) -> Exit:
         pauses=PauseFile(settings.pause_file),
         budget=None if settings.observe_only else budget,
     )
-    asyncio.run(_keep(call, duty, replace(_wire(call, Events()), clock=clock)))
+    asyncio.run(_keep(call, duty, replace(_wire(call, Events()), clock=clock, choice=choose_lease(call))))
     return Exit.OK
+
+
+def choose_lease(call: Call) -> LeaseChoice:
+    """The lease that the settings ask for. A simulated Azure of our own has nobody else to write to it."""
+    settings = call.settings
+    try:
+        terms = Terms(duration=settings.lease_duration, deadline=settings.lease_deadline, retry=settings.lease_retry)
+        if settings.lease is LeaseForm.OFF or call.simulation:
+            return LeaseChoice()
+        if settings.lease is LeaseForm.FILE and not settings.lease_file:
+            raise UsageError("lease is file, but leaseFile names none; add --lease-file FILE")
+        if settings.lease is LeaseForm.FILE:
+            return LeaseChoice(file=settings.lease_file, who=settings.lease_identity, terms=terms)
+        place = find_place(call.environment, settings.service_account, settings.lease_namespace)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return LeaseChoice(name=settings.lease_name, place=place, who=settings.lease_identity, terms=terms)
 
 
 def pause(call: Call) -> Exit:

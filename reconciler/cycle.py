@@ -224,7 +224,7 @@ async def converge(world: World, fleet: Fleet, request: CycleRequest) -> tuple[C
         # What is done over and over again is no progress: Azure takes it each time and does not do it yet.
         done, moved = _done(report), bool(_done(report) - done)
         fruitless = 0 if moved else fruitless + 1
-        if _finished(report) or (report.outcomes and fruitless >= _FRUITLESS):
+        if _finished(report) or world.halt.because or (report.outcomes and fruitless >= _FRUITLESS):
             return tuple(reports)
         pause = 0.0 if moved else min(5.0 + 2.5 * pauses, 15.0)
         if world.clock.monotonic() + pause >= end:

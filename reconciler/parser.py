@@ -363,6 +363,7 @@ def _add_once(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     _add_choice(parser)
     _add_pause_file(parser)
+    _add_lease(parser)
     parser.add_argument(
         "--timeout",
         dest="flag_timeout",
@@ -390,6 +391,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     setting("--grace", "grace", "DURATION", "how long writes are waited for at the end (30s)")
     setting("--parallelism", "parallelism", "N", "writes under way at once (100)")
     _add_pause_file(parser)
+    _add_lease(parser)
     parser.add_argument(
         "--observe-only",
         dest="flag_observeOnly",
@@ -416,6 +418,23 @@ def _add_pause_scope(parser: argparse.ArgumentParser) -> None:
         "--target", action="append", default=[], dest="targets", metavar="NAME", help="only this: KIND/NAME or ARM id"
     )
     _add_pause_file(parser)
+
+
+def _add_lease(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lease",
+        dest="flag_lease",
+        default=argparse.SUPPRESS,
+        metavar="FORM",
+        help="so that only one writes: off, kubernetes or file (off)",
+    )
+    parser.add_argument(
+        "--lease-file",
+        dest="flag_leaseFile",
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="with --lease file: the file to lock",
+    )
 
 
 def _add_pause_file(parser: argparse.ArgumentParser) -> None:

@@ -30,9 +30,10 @@ from azure.core.rest import HttpRequest
 from reconciler.cloud.budget import GateClosedError, Urgency
 from reconciler.cloud.connection import Connection
 from reconciler.cloud.faults import own_fault, read_fault, request_id
-from reconciler.cloud.policies import BearerPolicy, HaltedError, ReadOnlyPolicy, lower
+from reconciler.cloud.policies import BearerPolicy, ReadOnlyPolicy, lower
+from reconciler.cloud.transport import UncoveredError
 from reconciler.kinds.base import Binding
-from reconciler.model.finding import HALTED, Fault
+from reconciler.model.finding import LEASE_LOST, Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Verb
 from reconciler.model.ports import Write
@@ -268,7 +269,7 @@ class Gateway:
             except _Answered:
                 if not heard.response.is_stream_consumed:
                     await heard.response.read()
-        except (AzureError, SerializationError, GateClosedError, HaltedError, aiohttp.ClientError) as error:
+        except (AzureError, SerializationError, GateClosedError, aiohttp.ClientError) as error:
             return _silence(error)
         self._date = heard.response.headers.get("date", self._date)
         return _answer(heard.response)
@@ -354,6 +355,7 @@ def _parse(text: str) -> tuple[Json, bool]:
 
 # What there was instead of an answer, first match first: our code, and whether the request may have had its effect.
 _SILENCES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
+    ((UncoveredError,), LEASE_LOST, False),
     ((ClientAuthenticationError,), "credential_failed", False),
     ((SerializationError,), "refused_by_client", False),
     ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError), "certificate_untrusted", False),
@@ -364,8 +366,6 @@ _SILENCES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
 
 def _silence(error: Exception) -> Fault:
     """What it means that there was no answer."""
-    if isinstance(error, HaltedError):
-        return own_fault(HALTED, str(error), applied=False)
     if isinstance(error, GateClosedError):
         return own_fault("throttled", str(error), applied=False, retry_after=error.seconds)
     message = _first_line(error) or type(error).__name__

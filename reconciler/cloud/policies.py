@@ -19,9 +19,9 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from reconciler.cloud.budget import Gate, Toll, Urgency
+from reconciler.cloud.budget import Budgets, Gate, Toll, Urgency
 from reconciler.cloud.credential import read_principal
-from reconciler.cloud.session import CloudSettings, ReadOnlyViolation
+from reconciler.cloud.session import ReadOnlyViolation
 from reconciler.model.ports import Chance, Clock
 
 _log = structlog.get_logger("reconciler")
@@ -58,20 +58,14 @@ class BearerPolicy(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpRespon
         return True
 
 
-class HaltedError(Exception):
-    """Nothing is written any more; the message says why. Nothing was sent."""
-
-
 class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Lets a request out when the budget of its subscription and principal has room; counts what left. A write may have
-    waited for that, so whether it may still be sent is asked here, last of all."""
+    """Lets a request out when the budget of its subscription and principal has room; counts what left."""
 
-    def __init__(self, endpoint: str, settings: CloudSettings, clock: Clock, chance: Chance) -> None:
+    def __init__(self, endpoint: str, budgets: Budgets, clock: Clock, chance: Chance) -> None:
         super().__init__()
         self.sent = 0
-        self._barred = settings.barred
         self._endpoint = endpoint
-        self._budgets = settings.budgets
+        self._budgets = budgets
         self._clock = clock
         self._chance = chance
         self._principals: dict[str, str] = {}
@@ -80,8 +74,6 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         urgency = request.context.options.pop("urgency", Urgency.STEP)
         gate = self._gate(request.http_request)
         async with gate.admit(urgency) as passage:
-            if _changes(request.http_request) and (why := self._barred()):
-                raise HaltedError(why)
             self.sent += 1
             response = await self._await_answer(request)
             answer = response.http_response

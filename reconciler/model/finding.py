@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -39,9 +40,6 @@ class Finding:
         return f"{where}{self.severity}: {self.message}{hint}"
 
 
-HALTED = "halted"  # the code of a fault for which nothing was sent, because nothing is written any more
-
-
 class FaultClass(StrEnum):
     """What can be done about a fault. The first three heal by waiting and are retried inside a step."""
 
@@ -63,6 +61,9 @@ class FaultClass(StrEnum):
     def blocking(self) -> bool:
         """A state of the world with a sentence, not an error of ours: it is reported as blocked."""
         return self in (FaultClass.QUOTA, FaultClass.FORBIDDEN, FaultClass.SOFT_DELETED)
+
+
+LEASE_LOST: Final = "lease_lost"  # the code of a write that did not leave because nothing may be written any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Collection, Set
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -139,6 +140,10 @@ class Lease(Protocol):
 
     def remaining(self) -> float: ...
 
+    def work(self) -> AbstractContextManager[None]:
+        """While any such block runs, no new term begins: what an old one planned never acts under it."""
+        ...
+
 
 class Halt(Protocol):
     """Whether writing shall come to an end. While `because` says something no step and no write starts; `cut` returns
@@ -164,6 +169,9 @@ class Alone:
 
     def remaining(self) -> float:
         return math.inf
+
+    def work(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class Unhalted:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from reconciler.model.finding import HALTED, FaultClass
+from reconciler.model.finding import FaultClass
 from reconciler.model.ids import ArmId
 from reconciler.model.memory import Held, Memory
 from reconciler.model.moment import show_time
@@ -66,8 +66,6 @@ def _is_wanted(decision: Decision) -> bool:
 
 def _has_failed(outcome: Outcome) -> bool:
     """Whether it went wrong by itself: what only takes long, waited for another, or was kept from writing has not."""
-    if outcome.fault is not None and outcome.fault.code == HALTED:
-        return False
     gave_up = outcome.result is Result.IN_PROGRESS and outcome.fault is not None
     return gave_up or outcome.result in _FAILED
 

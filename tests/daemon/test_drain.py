@@ -159,5 +159,5 @@ async def test_a_lost_lease_ends_the_writing_and_not_the_loop(azure: Stage) -> N
         await asyncio.sleep(INTERVAL)
         assert await azure.requests() == []
         daemon.lead.seconds = 10.0
-        daemon.brake.lift()
+        daemon.brake.lift("the lease was lost")
         await daemon.until(quiet)

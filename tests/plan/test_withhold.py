@@ -233,7 +233,6 @@ def test_what_somebody_has_to_put_right_is_looked_at_slowly(cls: FaultClass) -> 
         (Result.BLOCKED, fault(FaultClass.QUOTA), True),
         (Result.IN_PROGRESS, fault(FaultClass.CONFLICT), True),
         (Result.IN_PROGRESS, None, False),
-        (Result.IN_PROGRESS, Fault(cls=FaultClass.TRANSIENT, code="halted", message="somebody else leads"), False),
         (Result.NOT_STARTED, None, False),
         (Result.STALE, None, False),
         (Result.DONE, None, False),
