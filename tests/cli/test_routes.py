@@ -35,7 +35,7 @@ def written(tmp_path: Path, text: str) -> Path:
 FULL = """\
 alertStorm: 20
 fightRounds: 5
-journal: configmap:reconciler-journal
+journalMap: reconciler-journal
 alerts:
   - sink: alertmanager
     urls: [http://am-0:9093, "https://am-1:9093/prefix"]
@@ -78,7 +78,7 @@ def test_sinks_are_read_with_all_they_say(tmp_path: Path) -> None:
         Route(name="events-4", sink=SinkKind.EVENTS),
     )
     assert (settings.alert_storm, settings.fight_rounds) == (20, 5)
-    assert settings.journal == "configmap:reconciler-journal"
+    assert settings.journal_map == "reconciler-journal"
     shown = {name: (value, place) for name, value, place in tell_settings(settings)}
     assert shown["alerts"][0] == "alertmanager-1, on-call, webhook-3, events-4"
     assert shown["alerts"][1].endswith("reconciler.yaml:5:3")
@@ -87,7 +87,7 @@ def test_sinks_are_read_with_all_they_say(tmp_path: Path) -> None:
 def test_without_a_word_about_it_nobody_is_told(tmp_path: Path) -> None:
     settings = load(tmp_path, "interval: 30s\n")
     assert settings.alerts == ()
-    assert (settings.alert_storm, settings.fight_rounds, settings.journal) == (10, 3, "")
+    assert (settings.alert_storm, settings.fight_rounds, settings.journal_map) == (10, 3, "")
 
 
 URL_HINT = "a URL starts with http:// or https:// and holds no user or password"
