@@ -16,7 +16,7 @@ from typing import TextIO, TypeVar
 
 import structlog
 
-from reconciler.app import Duty, Telling, Wiring, check_cluster, converge_fleets, look, plan_fleets, serve, wire
+from reconciler.app import Duty, Telling, Wiring, converge_fleets, look, plan_fleets, serve, wire
 from reconciler.apply import Budget
 from reconciler.consent import ask_about
 from reconciler.consultation import Consultation
@@ -29,12 +29,14 @@ from reconciler.desired.tree import Tree
 from reconciler.desired.writer import write_documents
 from reconciler.graphviz import GraphvizError, find_graphviz, make_svg
 from reconciler.importing import Choice, describe_live
+from reconciler.leading import LeaseChoice, LeaseHeldError
 from reconciler.library import Library
+from reconciler.model.alert import SinkKind
 from reconciler.model.finding import Severity
 from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan
-from reconciler.model.ports import Watcher
+from reconciler.model.ports import Pauses, Watcher
 from reconciler.model.quota import Pool
 from reconciler.model.reach import Way
 from reconciler.model.resource import CloudTarget, Estate, Fleet, Scope
@@ -69,11 +71,15 @@ from reconciler.report.words import count, join_words, plain, shorten
 from reconciler.routes import check_variables
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.halt import Brake
+from reconciler.runtime.kube import find_place
+from reconciler.runtime.lease import Terms
 from reconciler.runtime.logs import configure_logs
-from reconciler.runtime.pauses import PauseFile
+from reconciler.runtime.pauses import PauseFile, PauseMap
+from reconciler.runtime.sinks import Regarding
 from reconciler.runtime.trigger import Bell, Timing
 from reconciler.settings import (
     OFF,
+    LeaseForm,
     LogFormat,
     LogLevel,
     Output,
@@ -141,6 +147,9 @@ def run(options: Options, environment: Mapping[str, str]) -> Exit:
     except (UsageError, NothingSelectedError) as error:
         terminal.complain(f"reconciler {options.command}: {error}\n")
         return Exit.USAGE
+    except LeaseHeldError as error:
+        terminal.complain(f"reconciler {options.command}: {error}\n")
+        return Exit.STOPPED
     except (SimulationError, GraphvizError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -214,7 +223,8 @@ def _converge(call: Call, estate: Estate, saved: SavedPlan | None, chosen: froze
     )
     budget = Budget(seconds=call.settings.timeout, parallel=call.settings.parallelism)
     request = CycleRequest(chosen=chosen, budget=budget, consent=consultation.consent)
-    runs = _complete(call, converge_fleets(estate.fleets, _wire(call, consultation), request))
+    wiring = replace(_wire(call, consultation), choice=choose_lease(call))
+    runs = _complete(call, converge_fleets(estate.fleets, wiring, request, terminal.tell))
     first = tuple(reports[0].plan for reports in runs)
     moved = tell_stale(saved, first) if saved else ""
     code = Exit.STOPPED if moved else judge_runs(runs)
@@ -259,6 +269,10 @@ def _show_plans(plans: tuple[Plan, ...], terminal: Terminal, stream: TextIO) -> 
 def keep(call: Call) -> Exit:
     """Passes for ever. What is wrong with documents is told and spoils only what needs them."""
     settings, clock = call.settings, call.clock
+    missing = check_variables(settings.alerts, call.environment)
+    if missing:
+        call.terminal.complain(render_findings(missing, call.terminal.style(call.terminal.err)))
+        return Exit.USAGE
     budget = Budget(seconds=max(settings.interval, _SHORTEST_BUDGET), parallel=settings.parallelism)
     if "-" in settings.sources:
         raise UsageError("standard input can be read only once; name the files or directories of the desired state")
@@ -273,25 +287,12 @@ def keep(call: Call) -> Exit:
             zone=settings.time_zone,
             pace=clock.rate,
         ),
-        pauses=PauseFile(settings.pause_file),
+        pauses=_find_pauses(call),
         budget=None if settings.observe_only else budget,
-        telling=Telling(
-            routes=settings.alerts,
-            journal=settings.journal,
-            storm=Storm(most=settings.alert_storm),
-            rounds=Rounds(most=settings.fight_rounds),
-        ),
+        telling=_choose_telling(call),
         door=_choose_door(call),
     )
-    missing = check_variables(settings.alerts, call.environment)
-    if missing:
-        call.terminal.complain(render_findings(missing, call.terminal.style(call.terminal.err)))
-        return Exit.USAGE
-    try:
-        check_cluster(duty.telling, call.environment)
-    except ValueError as error:
-        raise UsageError(f"alerts need a cluster: {error}") from error
-    asyncio.run(_keep(call, duty, replace(_wire(call, Events()), clock=clock)))
+    asyncio.run(_keep(call, duty, replace(_wire(call, Events()), clock=clock, choice=choose_lease(call))))
     return Exit.OK
 
 
@@ -306,6 +307,46 @@ def _choose_door(call: Call) -> Door:
         return Door()
     host, port = read_place(call.settings.listen)
     return Door(host=host, port=port, token=token)
+
+
+def _choose_telling(call: Call) -> Telling:
+    """Whom the settings want to be told, and where that is remembered."""
+    settings, environment = call.settings, call.environment
+    if settings.journal_file and settings.journal_map:
+        raise UsageError("the journal is kept in one place: leave out journalFile or journalMap")
+    place = None
+    if settings.journal_map or any(route.sink is SinkKind.EVENTS for route in settings.alerts):
+        try:
+            place = find_place(environment, settings.service_account, settings.lease_namespace)
+        except ValueError as error:
+            raise UsageError(f"{'journalMap' if settings.journal_map else 'sink: events'}: {error}") from error
+    pod = settings.lease_identity or environment.get("HOSTNAME", "") or "reconciler"
+    return Telling(
+        routes=settings.alerts,
+        file=settings.journal_file,
+        map=settings.journal_map,
+        place=place,
+        pod=Regarding(name=pod, uid=environment.get("POD_UID", "")),
+        storm=Storm(most=settings.alert_storm),
+        rounds=Rounds(most=settings.fight_rounds),
+    )
+
+
+def choose_lease(call: Call) -> LeaseChoice:
+    """The lease that the settings ask for. A simulated Azure of our own has nobody else to write to it."""
+    settings = call.settings
+    try:
+        terms = Terms(duration=settings.lease_duration, deadline=settings.lease_deadline, retry=settings.lease_retry)
+        if settings.lease is LeaseForm.OFF or call.simulation:
+            return LeaseChoice()
+        if settings.lease is LeaseForm.FILE and not settings.lease_file:
+            raise UsageError("lease is file, but leaseFile names none; add --lease-file FILE")
+        if settings.lease is LeaseForm.FILE:
+            return LeaseChoice(file=settings.lease_file, who=settings.lease_identity, terms=terms)
+        place = find_place(call.environment, settings.service_account, settings.lease_namespace)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return LeaseChoice(name=settings.lease_name, place=place, who=settings.lease_identity, terms=terms)
 
 
 def pause(call: Call) -> Exit:
@@ -346,7 +387,10 @@ def _check_scope(call: Call, wanted: Pause) -> None:
         raise UsageError(f"there is no kind {wanted.kind}; " + (f"did you mean {close[0]}?" if close else "see schema"))
     if not (wanted.fleet or wanted.target) or not all(Path(source).exists() for source in call.settings.sources):
         return
-    fleets = _load(call).fleets
+    estate = _load(call)
+    if _broken(estate):
+        return  # what is missing may be in the part that could not be read
+    fleets = estate.fleets
     if wanted.fleet:
         fleets = tuple(fleet for fleet in fleets if fleet.name.lower() == wanted.fleet.lower())
         if not fleets:
@@ -366,15 +410,29 @@ def _tell_pauses(call: Call, pauses: tuple[Pause, ...], head: str) -> Exit:
     return Exit.OK
 
 
-def _open_pauses(call: Call) -> PauseFile:
-    if not call.settings.pause_file:
+def _open_pauses(call: Call) -> Pauses:
+    if not (call.settings.pause_file or call.settings.pause_map):
         raise UsageError("name the file that keeps pauses, for whoever writes as well: --pause-file, or pauseFile")
-    return PauseFile(call.settings.pause_file)
+    return _find_pauses(call)
+
+
+def _find_pauses(call: Call) -> Pauses:
+    """Where the settings say that pauses are kept; without a word about it, nowhere."""
+    settings = call.settings
+    if not settings.pause_map:
+        return PauseFile(settings.pause_file)
+    if settings.pause_file:
+        raise UsageError("pauses are kept in one place: leave out pauseFile or pauseMap")
+    try:
+        place = find_place(call.environment, settings.service_account, settings.lease_namespace)
+    except ValueError as error:
+        raise UsageError(f"pauseMap: {error}") from error
+    return PauseMap(place, settings.pause_map)
 
 
 def _pauses_in_force(call: Call) -> tuple[Pause, ...]:
     now = call.clock.now()
-    return tuple(each for each in asyncio.run(PauseFile(call.settings.pause_file).load()) if each.until > now)
+    return tuple(each for each in asyncio.run(_find_pauses(call).load()) if each.until > now)
 
 
 async def _keep(call: Call, duty: Duty, wiring: Wiring) -> None:

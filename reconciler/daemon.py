@@ -6,7 +6,7 @@ A fleet whose cycle breaks off spoils only itself. Knows no class that keeps a p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Protocol, TypeVar
@@ -129,7 +129,7 @@ class _Loop:
         self._known: dict[str, _Recollection] = {}
         self._numbers = count(1)
         self._in_a_row = 0
-        self._leads = True
+        self._leads = False
         self._fresh = True
         self._findings: tuple[Finding, ...] = ()
         self._reading: dict[str, asyncio.Task[CycleReport | Fault]] = {}  # cycles that have not begun to write
@@ -157,7 +157,7 @@ class _Loop:
             service.onlooker.heard(triggers)
             if not self._leading():
                 continue
-            with bound_contextvars(cycle=next(self._numbers), trigger=triggers[0]):
+            with service.lease.work(), bound_contextvars(cycle=next(self._numbers), trigger=triggers[0]):
                 done = await self._look_after(triggers)
                 for closer in (service.chronicle.close, *service.closers):
                     await _fence(closer(done))
@@ -172,6 +172,8 @@ class _Loop:
             _log.info("leader.began" if leads else "leader.ended")
             self._leads = leads
             self._fresh = self._fresh or leads
+            # Somebody else may have led meanwhile: what was remembered is not how things stand.
+            self._known = {}
         return leads
 
     async def _look_after(self, triggers: tuple[str, ...]) -> Pass:
@@ -219,8 +221,22 @@ class _Loop:
                 world, paused = prepared.worlds[fleet.name], replace(fleet, pauses=prepared.pauses)
                 self._reading[fleet.name] = group.create_task(self._run_cycle(world, paused), name=fleet.name)
             tasks = dict(self._reading)
+            if tasks:
+                warden = group.create_task(self._heed_brake(tasks.values()), name="brake")
+                await asyncio.wait(tasks.values())
+                warden.cancel()
         self._reading.clear()
         return {name: _STOPPED if task.cancelled() else task.result() for name, task in tasks.items()}
+
+    async def _heed_brake(self, tasks: Collection[asyncio.Task[CycleReport | Fault]]) -> None:
+        """End a pass whose lease is lost: first what only reads, then all; a write that has left is awaited."""
+        await self._service.brake.pulled()
+        for task in self._reading.values():
+            task.cancel()
+        await self._service.brake.cut()
+        await self._service.clock.sleep(_LAST_WORDS)
+        for task in tasks:
+            task.cancel()
 
     async def _run_cycle(self, world: World, fleet: Fleet) -> CycleReport | Fault:
         known, budget, chronicle = self._known[fleet.name], self._service.budget, self._service.chronicle

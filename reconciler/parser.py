@@ -306,7 +306,7 @@ def _make_parser() -> _Parser:
 
     _add_once(command("once", "plan, ask, apply, wait until it is done", _ONCE, "[PATH ...]"))
     _add_run(command("run", "keep everything as declared, for ever", _RUN, "[PATH ...]"))
-    _add_pause(command("pause", "write nothing for a while", _PAUSE, "--until TIME"))
+    _add_pause(command("pause", "write nothing for a while", _PAUSE, "--until TIME [PATH ...]"))
     _add_pause_scope(command("resume", "write again", _RESUME, ""))
     _add_paths(command("validate", "check the desired state without Azure", _VALIDATE, "[PATH ...]"))
     schema = command("schema", "JSON Schema of the documents", _SCHEMA, "[KIND]")
@@ -363,6 +363,7 @@ def _add_once(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     _add_choice(parser)
     _add_pause_file(parser)
+    _add_lease(parser)
     parser.add_argument(
         "--timeout",
         dest="flag_timeout",
@@ -390,6 +391,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     setting("--grace", "grace", "DURATION", "how long writes are waited for at the end (30s)")
     setting("--parallelism", "parallelism", "N", "writes under way at once (100)")
     _add_pause_file(parser)
+    _add_lease(parser)
     parser.add_argument(
         "--observe-only",
         dest="flag_observeOnly",
@@ -404,6 +406,7 @@ def _add_pause(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", default="", metavar="TIME", help="when it ends: 2h, 18:00 or a date with a time")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for whoever wonders")
     parser.add_argument("--by", default="", metavar="NAME", help="who asks for it ($USER)")
+    _add_paths(parser)
     _add_pause_scope(parser)
 
 
@@ -415,6 +418,23 @@ def _add_pause_scope(parser: argparse.ArgumentParser) -> None:
         "--target", action="append", default=[], dest="targets", metavar="NAME", help="only this: KIND/NAME or ARM id"
     )
     _add_pause_file(parser)
+
+
+def _add_lease(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lease",
+        dest="flag_lease",
+        default=argparse.SUPPRESS,
+        metavar="FORM",
+        help="so that only one writes: off, kubernetes or file (off)",
+    )
+    parser.add_argument(
+        "--lease-file",
+        dest="flag_leaseFile",
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="with --lease file: the file to lock",
+    )
 
 
 def _add_pause_file(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from reconciler.apply.patience import Backoff, next_pause
 from reconciler.kinds.base import ResourceType, compose, compose_patch, find_users, project
 from reconciler.kinds.catalog import type_of
 from reconciler.kinds.diff import compare
-from reconciler.model.finding import Fault, FaultClass
+from reconciler.model.finding import LEASE_LOST, Fault, FaultClass
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Step, Verb
@@ -22,6 +22,7 @@ from reconciler.model.resource import Live, LiveState, Scope
 from reconciler.model.wire import Json, JsonObject
 
 _HEAL_SECONDS = 90.0  # a create that ended Failed may turn Succeeded by itself
+_UNCOVERED = "the lease does not cover a write any more; whoever leads goes on"
 _REMOVALS = (Verb.DELETE, Verb.PURGE)
 
 
@@ -159,14 +160,20 @@ class StepRun:
         newcomers = await self._find_newcomers()
         if newcomers is not None:
             return newcomers
-        if self.world.halt.because:
-            return self._ended(Result.NOT_STARTED, self.world.halt.because)
+        if (withheld := self._withheld()) is not None:
+            return withheld
         self.requests += 1
         answer = await self.world.cloud.write(self._write(live))
         if answer.fault is not None:
             return self._refused(answer.fault)
         waited = await self._follow(answer)
         return waited if waited is not None else await self._verify()
+
+    def _withheld(self) -> Outcome | None:
+        """What becomes of a write that must not leave any more."""
+        if self.world.halt.because:
+            return self._ended(Result.NOT_STARTED, self.world.halt.because)
+        return self._ended(Result.NOT_STARTED, _UNCOVERED) if self.world.lease.remaining() <= 0 else None
 
     def _write(self, live: Live | None) -> Write:
         step = self.step
@@ -182,6 +189,8 @@ class StepRun:
     def _refused(self, fault: Fault) -> Outcome:
         if fault.cls is FaultClass.ABSENT and self.step.verb in _REMOVALS:
             return self._ended(Result.DONE, "was already gone")
+        if fault.code == LEASE_LOST:
+            return self._ended(Result.NOT_STARTED, self.world.halt.because or _UNCOVERED)
         return self._failed(fault)
 
     async def _follow(self, answer: Answer) -> Outcome | None:

@@ -89,6 +89,7 @@ class Decision:
 
     `author` is who changed or deleted it last, where that is asked and known; `who` are the words at the end of
     `reason` that say so, or why it is not known. Azure may tell it late: neither is part of a plan's digest.
+    What is `told_only` nobody acts upon and nobody agrees to: it is not part of it either.
     `opened` and `closed` are the ways to an account that it adds and takes, as far as this resource decides it.
     `wants` names what the document says, whatever Azure is like, and `labels` are the document's. `missing`: nothing of
     that id was seen.
@@ -114,6 +115,7 @@ class Decision:
     who: str = ""
     opened: tuple[Way, ...] = ()
     closed: tuple[Way, ...] = ()
+    told_only: bool = False
     wants: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     missing: bool = False
@@ -215,6 +217,7 @@ class Plan:
                 "opens": [[*way.key] for way in decision.opened],
             }
             for decision in self.decisions
+            if not decision.told_only
         ]
         steps: list[Json] = [
             {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Collection, Set
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -87,7 +88,8 @@ class Cloud(Protocol):
         ...
 
     async def measure(self, scope: QuotaScope) -> Quotas:
-        """What the regions of `scope` allow and sell, two lists each, and one list for each account of `scope`."""
+        """What the regions of `scope` allow and sell, two lists each, or one where only usages are wanted, and one
+        list for each account of `scope`."""
         ...
 
     async def rights(self, scope: RightsScope) -> Rights:
@@ -138,6 +140,10 @@ class Lease(Protocol):
 
     def remaining(self) -> float: ...
 
+    def work(self) -> AbstractContextManager[None]:
+        """While any such block runs, no new term begins: what an old one planned never acts under it."""
+        ...
+
 
 class Halt(Protocol):
     """Whether writing shall come to an end. While `because` says something no step and no write starts; `cut` returns
@@ -176,6 +182,9 @@ class Alone:
 
     def remaining(self) -> float:
         return math.inf
+
+    def work(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class Unhalted:

@@ -40,6 +40,10 @@ class Bell:
         self._closed.set()
         self._heard.set()
 
+    @property
+    def shut(self) -> bool:
+        return self._closed.is_set()
+
     async def closed(self) -> None:
         await self._closed.wait()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from reconciler.app import KeptWorlds, Wiring
@@ -32,6 +32,9 @@ class Lead:
 
     def remaining(self) -> float:
         return self.seconds
+
+    def work(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 @dataclass
@@ -125,6 +128,7 @@ async def running(
         watcher=azure.watched,
         ca_bundle=str(azure.sim.ca_bundle),
         chance=random.Random(azure.seed),
+        budgets=azure.budgets,
         lease=daemon.lead,
         halt=daemon.brake,
     )
