@@ -45,6 +45,7 @@ from reconciler.runtime.sinks import (
 from reconciler.runtime.trigger import Bell, Timing, keep_time, watch
 
 Result = TypeVar("Result")
+_SHORTEST_PATIENCE = 45.0  # seconds
 _FLUSH = 5.0  # seconds that alerts have to leave in when the daemon stops
 
 
@@ -155,6 +156,7 @@ async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> 
             clock=wiring.clock,
             chance=wiring.chance,
             budget=duty.budget,
+            patience=max(duty.timing.interval, _SHORTEST_PATIENCE),
             chronicle=herald,
             closers=(pulse.close,),
             onlooker=pulse,

@@ -273,7 +273,7 @@ def keep(call: Call) -> Exit:
     if missing:
         call.terminal.complain(render_findings(missing, call.terminal.style(call.terminal.err)))
         return Exit.USAGE
-    budget = Budget(seconds=max(settings.interval, _SHORTEST_BUDGET), parallel=settings.parallelism)
+    budget = Budget(seconds=max(0.75 * settings.interval, _SHORTEST_BUDGET), parallel=settings.parallelism)
     if "-" in settings.sources:
         raise UsageError("standard input can be read only once; name the files or directories of the desired state")
     _check_sources(settings)
