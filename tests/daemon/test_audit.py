@@ -31,7 +31,7 @@ def quiet(done: Pass) -> bool:
 async def test_every_write_is_written_down_once_before_it_leaves_and_once_after(
     azure: Stage, logs: list[Event]
 ) -> None:
-    await azure.fault(method="PUT", path="*/deployments/*", status=409, code="RequestConflict", times=2)
+    await azure.fault(kind="status", status=409, count=2, match={"method": "PUT", "path": "/deployments/"})
     async with running(azure, DOCUMENTS) as daemon:
         await daemon.until(quiet)
         await azure.mutate("PATCH", account_id(azure, "aoai-a"), {"properties": {"publicNetworkAccess": "Enabled"}})
@@ -68,9 +68,7 @@ async def test_a_refused_write_says_by_what_answer(azure: Stage, logs: list[Even
     async with running(azure, DOCUMENTS) as daemon:
         await daemon.until(quiet)
         await azure.mutate("PATCH", account_id(azure, "aoai-a"), {"properties": {"publicNetworkAccess": "Enabled"}})
-        await azure.fault(
-            method="PATCH", path="*/accounts/aoai-a", status=403, code="RequestDisallowedByPolicy", times=1
-        )
+        await azure.fault(kind="status", status=403, match={"method": "PATCH"}, code="RequestDisallowedByPolicy")
         logs.clear()
         await daemon.next_pass("interval")
     (answered,) = told(logs, "write.answered")
