@@ -21,10 +21,11 @@ from reconciler.leading import LeaseChoice, compete, lead
 from reconciler.library import Library
 from reconciler.model.alert import Route, SinkKind
 from reconciler.model.outcome import CycleReport
-from reconciler.model.ports import Alone, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
+from reconciler.model.ports import Alone, Auditor, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
 from reconciler.model.resource import CloudTarget, Fleet, Scope, Snapshot
 from reconciler.outside import Door, open_door
 from reconciler.report.alerts import Storm
+from reconciler.report.audit import AuditLog
 from reconciler.report.drift import Rounds
 from reconciler.report.letters import name_media, shape_alerts, shape_letter
 from reconciler.runtime.halt import Brake
@@ -63,6 +64,7 @@ class Wiring:
     choice: LeaseChoice = field(default_factory=LeaseChoice)
     lease: Lease = field(default_factory=Alone)
     halt: Halt = field(default_factory=Unhalted)
+    auditor: Auditor = field(default_factory=AuditLog)
 
     def bar(self) -> str:
         """Why nothing may be written at this moment, or ""."""
@@ -284,6 +286,7 @@ async def open_world(target: CloudTarget, wiring: Wiring, *, read_only: bool) ->
             watcher=wiring.watcher,
             lease=wiring.lease,
             halt=wiring.halt,
+            auditor=wiring.auditor,
         )
 
 

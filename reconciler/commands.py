@@ -224,7 +224,8 @@ def _converge(call: Call, estate: Estate, saved: SavedPlan | None, chosen: froze
     budget = Budget(seconds=call.settings.timeout, parallel=call.settings.parallelism)
     request = CycleRequest(chosen=chosen, budget=budget, consent=consultation.consent)
     wiring = replace(_wire(call, consultation), choice=choose_lease(call))
-    runs = _complete(call, converge_fleets(estate.fleets, wiring, request, terminal.tell))
+    with structlog.contextvars.bound_contextvars(trigger="once"):
+        runs = _complete(call, converge_fleets(estate.fleets, wiring, request, terminal.tell))
     first = tuple(reports[0].plan for reports in runs)
     moved = tell_stale(saved, first) if saved else ""
     code = Exit.STOPPED if moved else judge_runs(runs)

@@ -169,6 +169,16 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Warrant:
+    """Why a write is made: the plan that it is part of, by its digest, what that says of the resource, and as whom."""
+
+    fleet: str
+    plan: str
+    reason: str = ""
+    principal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Every resource exactly once in `decisions`; only what acts in `steps`, in the order they would run alone.
 
