@@ -122,7 +122,7 @@ def _check_event(body: Document, before: Document | None) -> list[str]:
     if before:
         wrong += [
             f"{name}: Invalid value: field is immutable"
-            for name in {*body, *before} - {"series", "metadata"}
+            for name in {*body, *before} - {"series", "metadata", "apiVersion", "kind"}
             if body.get(name) != before.get(name)
         ]
     return wrong
@@ -654,6 +654,7 @@ def served_apart(server: ApiServer) -> Iterator[ApiServer]:
         async with served(server):
             ready.set()
             await over.wait()
+        await asyncio.sleep(0.05)  # until what was cut off is closed
 
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
     thread.start()
