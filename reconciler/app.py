@@ -40,6 +40,10 @@ class Wiring:
     lease: Lease = field(default_factory=Alone)
     halt: Halt = field(default_factory=Unhalted)
 
+    def bar(self) -> str:
+        """Why nothing may be written at this moment, or ""."""
+        return self.halt.because or ("" if self.lease.remaining() > 0 else "the lease does not cover it any more")
+
 
 def wire(environment: Mapping[str, str], clock: Clock, watcher: Watcher, ca_bundle: str) -> Wiring:
     """A wiring whose certificates can be read; ValueError says which cannot, before any fleet is looked at."""
@@ -154,7 +158,7 @@ async def open_world(target: CloudTarget, wiring: Wiring, *, read_only: bool) ->
         ca_bundle=wiring.ca_bundle,
         budgets=wiring.budgets,
         model_age=wiring.model_age,
-        lease=wiring.lease,
+        barred=wiring.bar,
     )
     async with open_cloud(target, wiring.clock, wiring.chance, read_only=read_only, settings=settings) as cloud:
         yield World(

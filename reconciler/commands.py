@@ -35,7 +35,7 @@ from reconciler.model.finding import Severity
 from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan
-from reconciler.model.ports import Watcher
+from reconciler.model.ports import Pauses, Watcher
 from reconciler.model.quota import Pool
 from reconciler.model.reach import Way
 from reconciler.model.resource import CloudTarget, Estate, Fleet, Scope
@@ -69,7 +69,7 @@ from reconciler.runtime.halt import Brake
 from reconciler.runtime.kube import find_place
 from reconciler.runtime.lease import Terms
 from reconciler.runtime.logs import configure_logs
-from reconciler.runtime.pauses import PauseFile
+from reconciler.runtime.pauses import PauseFile, PauseMap
 from reconciler.runtime.trigger import Bell, Timing
 from reconciler.settings import LeaseForm, LogFormat, LogLevel, Output, Settings, Source, load_settings, tell_settings
 from reconciler.simulate import Simulation, SimulationError, SimulationRequest, run_simulation
@@ -265,7 +265,7 @@ def keep(call: Call) -> Exit:
             zone=settings.time_zone,
             pace=clock.rate,
         ),
-        pauses=PauseFile(settings.pause_file),
+        pauses=_find_pauses(call),
         budget=None if settings.observe_only else budget,
     )
     asyncio.run(_keep(call, duty, replace(_wire(call, Events()), clock=clock, choice=choose_lease(call))))
@@ -327,7 +327,10 @@ def _check_scope(call: Call, wanted: Pause) -> None:
         raise UsageError(f"there is no kind {wanted.kind}; " + (f"did you mean {close[0]}?" if close else "see schema"))
     if not (wanted.fleet or wanted.target) or not all(Path(source).exists() for source in call.settings.sources):
         return
-    fleets = _load(call).fleets
+    estate = _load(call)
+    if _broken(estate):
+        return  # what is missing may be in the part that could not be read
+    fleets = estate.fleets
     if wanted.fleet:
         fleets = tuple(fleet for fleet in fleets if fleet.name.lower() == wanted.fleet.lower())
         if not fleets:
@@ -347,15 +350,29 @@ def _tell_pauses(call: Call, pauses: tuple[Pause, ...], head: str) -> Exit:
     return Exit.OK
 
 
-def _open_pauses(call: Call) -> PauseFile:
-    if not call.settings.pause_file:
+def _open_pauses(call: Call) -> Pauses:
+    if not (call.settings.pause_file or call.settings.pause_map):
         raise UsageError("name the file that keeps pauses, for whoever writes as well: --pause-file, or pauseFile")
-    return PauseFile(call.settings.pause_file)
+    return _find_pauses(call)
+
+
+def _find_pauses(call: Call) -> Pauses:
+    """Where the settings say that pauses are kept; without a word about it, nowhere."""
+    settings = call.settings
+    if not settings.pause_map:
+        return PauseFile(settings.pause_file)
+    if settings.pause_file:
+        raise UsageError("pauses are kept in one place: leave out pauseFile or pauseMap")
+    try:
+        place = find_place(call.environment, settings.service_account, settings.lease_namespace)
+    except ValueError as error:
+        raise UsageError(f"pauseMap: {error}") from error
+    return PauseMap(place, settings.pause_map)
 
 
 def _pauses_in_force(call: Call) -> tuple[Pause, ...]:
     now = call.clock.now()
-    return tuple(each for each in asyncio.run(PauseFile(call.settings.pause_file).load()) if each.until > now)
+    return tuple(each for each in asyncio.run(_find_pauses(call).load()) if each.until > now)
 
 
 async def _keep(call: Call, duty: Duty, wiring: Wiring) -> None:

@@ -26,6 +26,7 @@ from reconciler.plan import (
     find_regions,
     find_strangers,
     find_unexplained,
+    find_watched,
     live_ways,
     make_plan,
     tell_authors,
@@ -88,7 +89,8 @@ def scope_of(fleet: Fleet) -> Scope:
     for id, desired in fleet.desired.items():
         if desired.lifecycle.policy is ManagePolicy.DETACH:
             continue
-        ids[ArmId(subscription=id.subscription, group=id.group)] = None
+        if id.group:
+            ids[ArmId(subscription=id.subscription, group=id.group)] = None
         ids[id] = None
         subdomain = desired.fields.get("customSubDomainName")
         if isinstance(subdomain, str):
@@ -171,43 +173,37 @@ async def _browse(world: World, fleet: Fleet, snapshot: Snapshot) -> Snapshot:
 async def _weigh(
     world: World, fleet: Fleet, request: CycleRequest, seen: tuple[Snapshot, Plan]
 ) -> tuple[Snapshot, Plan]:
-    """The plan held against the quota that there is. It is read where the plan changes what deployments hold, and who
-    else holds it only where a pool turns out too small, or where somebody asked: a quiet look costs nothing."""
+    """The plan held against the quota that there is. It is read where the plan changes what deployments hold or a
+    document speaks of it, and who else holds it only where a pool turns out too small, or where somebody asked: a quiet
+    look costs nothing."""
     snapshot, plan = seen
-    regions = find_asked(plan, fleet, snapshot)
+    both, watched = find_watched(fleet, request.chosen)
+    regions = find_asked(plan, fleet, snapshot) | both
     surveys: frozenset[str] = frozenset()
     if request.regions:
         surveys = request.regions.named or find_regions(fleet, snapshot)
         regions |= surveys
-    if not regions:
+    if not regions and not watched:
         return seen
-    measured = await _measure(world, fleet, snapshot, (regions, surveys))
+    scope = QuotaScope(subscription=fleet.subscription, locations=regions, watched=watched, surveys=surveys)
+    measured = await _measure(world, fleet, snapshot, scope)
     plan = make_plan(fleet, measured, request.chosen, request.memory)
     assert plan.ledger is not None
     tight = frozenset(pool.location for pool in plan.ledger.pools if pool.short) - surveys
     if tight:
-        measured = await _measure(world, fleet, measured, (frozenset(), tight))
+        scope = QuotaScope(subscription=fleet.subscription, surveys=tight)
+        measured = await _measure(world, fleet, measured, scope)
         plan = make_plan(fleet, measured, request.chosen, request.memory)
     return measured, plan
 
 
-async def _measure(
-    world: World, fleet: Fleet, snapshot: Snapshot, asked: tuple[frozenset[str], frozenset[str]]
-) -> Snapshot:
-    """The snapshot with the lists of the first regions, and with everybody's deployments in the second ones."""
-    locations, surveys = asked
-    scope = QuotaScope(
-        subscription=fleet.subscription,
-        locations=locations,
-        surveys=surveys,
-        accounts=find_strangers(fleet, snapshot, surveys),
-    )
-    found = await world.cloud.measure(scope)
+async def _measure(world: World, fleet: Fleet, snapshot: Snapshot, scope: QuotaScope) -> Snapshot:
+    """The snapshot with the lists that `scope` names, and with everybody's deployments in the regions it surveys."""
+    found = await world.cloud.measure(replace(scope, accounts=find_strangers(fleet, snapshot, scope.surveys)))
     requests = snapshot.requests + found.requests
     if snapshot.quotas is not None:
-        found = replace(
-            snapshot.quotas, strangers=found.strangers, unseen=found.unseen, surveyed=snapshot.quotas.surveyed | surveys
-        )
+        surveyed = snapshot.quotas.surveyed | scope.surveys
+        found = replace(snapshot.quotas, strangers=found.strangers, unseen=found.unseen, surveyed=surveyed)
     return replace(snapshot, quotas=found, requests=requests)
 
 

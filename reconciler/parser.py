@@ -306,7 +306,7 @@ def _make_parser() -> _Parser:
 
     _add_once(command("once", "plan, ask, apply, wait until it is done", _ONCE, "[PATH ...]"))
     _add_run(command("run", "keep everything as declared, for ever", _RUN, "[PATH ...]"))
-    _add_pause(command("pause", "write nothing for a while", _PAUSE, "--until TIME"))
+    _add_pause(command("pause", "write nothing for a while", _PAUSE, "--until TIME [PATH ...]"))
     _add_pause_scope(command("resume", "write again", _RESUME, ""))
     _add_paths(command("validate", "check the desired state without Azure", _VALIDATE, "[PATH ...]"))
     schema = command("schema", "JSON Schema of the documents", _SCHEMA, "[KIND]")
@@ -406,6 +406,7 @@ def _add_pause(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", default="", metavar="TIME", help="when it ends: 2h, 18:00 or a date with a time")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for whoever wonders")
     parser.add_argument("--by", default="", metavar="NAME", help="who asks for it ($USER)")
+    _add_paths(parser)
     _add_pause_scope(parser)
 
 

@@ -119,6 +119,7 @@ class Settings:
     observe_only: bool
     model_age: float
     pause_file: str
+    pause_map: str
     lease: LeaseForm
     lease_name: str
     lease_namespace: str
@@ -159,6 +160,10 @@ def _read_crons(text: str) -> tuple[str, ...]:
 def _read_zone(text: str) -> str:
     check_zone(text)
     return text
+
+
+def _read_map_name(text: str) -> str:
+    return _read_lease_name(text) if text else ""
 
 
 def _read_lease_name(text: str) -> str:
@@ -259,6 +264,7 @@ SETTINGS: Final = (
         summary="for how long a region's model list is not read again",
     ),
     Setting(name="pauseFile", default="", read=str, summary="where `pause` tells `run` and `once` what not to write"),
+    Setting(name="pauseMap", default="", read=_read_map_name, summary="the same in a cluster: the name of a ConfigMap"),
     Setting(
         name="lease",
         default="off",
@@ -459,6 +465,7 @@ def _assemble(values: Mapping[str, Value], given: Mapping[str, Given]) -> Settin
         grace=float(str(values["grace"])),
         model_age=float(str(values["modelAge"])),
         pause_file=str(values["pauseFile"]),
+        pause_map=str(values["pauseMap"]),
         lease=LeaseForm(str(values["lease"])),
         lease_name=str(values["leaseName"]),
         lease_namespace=str(values["leaseNamespace"]),

@@ -190,7 +190,7 @@ class StepRun:
         if fault.cls is FaultClass.ABSENT and self.step.verb in _REMOVALS:
             return self._ended(Result.DONE, "was already gone")
         if fault.code == LEASE_LOST:
-            return self._ended(Result.NOT_STARTED, _UNCOVERED)
+            return self._ended(Result.NOT_STARTED, self.world.halt.because or _UNCOVERED)
         return self._failed(fault)
 
     async def _follow(self, answer: Answer) -> Outcome | None:

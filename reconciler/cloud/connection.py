@@ -40,7 +40,7 @@ class Connection:
         async with AsyncExitStack() as stack:
             session = aiohttp.ClientSession(
                 # The budget bounds how many requests are under way; a second bound here would only hide a wait in it.
-                connector=CoveredConnector(settings.lease, ssl=trust, limit=0, limit_per_host=0),
+                connector=CoveredConnector(settings.barred, ssl=trust, limit=0, limit_per_host=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # azure-core does it
                 middlewares=(send_once,),

@@ -321,8 +321,9 @@ def client_class(name: str) -> Any:
 
 
 def _names(binding: Binding, id: ArmId) -> dict[str, str]:
-    """The names in an id by the keywords that take them; a parent's id fills as many as it has."""
-    values = (id.group, *(name for _, name in id.segments))
+    """The names in an id by the keywords that take them; a parent's id fills as many as it has. What lies in no group
+    has no keyword for one."""
+    values = (*([id.group] if id.group else []), *(name for _, name in id.segments))
     return dict(zip(binding.names, values, strict=False))
 
 

@@ -139,8 +139,9 @@ class Observer:
 
     async def _confirm_absent(self, scope: Scope, sight: _Sight) -> None:
         """A list over a subscription may lag for one region, so a wanted resource that it lacks is asked for by name;
-        groups first, for what would be in a group that is not there need not be asked for."""
-        for type_ in sorted(_listed_types(), key=lambda type_: type_.arm_type != GROUP_TYPE):
+        groups first, for what would be in a group that is not there need not be asked for. What no list holds is asked
+        for here alone."""
+        for type_ in sorted(_named_types(), key=lambda type_: type_.arm_type != GROUP_TYPE):
             if sight.blind_to(type_.arm_type):
                 continue
             missing = [id for id in _wanted(scope, type_) if id not in sight.live and id.parent not in sight.absent]
@@ -207,8 +208,9 @@ def _look_inside(sight: _Sight) -> None:
             _take(type_, parent.id, page, sight, parent.owner)
 
 
-def _listed_types() -> list[ResourceType]:
-    return [type_ for type_ in TYPES if type_.binding.list_all]
+def _named_types() -> list[ResourceType]:
+    """The types of which single resources are asked for: those that no answer about another one holds."""
+    return [type_ for type_ in TYPES if not type_.binding.list_children and not type_.embedded]
 
 
 def _wanted(scope: Scope, type_: ResourceType) -> list[ArmId]:

@@ -6,7 +6,7 @@ Operation URLs carry a signature over their own spelling, and aiohttp would resp
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # public, but typeshed lacks it
@@ -17,7 +17,7 @@ from azure.core.pipeline.transport._aiohttp import AioHttpTransport  # the publi
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from yarl import URL
 
-from reconciler.model.ports import Clock, Lease
+from reconciler.model.ports import Clock
 
 # Everything that may not stand in a URL as it is; a percent sign may, it belongs to an encoding that is kept.
 _ILLEGAL = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]")
@@ -37,22 +37,22 @@ class CutError(aiohttp.ClientError):
 
 
 class UncoveredError(aiohttp.ClientError):
-    """A write was ready to leave when the lease did not cover it any more; nothing was sent."""
+    """A write was ready to leave when nothing may be written any more; nothing was sent."""
 
 
 class CoveredConnector(aiohttp.TCPConnector):
-    """Gives a write its connection only while `lease` covers it. Until there has been a wait for a place in the budget,
-    a token and a handshake; after it there is none."""
+    """Gives a write its connection only while `barred` says nothing against it. Until there has been a wait for a place
+    in the budget, a token and a handshake; after it there is none."""
 
-    def __init__(self, lease: Lease, **options: Any) -> None:
+    def __init__(self, barred: Callable[[], str], **options: Any) -> None:
         super().__init__(**options)
-        self._lease = lease
+        self._barred = barred
 
     async def connect(self, req: aiohttp.ClientRequest, *rest: Any, **named: Any) -> Connection:
         connection = await super().connect(req, *rest, **named)
-        if req.method in ("PUT", "PATCH", "DELETE") and self._lease.remaining() <= 0:
+        if req.method in ("PUT", "PATCH", "DELETE") and (why := self._barred()):
             connection.release()
-            raise UncoveredError("the lease does not cover it any more")
+            raise UncoveredError(why)
         return connection
 
 

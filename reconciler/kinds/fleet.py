@@ -111,6 +111,22 @@ class MaintenanceSpec(Spec):
     deny: Annotated[list[WindowSpec] | None, Described(description="Never write within these, allowed or not.")] = None
 
 
+class SubscriptionQuotaSpec(Spec):
+    """What the fleet wants of the quota of its subscription as a whole."""
+
+    tier_upgrade: Annotated[
+        Literal["OnceUpgradeIsAvailable", "NoAutoUpgrade"],
+        Described(
+            description="Whether Azure may move the subscription to a higher quota tier by itself, which raises limits "
+            "and never lowers one. One setting for the whole subscription."
+        ),
+    ]
+    policy: Annotated[
+        Literal["manage", "observe"],
+        Described(description="manage writes it; observe reports that it is another and never writes."),
+    ] = "manage"
+
+
 class FleetSpec(Spec):
     """Defaults and permissions of every document in this directory and below, down to the next Fleet."""
 
@@ -152,4 +168,8 @@ class FleetSpec(Spec):
     limits: Annotated[LimitsSpec | None, Described(description="Safety limits per run.")] = None
     maintenance: Annotated[
         MaintenanceSpec | None, Described(description="At what hours writes are made; at any hour when left out.")
+    ] = None
+    quota: Annotated[
+        SubscriptionQuotaSpec | None,
+        Described(description="The quota tier of the subscription; left alone when left out."),
     ] = None

@@ -63,7 +63,7 @@ class FaultClass(StrEnum):
         return self in (FaultClass.QUOTA, FaultClass.FORBIDDEN, FaultClass.SOFT_DELETED)
 
 
-LEASE_LOST: Final = "lease_lost"  # the code of a write that did not leave because the lease no longer covered it
+LEASE_LOST: Final = "lease_lost"  # the code of a write that did not leave because nothing may be written any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,7 @@ class Decision:
 
     `author` is who changed or deleted it last, where that is asked and known; `who` are the words at the end of
     `reason` that say so, or why it is not known. Azure may tell it late: neither is part of a plan's digest.
+    What is `told_only` nobody acts upon and nobody agrees to: it is not part of it either.
     `opened` and `closed` are the ways to an account that it adds and takes, as far as this resource decides it.
     """
 
@@ -112,6 +113,7 @@ class Decision:
     who: str = ""
     opened: tuple[Way, ...] = ()
     closed: tuple[Way, ...] = ()
+    told_only: bool = False
 
     @property
     def acts(self) -> bool:
@@ -208,6 +210,7 @@ class Plan:
                 "opens": [[*way.key] for way in decision.opened],
             }
             for decision in self.decisions
+            if not decision.told_only
         ]
         steps: list[Json] = [
             {

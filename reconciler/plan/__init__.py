@@ -8,6 +8,7 @@ from reconciler.plan.quota import find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
 from reconciler.plan.rights import approve, find_closer, find_places
 from reconciler.plan.selection import NothingSelectedError, select
+from reconciler.plan.wishes import find_watched
 from reconciler.plan.withhold import tell_pause
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "find_regions",
     "find_strangers",
     "find_unexplained",
+    "find_watched",
     "live_ways",
     "make_plan",
     "remember_failures",

@@ -92,7 +92,7 @@ def _decide_desired(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Itera
     elif desired.throughput:
         yield _refuse_unrated(base, desired.throughput)
     elif live is not None:
-        yield _decide_existing(fleet, base)
+        yield _note(_decide_existing(fleet, base), type_.tells(live.wire))
     elif desired.lifecycle.policy is ManagePolicy.OBSERVE:
         yield base.resting(DecisionState.DRIFTED, "does not exist; observed only")
     elif desired.lifecycle.policy is ManagePolicy.REQUIRE:
@@ -103,6 +103,12 @@ def _decide_desired(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Itera
         yield from _decide_soft_deleted(fleet, base, deleted)
     else:
         yield _decide_missing(snapshot, base)
+
+
+def _note(draft: Draft, told: str) -> Draft:
+    """The draft with something worth knowing at the end of its reason."""
+    decision = draft.decision
+    return replace(draft, decision=replace(decision, reason=f"{decision.reason}; {told}")) if told else draft
 
 
 def _refuse_unrated(draft: Draft, wanted: Throughput) -> Draft:
@@ -190,7 +196,7 @@ def _decide_missing(snapshot: Snapshot, draft: Draft) -> Draft:
 def _refuse_without_group(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Draft | None:
     """Nothing is made in a group that is not there, or of which nothing is known."""
     group = ArmId(subscription=draft.id.subscription, group=draft.id.group)
-    if not draft.id.segments or group in fleet.desired or group in snapshot.live:
+    if not draft.id.segments or not draft.id.group or group in fleet.desired or group in snapshot.live:
         return None
     if fault := snapshot.hidden(group):
         return _refuse_unread(draft, f"its resource group {group.name} could not be read", fault)

@@ -126,7 +126,7 @@ def tell_stale(saved: SavedPlan, plans: Iterable[Plan]) -> str:
 
 def tell_moved(saved: SavedFleet, plan: Plan) -> tuple[str, ...]:
     """What is not as it was when the plan was saved, one line per resource."""
-    fresh = {decision.id.key: _decision(decision) for decision in plan.decisions}
+    fresh = {decision.id.key: tell_decision(decision) for decision in plan.decisions if not decision.told_only}
     moved = []
     for key in sorted(saved.decisions.keys() | fresh.keys()):
         before, after = saved.decisions.get(key), fresh.get(key)
@@ -139,7 +139,8 @@ def _read_fleet(entry: JsonObject) -> SavedFleet:
     decisions = entry["decisions"]
     if not isinstance(decisions, list):
         raise TypeError("decisions is not a list")
-    by_id = {str(each["id"]).lower(): each for each in decisions if isinstance(each, dict)}
+    agreed = [each for each in decisions if isinstance(each, dict) and not each.get("told_only")]
+    by_id = {str(each["id"]).lower(): each for each in agreed}
     return SavedFleet(name=str(entry["fleet"]), digest=str(entry["digest"]), decisions=by_id)
 
 
@@ -191,7 +192,7 @@ def _plan(plan: Plan) -> JsonObject:
             "requests_spent": summary.requests_spent,
             "usual_seconds": round(summary.seconds),
         },
-        "decisions": [{**_decision(each), "requests": costs.get(str(each.ref), 0)} for each in plan.decisions],
+        "decisions": [{**tell_decision(each), "requests": costs.get(str(each.ref), 0)} for each in plan.decisions],
         "steps": [_step(step) for step in plan.steps],
         "findings": [tell_finding(finding) for finding in plan.findings],
         "blind": [{"scope": scope, "fault": tell_fault(fault)} for scope, fault in plan.blind],
@@ -218,7 +219,7 @@ def _author(author: Actor | None) -> JsonObject | None:
     return {"name": author.name, "at": author.at, "operation": author.operation} if author else None
 
 
-def _decision(decision: Decision) -> JsonObject:
+def tell_decision(decision: Decision) -> JsonObject:
     origin = decision.origin
     return {
         "id": str(decision.id),
@@ -250,6 +251,7 @@ def _decision(decision: Decision) -> JsonObject:
         "usual_seconds": decision.seconds,
         "location": decision.location,
         "owned": decision.owned,
+        "told_only": decision.told_only,
         "origin": {"file": origin.file, "line": origin.line, "column": origin.column} if origin else None,
     }
 
@@ -346,6 +348,8 @@ def tell_pool(pool: Pool) -> JsonObject:
         "billed": pool.billed,
         "retires": show_day(pool.retires) if pool.retires is not None else None,
         "days_left": pool.days,
+        "declared": pool.declared or None,
+        "headroom": pool.headroom or None,
     }
 
 

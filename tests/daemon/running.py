@@ -127,6 +127,7 @@ async def running(
         watcher=azure.watched,
         ca_bundle=str(azure.sim.ca_bundle),
         chance=random.Random(azure.seed),
+        budgets=azure.budgets,
         lease=daemon.lead,
         halt=daemon.brake,
     )
