@@ -69,7 +69,7 @@ async def test_what_waits_behind_another_begins_no_more_when_the_lease_has_run_o
 
 async def test_what_is_retried_is_not_sent_again_without_a_lease(azure: Stage) -> None:
     await azure.fault(
-        kind="status", status=503, code="ServerBusy", times=99, match={"method": "PUT", "path": "/accounts/"}
+        kind="status", status=503, code="ServerBusy", count=99, match={"method": "PUT", "path": "/accounts/"}
     )
     outcomes = await carry_out(azure, Until(now() + 10.0))
     tried = outcomes["Account/aoai-a#create"]

@@ -24,10 +24,10 @@ def server() -> Iterator[ApiServer]:
 
 
 def in_cluster(server: ApiServer, folder: Path) -> dict[str, str]:
-    account = folder / "account"
+    place = folder / "account"
     return {
-        **server.client("pod", account),
-        "RECONCILER_SERVICE_ACCOUNT": str(account),
+        **server.client("pod", place),
+        "RECONCILER_SERVICE_ACCOUNT": str(place),
         "RECONCILER_LEASE": "kubernetes",
     }
 
