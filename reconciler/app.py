@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
 from random import Random
 from typing import TypeVar
 
@@ -14,15 +16,38 @@ from reconciler.cloud import Budgets, CloudSettings, open_cloud
 from reconciler.cloud.session import trust
 from reconciler.cycle import CycleRequest, converge, run_cycle
 from reconciler.daemon import Service, run_forever
+from reconciler.herald import Desk, Herald
 from reconciler.leading import LeaseChoice, compete, lead
 from reconciler.library import Library
+from reconciler.model.alert import Route, SinkKind
 from reconciler.model.outcome import CycleReport
-from reconciler.model.ports import Alone, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
+from reconciler.model.ports import Alone, Auditor, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
 from reconciler.model.resource import CloudTarget, Fleet, Scope, Snapshot
+from reconciler.outside import Door, open_door
+from reconciler.report.alerts import Storm
+from reconciler.report.audit import AuditLog
+from reconciler.report.drift import Rounds
+from reconciler.report.letters import name_media, shape_alerts, shape_letter
 from reconciler.runtime.halt import Brake
+from reconciler.runtime.journal import ConfigMapStore, FileStore, NoStore, Store
+from reconciler.runtime.kube import Kube, Place
+from reconciler.runtime.pulse import Pulse, Sources, Traffic
+from reconciler.runtime.sinks import (
+    Alertmanager,
+    Courier,
+    Deliver,
+    KubeEvents,
+    Poster,
+    Regarding,
+    Shapes,
+    Sinks,
+    Webhook,
+)
 from reconciler.runtime.trigger import Bell, Timing, keep_time, watch
 
 Result = TypeVar("Result")
+_SHORTEST_PATIENCE = 45.0  # seconds
+_FLUSH = 5.0  # seconds that alerts have to leave in when the daemon stops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +64,7 @@ class Wiring:
     choice: LeaseChoice = field(default_factory=LeaseChoice)
     lease: Lease = field(default_factory=Alone)
     halt: Halt = field(default_factory=Unhalted)
+    auditor: Auditor = field(default_factory=AuditLog)
 
     def bar(self) -> str:
         """Why nothing may be written at this moment, or ""."""
@@ -74,6 +100,20 @@ async def look(target: CloudTarget, scope: Scope, wiring: Wiring) -> Snapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """Whom the daemon tells, and where it remembers that: in `file`, in the ConfigMap `map` at `place`, or nowhere.
+    `pod` is what events in the cluster are about."""
+
+    routes: tuple[Route, ...] = ()
+    file: str = ""
+    map: str = ""
+    place: Place | None = None
+    pod: Regarding = field(default_factory=lambda: Regarding(name="reconciler"))
+    storm: Storm = field(default_factory=Storm)
+    rounds: Rounds = field(default_factory=Rounds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
     """What the daemon is asked for. Without `budget` nothing is written, and the clouds refuse to."""
 
@@ -81,6 +121,8 @@ class Duty:
     timing: Timing
     pauses: Pauses
     budget: Budget | None
+    telling: Telling = field(default_factory=Telling)
+    door: Door = field(default_factory=Door)
 
 
 async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
@@ -101,7 +143,11 @@ async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
 
 
 async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
-    async with KeptWorlds.keep(wiring, read_only=duty.budget is None) as worlds:
+    async with (
+        KeptWorlds.keep(wiring, read_only=duty.budget is None) as worlds,
+        open_herald(duty, wiring) as herald,
+        open_pulse(duty, wiring, (bell, brake), herald) as pulse,
+    ):
         service = Service(
             load=duty.library.load,
             worlds=worlds,
@@ -112,12 +158,84 @@ async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> 
             clock=wiring.clock,
             chance=wiring.chance,
             budget=duty.budget,
+            patience=max(duty.timing.interval, _SHORTEST_PATIENCE),
+            chronicle=herald,
+            closers=(pulse.close,),
+            onlooker=pulse,
         )
         async with asyncio.TaskGroup() as group:
+            herald_ = group.create_task(herald.run(), name="herald")
             watcher = group.create_task(watch(bell, wiring.clock, duty.library.look), name="files")
             with keep_time(bell, duty.timing):
                 await run_forever(service)
+            await herald.flush(_FLUSH)
+            herald_.cancel()
             watcher.cancel()
+
+
+@asynccontextmanager
+async def open_pulse(duty: Duty, wiring: Wiring, stop: tuple[Bell, Brake], herald: Herald) -> AsyncIterator[Pulse]:
+    """What is known of how the daemon is, and the door at which it is shown."""
+    bell, brake = stop
+    budgets = wiring.budgets
+    sources = Sources(
+        clock=wiring.clock,
+        lease=wiring.lease,
+        stopping=lambda: brake.because if bell.shut else "",
+        traffic=lambda: Traffic(
+            answers=budgets.answers, answered_at=budgets.answered_at, allowances=budgets.allowances()
+        ),
+        journal=lambda: herald.journal,
+    )
+    observes = duty.budget is None
+    pulse = Pulse(sources, interval=duty.timing.interval, observes=observes, version=version("reconciler"))
+    async with open_door(duty.door, pulse, lambda: bell.fire("request"), wiring.clock):
+        yield pulse
+
+
+@asynccontextmanager
+async def open_herald(duty: Duty, wiring: Wiring) -> AsyncIterator[Herald]:
+    """The herald with its journal and its sinks."""
+    telling = duty.telling
+    async with AsyncExitStack() as stack:
+        kube = await stack.enter_async_context(Kube.open(telling.place)) if telling.place else None
+        poster = await stack.enter_async_context(Poster.open(wiring.ca_bundle))
+        yield Herald(
+            Desk(
+                store=_open_store(telling, kube),
+                sinks=_open_sinks(telling, wiring, poster, kube),
+                routes=telling.routes,
+                clock=wiring.clock,
+                lease=wiring.lease,
+                lifetime=3 * duty.timing.interval,
+                storm=telling.storm,
+                rounds=telling.rounds,
+                observes=duty.budget is None,
+            )
+        )
+
+
+def _open_store(telling: Telling, kube: Kube | None) -> Store:
+    if telling.map:
+        assert kube is not None
+        return ConfigMapStore(kube, telling.map)
+    return FileStore(Path(telling.file)) if telling.file else NoStore()
+
+
+def _open_sinks(telling: Telling, wiring: Wiring, poster: Poster, kube: Kube | None) -> Sinks:
+    environment, clock = wiring.environment, wiring.clock
+    shapes = Shapes(letter=shape_letter, media=name_media, alerts=shape_alerts)
+    sinks = Sinks()
+    for route in telling.routes:
+        if route.sink is SinkKind.ALERTMANAGER:
+            sinks.alertmanagers.append(Alertmanager(route, environment, poster, clock, shapes))
+            continue
+        deliver: Deliver = Webhook(route, environment, poster, clock, shapes)
+        if route.sink is SinkKind.EVENTS:
+            assert kube is not None
+            deliver = KubeEvents(kube, telling.pod, clock)
+        sinks.couriers[route.name] = Courier(route.name, deliver, clock, wiring.chance)
+    return sinks
 
 
 class KeptWorlds:
@@ -168,6 +286,7 @@ async def open_world(target: CloudTarget, wiring: Wiring, *, read_only: bool) ->
             watcher=wiring.watcher,
             lease=wiring.lease,
             halt=wiring.halt,
+            auditor=wiring.auditor,
         )
 
 

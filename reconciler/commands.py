@@ -16,7 +16,7 @@ from typing import TextIO, TypeVar
 
 import structlog
 
-from reconciler.app import Duty, Wiring, converge_fleets, look, plan_fleets, serve, wire
+from reconciler.app import Duty, Telling, Wiring, converge_fleets, look, plan_fleets, serve, wire
 from reconciler.apply import Budget
 from reconciler.consent import ask_about
 from reconciler.consultation import Consultation
@@ -31,6 +31,7 @@ from reconciler.graphviz import GraphvizError, find_graphviz, make_svg
 from reconciler.importing import Choice, describe_live
 from reconciler.leading import LeaseChoice, LeaseHeldError
 from reconciler.library import Library
+from reconciler.model.alert import SinkKind
 from reconciler.model.finding import Severity
 from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.pause import Pause
@@ -40,9 +41,11 @@ from reconciler.model.quota import Pool
 from reconciler.model.reach import Way
 from reconciler.model.resource import CloudTarget, Estate, Fleet, Scope
 from reconciler.model.wire import Json, JsonObject
+from reconciler.outside import Door
 from reconciler.parser import Exit, Options
 from reconciler.pausing import add_pause, end_pauses, read_until, tell_document, tell_scope
 from reconciler.plan import NothingSelectedError, declared_ways, select, tell_pause
+from reconciler.report.alerts import Storm
 from reconciler.report.document import (
     FORMAT_VERSION,
     Envelope,
@@ -55,6 +58,7 @@ from reconciler.report.document import (
     tell_finding,
     tell_stale,
 )
+from reconciler.report.drift import Rounds
 from reconciler.report.events import Events
 from reconciler.report.graph import Graph, make_graph, render_graph
 from reconciler.report.markdown import render_markdown, render_markdown_runs
@@ -64,19 +68,33 @@ from reconciler.report.progress import Progress, Quiet
 from reconciler.report.quota import Filter, render_quota, render_quota_json, render_quota_markdown
 from reconciler.report.text import render_findings, render_plan, render_run
 from reconciler.report.words import count, join_words, plain, shorten
+from reconciler.routes import check_variables
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.halt import Brake
 from reconciler.runtime.kube import find_place
 from reconciler.runtime.lease import Terms
 from reconciler.runtime.logs import configure_logs
 from reconciler.runtime.pauses import PauseFile, PauseMap
+from reconciler.runtime.sinks import Regarding
 from reconciler.runtime.trigger import Bell, Timing
-from reconciler.settings import LeaseForm, LogFormat, LogLevel, Output, Settings, Source, load_settings, tell_settings
+from reconciler.settings import (
+    OFF,
+    LeaseForm,
+    LogFormat,
+    LogLevel,
+    Output,
+    Settings,
+    Source,
+    load_settings,
+    read_place,
+    tell_settings,
+)
 from reconciler.simulate import Simulation, SimulationError, SimulationRequest, run_simulation
 from reconciler.terminal import Terminal
 from reconciler.verdict import judge_plans, judge_runs
 
 Result = TypeVar("Result")
+_SHORTEST_TOKEN = 16  # characters
 _SHORTEST_BUDGET = 30.0  # seconds; a write alone may take longer than an interval of a few
 
 
@@ -209,7 +227,8 @@ def _converge(
     budget = Budget(seconds=call.settings.timeout, parallel=call.settings.parallelism)
     request = CycleRequest(chosen=chosen, budget=budget, consent=consultation.consent)
     wiring = replace(_wire(call, consultation), choice=choice)
-    runs = _complete(call, converge_fleets(estate.fleets, wiring, request, terminal.tell))
+    with structlog.contextvars.bound_contextvars(trigger="once"):
+        runs = _complete(call, converge_fleets(estate.fleets, wiring, request, terminal.tell))
     first = tuple(reports[0].plan for reports in runs)
     moved = tell_stale(saved, first) if saved else ""
     code = Exit.STOPPED if moved else judge_runs(runs)
@@ -254,7 +273,11 @@ def _show_plans(plans: tuple[Plan, ...], terminal: Terminal, stream: TextIO) -> 
 def keep(call: Call) -> Exit:
     """Passes for ever. What is wrong with documents is told and spoils only what needs them."""
     settings, clock = call.settings, call.clock
-    budget = Budget(seconds=max(settings.interval, _SHORTEST_BUDGET), parallel=settings.parallelism)
+    missing = check_variables(settings.alerts, call.environment)
+    if missing:
+        call.terminal.complain(render_findings(missing, call.terminal.style(call.terminal.err)))
+        return Exit.USAGE
+    budget = Budget(seconds=max(0.75 * settings.interval, _SHORTEST_BUDGET), parallel=settings.parallelism)
     if "-" in settings.sources:
         raise UsageError("standard input can be read only once; name the files or directories of the desired state")
     _check_sources(settings)
@@ -270,9 +293,47 @@ def keep(call: Call) -> Exit:
         ),
         pauses=_find_pauses(call),
         budget=None if settings.observe_only else budget,
+        telling=_choose_telling(call),
+        door=_choose_door(call),
     )
     asyncio.run(_keep(call, duty, replace(_wire(call, Events()), clock=clock, choice=choose_lease(call))))
     return Exit.OK
+
+
+def _choose_door(call: Call) -> Door:
+    """Where the daemon is to be seen, with a token that nobody guesses, or none."""
+    variable = call.settings.token_variable
+    token = call.environment.get(variable, "") if variable else ""
+    if variable and len(token) < _SHORTEST_TOKEN:
+        why = f"is {len(token)} characters long" if token else "is not set"
+        raise UsageError(f"tokenVariable names {variable}, which {why}; a token has at least {_SHORTEST_TOKEN}")
+    if call.settings.listen == OFF:
+        return Door()
+    host, port = read_place(call.settings.listen)
+    return Door(host=host, port=port, token=token)
+
+
+def _choose_telling(call: Call) -> Telling:
+    """Whom the settings want to be told, and where that is remembered."""
+    settings, environment = call.settings, call.environment
+    if settings.journal_file and settings.journal_map:
+        raise UsageError("the journal is kept in one place: leave out journalFile or journalMap")
+    place = None
+    if settings.journal_map or any(route.sink is SinkKind.EVENTS for route in settings.alerts):
+        try:
+            place = find_place(environment, settings.service_account, settings.lease_namespace)
+        except ValueError as error:
+            raise UsageError(f"{'journalMap' if settings.journal_map else 'sink: events'}: {error}") from error
+    pod = settings.lease_identity or environment.get("HOSTNAME", "") or "reconciler"
+    return Telling(
+        routes=settings.alerts,
+        file=settings.journal_file,
+        map=settings.journal_map,
+        place=place,
+        pod=Regarding(name=pod, uid=environment.get("POD_UID", "")),
+        storm=Storm(most=settings.alert_storm),
+        rounds=Rounds(most=settings.fight_rounds),
+    )
 
 
 def choose_lease(call: Call) -> LeaseChoice:

@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cron import check_cron, check_zone
+from reconciler.model.alert import Route
 from reconciler.model.finding import Finding, Origin
+from reconciler.routes import read_routes
 
 if TYPE_CHECKING:
     from yaml import MappingNode, Node
 
 PREFIX: Final = "RECONCILER_"
 CONFIG_FILE: Final = "reconciler.yaml"
+OFF: Final = "off"
+_ALERTS: Final = "alerts"  # a list of sinks: nothing that a flag or a variable could say
 
 
 class Source(StrEnum):
@@ -92,6 +96,7 @@ class Given:
     source: Source
     place: str
     origin: Origin | None = None
+    routes: tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +122,11 @@ class Settings:
     time_zone: str
     grace: float
     observe_only: bool
+    alerts: tuple[Route, ...]
+    alert_storm: int
+    fight_rounds: int
+    journal_file: str
+    journal_map: str
     model_age: float
     pause_file: str
     pause_map: str
@@ -129,6 +139,8 @@ class Settings:
     lease_deadline: float
     lease_retry: float
     service_account: str
+    listen: str
+    token_variable: str
     given: Mapping[str, Given]
 
 
@@ -178,6 +190,26 @@ def _read_flag(text: str) -> str:
     return text
 
 
+def read_place(text: str) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:8080` or `[::1]:8080`; port 0 is any that is free."""
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.\-]+)):(\d{1,5})", text)
+    if not match or int(match[3]) > 65535:
+        raise ValueError("an address is host:port, such as 127.0.0.1:8080 or [::]:8080, or off")
+    return match[1] or match[2], int(match[3])
+
+
+def _read_listen(text: str) -> str:
+    if text != OFF:
+        read_place(text)
+    return text
+
+
+def _read_variable(text: str) -> str:
+    if text and (not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text) or text.startswith(PREFIX)):
+        raise ValueError(f"the name of an environment variable, which does not start with {PREFIX}")
+    return text
+
+
 def _read_pace(text: str) -> float:
     try:
         pace = float(text)
@@ -191,6 +223,12 @@ def _read_pace(text: str) -> float:
 def _read_parallelism(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1000:
         raise ValueError("parallelism is a whole number from 1 to 1000")
+    return int(text)
+
+
+def _read_count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise ValueError("a whole number from 1 to 1000")
     return int(text)
 
 
@@ -300,6 +338,37 @@ SETTINGS: Final = (
         read=_read_flag,
         summary="whether `run` only plans and tells, and never writes",
     ),
+    Setting(name="journalFile", default="", read=str, summary="where `run` remembers what it told, on one machine"),
+    Setting(
+        name="journalMap",
+        default="",
+        read=_read_map_name,
+        summary="the ConfigMap in which it does, in a cluster",
+    ),
+    Setting(
+        name="alertStorm",
+        default="10",
+        read=_read_count,
+        summary="how many alerts of one kind may begin at once before they are told as one",
+    ),
+    Setting(
+        name="fightRounds",
+        default="3",
+        read=_read_count,
+        summary="how often within an hour somebody may undo what `run` puts right before it stops",
+    ),
+    Setting(
+        name="listen",
+        default="127.0.0.1:8080",
+        read=_read_listen,
+        summary="where `run` shows health, metrics and a page: host:port, or off",
+    ),
+    Setting(
+        name="tokenVariable",
+        default="",
+        read=_read_variable,
+        summary="environment variable with the token of those who may ask `run` for a pass; without it nobody may",
+    ),
 )
 
 
@@ -312,6 +381,7 @@ def load_settings(
     problems = [*findings, *_check_variables(environment)]
     values: dict[str, Value] = {}
     given = {each.name: _give(each, flags, environment, written) for each in SETTINGS}
+    given |= {name: written[name] for name in (_ALERTS,) if name in written}
     for each in SETTINGS:
         try:
             values[each.name] = each.read(given[each.name].text)
@@ -328,7 +398,8 @@ def load_settings(
 
 def tell_settings(settings: Settings) -> list[tuple[str, str, str]]:
     """Name, value and place of every setting, in the order of the table."""
-    return [(each.name, settings.given[each.name].text, settings.given[each.name].place) for each in SETTINGS]
+    names = [*(each.name for each in SETTINGS), *(name for name in (_ALERTS,) if name in settings.given)]
+    return [(name, settings.given[name].text, settings.given[name].place) for name in names]
 
 
 def _give(
@@ -401,7 +472,7 @@ def _read_yaml(text: str, start: Origin) -> tuple[dict[str, Given], list[Finding
 
 
 def _read_mapping(root: MappingNode, file: str) -> tuple[dict[str, Given], list[Finding]]:
-    known = {each.name for each in SETTINGS}
+    known = {*(each.name for each in SETTINGS), _ALERTS}
     written: dict[str, Given] = {}
     findings: list[Finding] = []
     for key, value in root.value:
@@ -415,6 +486,12 @@ def _read_mapping(root: MappingNode, file: str) -> tuple[dict[str, Given], list[
             )
         elif name in written:
             findings.append(Finding(code="setting_twice", message=f"{name} is written twice", origin=origin))
+        elif name == _ALERTS:
+            routes, wrong = read_routes(value, file)
+            findings += wrong
+            place = f"{Source.FILE} {_origin(value, file)}"
+            told = ", ".join(route.name for route in routes)
+            written[name] = Given(text=told, source=Source.FILE, place=place, routes=routes)
         elif text is None:
             hint = "write one value, or for sources a list of paths"
             findings.append(
@@ -475,6 +552,13 @@ def _assemble(values: Mapping[str, Value], given: Mapping[str, Given]) -> Settin
         lease_deadline=float(str(values["leaseDeadline"])),
         lease_retry=float(str(values["leaseRetry"])),
         service_account=str(values["serviceAccount"]),
+        listen=str(values["listen"]),
+        token_variable=str(values["tokenVariable"]),
         observe_only=values["observeOnly"] == "true",
+        alerts=given[_ALERTS].routes if _ALERTS in given else (),
+        alert_storm=int(str(values["alertStorm"])),
+        fight_rounds=int(str(values["fightRounds"])),
+        journal_file=str(values["journalFile"]),
+        journal_map=str(values["journalMap"]),
         given=given,
     )

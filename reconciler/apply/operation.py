@@ -16,7 +16,7 @@ from reconciler.kinds.diff import compare
 from reconciler.model.finding import LEASE_LOST, Fault, FaultClass
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome, Result
-from reconciler.model.plan import Step, Verb
+from reconciler.model.plan import Step, Verb, Warrant
 from reconciler.model.ports import Answer, Operation, Progress, World, Write
 from reconciler.model.resource import Live, LiveState, Scope
 from reconciler.model.wire import Json, JsonObject
@@ -33,6 +33,7 @@ class StepRun:
     step: Step
     world: World
     deadline: float
+    warrant: Warrant
     backoff: Backoff = field(init=False)
     began: float = field(init=False)
     requests: int = field(init=False, default=0)
@@ -163,7 +164,7 @@ class StepRun:
         if (withheld := self._withheld()) is not None:
             return withheld
         self.requests += 1
-        answer = await self.world.cloud.write(self._write(live))
+        answer = await self._write_down(self._write(live))
         if answer.fault is not None:
             return self._refused(answer.fault)
         waited = await self._follow(answer)
@@ -174,6 +175,16 @@ class StepRun:
         if self.world.halt.because:
             return self._ended(Result.NOT_STARTED, self.world.halt.because)
         return self._ended(Result.NOT_STARTED, _UNCOVERED) if self.world.lease.remaining() <= 0 else None
+
+    async def _write_down(self, write: Write) -> Answer:
+        """Send it, with a word before and after."""
+        auditor, answer = self.world.auditor, None
+        auditor.sending(self.warrant, self.step)
+        try:
+            answer = await self.world.cloud.write(write)
+        finally:
+            auditor.answered(self.warrant, self.step, answer)
+        return answer
 
     def _write(self, live: Live | None) -> Write:
         step = self.step

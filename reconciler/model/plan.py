@@ -91,6 +91,8 @@ class Decision:
     `reason` that say so, or why it is not known. Azure may tell it late: neither is part of a plan's digest.
     What is `told_only` nobody acts upon and nobody agrees to: it is not part of it either.
     `opened` and `closed` are the ways to an account that it adds and takes, as far as this resource decides it.
+    `wants` names what the document says, whatever Azure is like, and `labels` are the document's. `missing`: nothing of
+    that id was seen.
     """
 
     id: ArmId
@@ -114,6 +116,9 @@ class Decision:
     opened: tuple[Way, ...] = ()
     closed: tuple[Way, ...] = ()
     told_only: bool = False
+    wants: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    missing: bool = False
 
     @property
     def acts(self) -> bool:
@@ -164,13 +169,24 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Warrant:
+    """Why a write is made: the plan that it is part of, by its digest, what that says of the resource, and as whom."""
+
+    fleet: str
+    plan: str
+    reason: str = ""
+    principal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Every resource exactly once in `decisions`; only what acts in `steps`, in the order they would run alone.
 
     `complete`: everything that the plan depends on could be read. `stopped`: a safety limit forbids the whole plan.
     `converged`: there is nothing left to do or to wait for. `ledger` is there where somebody had to know what quota is
     left, `mandate` where there was something to write. Both explain, and only what was blocked or ordered for them is
-    part of the digest. `outlook` tells what becomes of the models that are deployed.
+    part of the digest. `outlook` tells what becomes of the models that are deployed. `principal` is who looked, as
+    Azure writes it down.
     """
 
     fleet: str
@@ -182,6 +198,7 @@ class Plan:
     ledger: Ledger | None = None
     mandate: Mandate | None = None
     outlook: Outlook = NO_OUTLOOK
+    principal: str = ""
     requests_spent: int = 0
 
     @property

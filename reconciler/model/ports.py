@@ -17,7 +17,7 @@ from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome
 from reconciler.model.pause import Pause
-from reconciler.model.plan import Plan, Step, Verb
+from reconciler.model.plan import Plan, Step, Verb, Warrant
 from reconciler.model.quota import Catalogue, Quotas, QuotaScope
 from reconciler.model.resource import Activity, Live, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
@@ -164,6 +164,38 @@ class Pauses(Protocol):
     async def save(self, pauses: tuple[Pause, ...]) -> None: ...
 
 
+class Auditor(Protocol):
+    """Who writes down every write: when it is about to leave, and what Azure said to it, None where nobody waited for
+    that. Must not raise or wait."""
+
+    def sending(self, warrant: Warrant, step: Step) -> None: ...
+
+    def answered(self, warrant: Warrant, step: Step, answer: Answer | None) -> None: ...
+
+
+class Unaudited:
+    """Keeps the `Auditor` port where nothing is written down."""
+
+    def sending(self, warrant: Warrant, step: Step) -> None:
+        del warrant, step
+
+    def answered(self, warrant: Warrant, step: Step, answer: Answer | None) -> None:
+        del warrant, step, answer
+
+
+class Onlooker(Protocol):
+    """Who is told that the loop is alive, and what woke it. Must not raise or wait."""
+
+    def heard(self, triggers: tuple[str, ...]) -> None: ...
+
+
+class Unwatched:
+    """Keeps the `Onlooker` port where nobody looks."""
+
+    def heard(self, triggers: tuple[str, ...]) -> None:
+        del triggers
+
+
 class Alone:
     """Keeps the `Lease` port where nobody else is: always covered."""
 
@@ -195,3 +227,4 @@ class World:
     watcher: Watcher
     lease: Lease = field(default_factory=Alone)
     halt: Halt = field(default_factory=Unhalted)
+    auditor: Auditor = field(default_factory=Unaudited)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.desired.tree import Tree
-from reconciler.runtime.trigger import Bell, Timing, _Cron, keep_time, watch
+from reconciler.runtime.trigger import Bell, Timing, keep_time, make_cron_trigger, watch
 from tests.support.virtual_time import LoopClock, passed
 
 
@@ -64,7 +64,7 @@ async def test_the_interval_rings_in_the_loop_s_own_thread_and_stops_with_its_bl
     ],
 )
 def test_cron_is_read_as_crontab_is(expression: str, zone: str, after: str, then: str) -> None:
-    trigger = _Cron(expression, zone)
+    trigger = make_cron_trigger(expression, zone)
     now = datetime.fromisoformat(after)
     assert trigger.get_next_fire_time(None, now) == datetime.fromisoformat(then)
     assert trigger.get_next_fire_time(now, datetime(2020, 1, 1, tzinfo=UTC)) == datetime.fromisoformat(then)
