@@ -205,6 +205,7 @@ def once(call: Call) -> Exit:
     options, terminal = call.options, call.terminal
     if not (options.dry_run or options.yes or options.plan or terminal.interactive):
         raise UsageError("there is no terminal to ask on; add --yes to write without being asked, or --dry-run")
+    choice = LeaseChoice() if options.dry_run else choose_lease(call)
     saved = _read_saved(options.plan) if options.plan else None
     estate = _load(call)
     if _broken(estate):
@@ -218,7 +219,7 @@ def once(call: Call) -> Exit:
     chosen = _choose(estate, selection)
     if options.dry_run:
         return _dry_run(call, estate, selection, chosen)
-    return _converge(call, estate, saved, chosen)
+    return _converge(call, estate, saved, chosen, choice)
 
 
 def _dry_run(call: Call, estate: Estate, selection: Selection, chosen: frozenset[ArmId] | None) -> Exit:
@@ -241,7 +242,9 @@ def _dry_run(call: Call, estate: Estate, selection: Selection, chosen: frozenset
     return code
 
 
-def _converge(call: Call, estate: Estate, saved: SavedPlan | None, chosen: frozenset[ArmId] | None) -> Exit:
+def _converge(
+    call: Call, estate: Estate, saved: SavedPlan | None, chosen: frozenset[ArmId] | None, choice: LeaseChoice
+) -> Exit:
     terminal = call.terminal
     consultation = Consultation(
         fleets=frozenset(fleet.name for fleet in estate.fleets),
@@ -253,7 +256,7 @@ def _converge(call: Call, estate: Estate, saved: SavedPlan | None, chosen: froze
     )
     budget = Budget(seconds=call.settings.timeout, parallel=call.settings.parallelism)
     request = CycleRequest(chosen=chosen, budget=budget, consent=consultation.consent)
-    wiring = replace(_wire(call, consultation), choice=choose_lease(call))
+    wiring = replace(_wire(call, consultation), choice=choice)
     with structlog.contextvars.bound_contextvars(trigger="once"):
         runs = _complete(call, converge_fleets(estate.fleets, wiring, request, terminal.tell))
     first = tuple(reports[0].plan for reports in runs)
