@@ -46,7 +46,7 @@ from reconciler.runtime.sinks import (
     Sinks,
     Webhook,
 )
-from reconciler.runtime.trigger import Bell, Timing, keep_time, watch
+from reconciler.runtime.trigger import Bell, Timing, insist, keep_time, watch
 
 Result = TypeVar("Result")
 _SHORTEST_PATIENCE = 45.0  # seconds
@@ -181,11 +181,13 @@ async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> 
         async with asyncio.TaskGroup() as group:
             herald_ = group.create_task(herald.run(), name="herald")
             watcher = group.create_task(watch(bell, wiring.clock, duty.library.look), name="files")
+            reminder = group.create_task(insist(bell, wiring.clock, duty.timing.interval), name="insist")
             with keep_time(bell, duty.timing):
                 await run_forever(service)
             await herald.flush(_FLUSH)
             herald_.cancel()
             watcher.cancel()
+            reminder.cancel()
 
 
 @asynccontextmanager
