@@ -15,7 +15,20 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from reconciler.app import Wiring, carry_out, converge_fleets, look, plan_fleets, survey_fleets, wire
+import structlog
+
+from reconciler.app import (
+    Duty,
+    Telling,
+    Wiring,
+    carry_out,
+    converge_fleets,
+    look,
+    plan_fleets,
+    serve,
+    survey_fleets,
+    wire,
+)
 from reconciler.apply import Budget
 from reconciler.consent import ask_about
 from reconciler.consultation import Consultation
@@ -24,21 +37,37 @@ from reconciler.desired import load_estate
 from reconciler.desired.explain import UnknownTopicError, explain, make_schema
 from reconciler.desired.fleet import CLOUDS, Endpoints
 from reconciler.desired.schema import SPECS
+from reconciler.desired.tree import Tree
 from reconciler.desired.writer import write_documents
 from reconciler.graphviz import GraphvizError, find_graphviz, make_svg
 from reconciler.importing import Choice, describe_live
+from reconciler.leading import LeaseChoice, LeaseHeldError
+from reconciler.library import Library
+from reconciler.model.alert import SinkKind
 from reconciler.model.burial import Burial, Graveyard
 from reconciler.model.finding import Origin, Severity
 from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.outcome import Outcome
+from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan
-from reconciler.model.ports import Watcher
+from reconciler.model.ports import Pauses, Watcher
 from reconciler.model.quota import Pool
 from reconciler.model.reach import Way
 from reconciler.model.resource import CloudTarget, Estate, Fleet, Scope
 from reconciler.model.wire import Json, JsonObject
+from reconciler.outside import Door
 from reconciler.parser import Exit, Options
-from reconciler.plan import NothingSelectedError, declared_ways, find_burials, merge, plan_one, select
+from reconciler.pausing import add_pause, end_pauses, read_until, tell_document, tell_scope
+from reconciler.plan import (
+    NothingSelectedError,
+    declared_ways,
+    find_burials,
+    merge,
+    plan_one,
+    select,
+    tell_pause,
+)
+from reconciler.report.alerts import Storm
 from reconciler.report.deleted import (
     render_burial,
     render_deleted,
@@ -59,6 +88,7 @@ from reconciler.report.document import (
     tell_finding,
     tell_stale,
 )
+from reconciler.report.drift import Rounds
 from reconciler.report.events import Events
 from reconciler.report.graph import Graph, make_graph, render_graph
 from reconciler.report.markdown import render_markdown, render_markdown_runs
@@ -68,14 +98,34 @@ from reconciler.report.progress import Progress, Quiet
 from reconciler.report.quota import Filter, render_quota, render_quota_json, render_quota_markdown
 from reconciler.report.text import render_findings, render_plan, render_run
 from reconciler.report.words import count, join_words, plain, shorten
+from reconciler.routes import check_variables
 from reconciler.runtime.clock import SystemClock
+from reconciler.runtime.halt import Brake
+from reconciler.runtime.kube import find_place
+from reconciler.runtime.lease import Terms
 from reconciler.runtime.logs import configure_logs
-from reconciler.settings import LogFormat, LogLevel, Output, Settings, Source, load_settings, tell_settings
+from reconciler.runtime.pauses import PauseFile, PauseMap
+from reconciler.runtime.sinks import Regarding
+from reconciler.runtime.trigger import Bell, Timing
+from reconciler.settings import (
+    OFF,
+    LeaseForm,
+    LogFormat,
+    LogLevel,
+    Output,
+    Settings,
+    Source,
+    load_settings,
+    read_place,
+    tell_settings,
+)
 from reconciler.simulate import Simulation, SimulationError, SimulationRequest, run_simulation
 from reconciler.terminal import Terminal
 from reconciler.verdict import judge_outcome, judge_plans, judge_runs
 
 Result = TypeVar("Result")
+_SHORTEST_TOKEN = 16  # characters
+_SHORTEST_BUDGET = 30.0  # seconds; a write alone may take longer than an interval of a few
 
 
 class UsageError(Exception):
@@ -127,6 +177,9 @@ def run(options: Options, environment: Mapping[str, str]) -> Exit:
     except (UsageError, NothingSelectedError) as error:
         terminal.complain(f"reconciler {options.command}: {error}\n")
         return Exit.USAGE
+    except LeaseHeldError as error:
+        terminal.complain(f"reconciler {options.command}: {error}\n")
+        return Exit.STOPPED
     except (SimulationError, GraphvizError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -152,10 +205,13 @@ def once(call: Call) -> Exit:
     options, terminal = call.options, call.terminal
     if not (options.dry_run or options.yes or options.plan or terminal.interactive):
         raise UsageError("there is no terminal to ask on; add --yes to write without being asked, or --dry-run")
+    choice = LeaseChoice() if options.dry_run else choose_lease(call)
     saved = _read_saved(options.plan) if options.plan else None
     estate = _load(call)
     if _broken(estate):
         return _refuse_estate(call, estate)
+    pauses = _pauses_in_force(call)
+    estate = replace(estate, fleets=tuple(replace(fleet, pauses=pauses) for fleet in estate.fleets))
     terminal.complain(render_findings(estate.findings, terminal.style(terminal.err)))
     selection = Selection(targets=tuple(options.targets), selector=options.selector)
     if saved:
@@ -163,7 +219,7 @@ def once(call: Call) -> Exit:
     chosen = _choose(estate, selection)
     if options.dry_run:
         return _dry_run(call, estate, selection, chosen)
-    return _converge(call, estate, saved, chosen)
+    return _converge(call, estate, saved, chosen, choice)
 
 
 def _dry_run(call: Call, estate: Estate, selection: Selection, chosen: frozenset[ArmId] | None) -> Exit:
@@ -186,7 +242,9 @@ def _dry_run(call: Call, estate: Estate, selection: Selection, chosen: frozenset
     return code
 
 
-def _converge(call: Call, estate: Estate, saved: SavedPlan | None, chosen: frozenset[ArmId] | None) -> Exit:
+def _converge(
+    call: Call, estate: Estate, saved: SavedPlan | None, chosen: frozenset[ArmId] | None, choice: LeaseChoice
+) -> Exit:
     terminal = call.terminal
     consultation = Consultation(
         fleets=frozenset(fleet.name for fleet in estate.fleets),
@@ -198,7 +256,9 @@ def _converge(call: Call, estate: Estate, saved: SavedPlan | None, chosen: froze
     )
     budget = Budget(seconds=call.settings.timeout, parallel=call.settings.parallelism)
     request = CycleRequest(chosen=chosen, budget=budget, consent=consultation.consent)
-    runs = _complete(call, converge_fleets(estate.fleets, _wire(call, consultation), request))
+    wiring = replace(_wire(call, consultation), choice=choice)
+    with structlog.contextvars.bound_contextvars(trigger="once"):
+        runs = _complete(call, converge_fleets(estate.fleets, wiring, request, terminal.tell))
     first = tuple(reports[0].plan for reports in runs)
     moved = tell_stale(saved, first) if saved else ""
     code = Exit.STOPPED if moved else judge_runs(runs)
@@ -238,6 +298,193 @@ async def _consult(call: Call, saved: SavedPlan | None, plans: tuple[Plan, ...])
 def _show_plans(plans: tuple[Plan, ...], terminal: Terminal, stream: TextIO) -> None:
     stream.write("\n".join(render_plan(plan, terminal.style(stream)) for plan in plans))
     stream.flush()
+
+
+def keep(call: Call) -> Exit:
+    """Passes for ever. What is wrong with documents is told and spoils only what needs them."""
+    settings, clock = call.settings, call.clock
+    missing = check_variables(settings.alerts, call.environment)
+    if missing:
+        call.terminal.complain(render_findings(missing, call.terminal.style(call.terminal.err)))
+        return Exit.USAGE
+    budget = Budget(seconds=max(0.75 * settings.interval, _SHORTEST_BUDGET), parallel=settings.parallelism)
+    if "-" in settings.sources:
+        raise UsageError("standard input can be read only once; name the files or directories of the desired state")
+    _check_sources(settings)
+    tree = Tree(Path(source) for source in settings.sources)
+    duty = Duty(
+        library=Library(look=tree.digest, read=lambda: _read(call), clock=clock),
+        timing=Timing(
+            interval=settings.interval,
+            jitter=settings.jitter,
+            cron=settings.cron,
+            zone=settings.time_zone,
+            pace=clock.rate,
+        ),
+        pauses=_find_pauses(call),
+        budget=None if settings.observe_only else budget,
+        telling=_choose_telling(call),
+        door=_choose_door(call),
+    )
+    asyncio.run(_keep(call, duty, replace(_wire(call, Events()), clock=clock, choice=choose_lease(call))))
+    return Exit.OK
+
+
+def _choose_door(call: Call) -> Door:
+    """Where the daemon is to be seen, with a token that nobody guesses, or none."""
+    variable = call.settings.token_variable
+    token = call.environment.get(variable, "") if variable else ""
+    if variable and len(token) < _SHORTEST_TOKEN:
+        why = f"is {len(token)} characters long" if token else "is not set"
+        raise UsageError(f"tokenVariable names {variable}, which {why}; a token has at least {_SHORTEST_TOKEN}")
+    if call.settings.listen == OFF:
+        return Door()
+    host, port = read_place(call.settings.listen)
+    return Door(host=host, port=port, token=token)
+
+
+def _choose_telling(call: Call) -> Telling:
+    """Whom the settings want to be told, and where that is remembered."""
+    settings, environment = call.settings, call.environment
+    if settings.journal_file and settings.journal_map:
+        raise UsageError("the journal is kept in one place: leave out journalFile or journalMap")
+    place = None
+    if settings.journal_map or any(route.sink is SinkKind.EVENTS for route in settings.alerts):
+        try:
+            place = find_place(environment, settings.service_account, settings.lease_namespace)
+        except ValueError as error:
+            raise UsageError(f"{'journalMap' if settings.journal_map else 'sink: events'}: {error}") from error
+    pod = settings.lease_identity or environment.get("HOSTNAME", "") or "reconciler"
+    return Telling(
+        routes=settings.alerts,
+        file=settings.journal_file,
+        map=settings.journal_map,
+        place=place,
+        pod=Regarding(name=pod, uid=environment.get("POD_UID", "")),
+        storm=Storm(most=settings.alert_storm),
+        rounds=Rounds(most=settings.fight_rounds),
+    )
+
+
+def choose_lease(call: Call) -> LeaseChoice:
+    """The lease that the settings ask for. A simulated Azure of our own has nobody else to write to it."""
+    settings = call.settings
+    try:
+        terms = Terms(duration=settings.lease_duration, deadline=settings.lease_deadline, retry=settings.lease_retry)
+        if settings.lease is LeaseForm.OFF or call.simulation:
+            return LeaseChoice()
+        if settings.lease is LeaseForm.FILE and not settings.lease_file:
+            raise UsageError("lease is file, but leaseFile names none; add --lease-file FILE")
+        if settings.lease is LeaseForm.FILE:
+            return LeaseChoice(file=settings.lease_file, who=settings.lease_identity, terms=terms)
+        place = find_place(call.environment, settings.service_account, settings.lease_namespace)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return LeaseChoice(name=settings.lease_name, place=place, who=settings.lease_identity, terms=terms)
+
+
+def pause(call: Call) -> Exit:
+    """Ask whoever writes to leave something alone for a while, or list what was asked for."""
+    options, store, now = call.options, _open_pauses(call), call.clock.now()
+    current = tuple(each for each in asyncio.run(store.load()) if each.until > now)
+    if options.until:
+        try:
+            until = read_until(options.until, now)
+        except ValueError as error:
+            raise UsageError(f"--until {error}") from error
+        by = options.by or call.environment.get("USER", "")
+        wanted = replace(_pause_scope(call), until=until, by=by, reason=options.reason, since=now)
+        _check_scope(call, wanted)
+        current = add_pause(current, wanted, now)
+        asyncio.run(store.save(current))
+    return _tell_pauses(call, current, "Paused" if current else "Nothing is paused.")
+
+
+def resume(call: Call) -> Exit:
+    """End pauses before their time."""
+    store = _open_pauses(call)
+    kept, ended = end_pauses(asyncio.run(store.load()), _pause_scope(call), call.clock.now())
+    if ended:
+        asyncio.run(store.save(kept))
+    return _tell_pauses(call, ended, "No longer paused" if ended else "No pause of that was there.")
+
+
+def _pause_scope(call: Call) -> Pause:
+    options = call.options
+    return Pause(until=0.0, fleet=options.fleet, kind=options.kind, target="".join(options.targets))
+
+
+def _check_scope(call: Call, wanted: Pause) -> None:
+    """A pause of what nobody knows would pause nothing; told where the desired state is at hand."""
+    if wanted.kind and wanted.kind not in SPECS:
+        close = get_close_matches(wanted.kind, SPECS, n=1)
+        raise UsageError(f"there is no kind {wanted.kind}; " + (f"did you mean {close[0]}?" if close else "see schema"))
+    if not (wanted.fleet or wanted.target) or not all(Path(source).exists() for source in call.settings.sources):
+        return
+    estate = _load(call)
+    if _broken(estate):
+        return  # what is missing may be in the part that could not be read
+    fleets = estate.fleets
+    if wanted.fleet:
+        fleets = tuple(fleet for fleet in fleets if fleet.name.lower() == wanted.fleet.lower())
+        if not fleets:
+            raise UsageError(f"no document declares a fleet {wanted.fleet}")
+    if wanted.target:
+        select(fleets, (wanted.target,), {})
+
+
+def _tell_pauses(call: Call, pauses: tuple[Pause, ...], head: str) -> Exit:
+    if call.json:
+        told: list[Json] = [tell_document(each) for each in pauses]
+        call.terminal.say(render_json({"format_version": FORMAT_VERSION, "kind": "pauses", "pauses": told}))
+    elif pauses:
+        call.terminal.say("".join(f"{head}: {plain(tell_scope(each))}, {plain(tell_pause(each))}\n" for each in pauses))
+    else:
+        call.terminal.say(f"{head}\n")
+    return Exit.OK
+
+
+def _open_pauses(call: Call) -> Pauses:
+    if not (call.settings.pause_file or call.settings.pause_map):
+        raise UsageError("name the file that keeps pauses, for whoever writes as well: --pause-file, or pauseFile")
+    return _find_pauses(call)
+
+
+def _find_pauses(call: Call) -> Pauses:
+    """Where the settings say that pauses are kept; without a word about it, nowhere."""
+    settings = call.settings
+    if not settings.pause_map:
+        return PauseFile(settings.pause_file)
+    if settings.pause_file:
+        raise UsageError("pauses are kept in one place: leave out pauseFile or pauseMap")
+    try:
+        place = find_place(call.environment, settings.service_account, settings.lease_namespace)
+    except ValueError as error:
+        raise UsageError(f"pauseMap: {error}") from error
+    return PauseMap(place, settings.pause_map)
+
+
+def _pauses_in_force(call: Call) -> tuple[Pause, ...]:
+    now = call.clock.now()
+    return tuple(each for each in asyncio.run(_find_pauses(call).load()) if each.until > now)
+
+
+async def _keep(call: Call, duty: Duty, wiring: Wiring) -> None:
+    bell, brake = Bell(), Brake(wiring.clock)
+
+    def drain() -> Iterator[None]:
+        structlog.get_logger("reconciler").info("drain.started", grace=call.settings.grace)
+        brake.pull("the daemon is stopping", call.settings.grace)
+        bell.close()
+        yield
+        os._exit(Exit.INTERRUPTED)
+
+    loop = asyncio.get_running_loop()
+    signals = drain()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, signals.__next__)
+    loop.add_signal_handler(signal.SIGHUP, bell.fire, "sighup")
+    await serve(duty, wiring, bell, brake)
 
 
 def validate(call: Call) -> Exit:
@@ -604,11 +851,18 @@ def _introduce(call: Call, simulation: Simulation) -> None:
 
 
 def _load(call: Call) -> Estate:
-    settings = call.settings
+    _check_sources(call.settings)
+    return _read(call)
+
+
+def _check_sources(settings: Settings) -> None:
     missing = [source for source in settings.sources if not Path(source).exists()]
     if missing:
         raise UsageError(f"there is no {join_words(missing)}; name the files or directories of the desired state")
-    sources = [Path(source) for source in settings.sources]
+
+
+def _read(call: Call) -> Estate:
+    sources = [Path(source) for source in call.settings.sources]
     estate = load_estate(sources, call.environment, _endpoints(call))
     if call.simulation is None:
         return estate
@@ -700,9 +954,10 @@ def _write_whole(path: Path, text: str) -> None:
 def _wire(call: Call, watcher: Watcher) -> Wiring:
     bundle = call.simulation.ca_bundle if call.simulation else call.settings.ca_bundle
     try:
-        return wire(call.environment, call.clock, watcher, bundle)
+        wiring = wire(call.environment, call.clock, watcher, bundle)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    return replace(wiring, model_age=call.settings.model_age)
 
 
 def _open_progress(call: Call) -> Watcher:
@@ -722,7 +977,7 @@ def _log_level(call: Call) -> LogLevel:
     if call.options.verbose > 1:
         return LogLevel.DEBUG
     said = call.settings.given["logLevel"].source is not Source.DEFAULT
-    if call.settings.log_format is LogFormat.JSON and not said:
+    if (call.settings.log_format is LogFormat.JSON or call.options.command == "run") and not said:
         return LogLevel.INFO
     return call.settings.log_level
 
@@ -770,6 +1025,9 @@ def _stops(call: Call, task: asyncio.Task[object]) -> Iterator[None]:
 
 COMMANDS: Mapping[str, Callable[[Call], Exit]] = {
     "once": once,
+    "run": keep,
+    "pause": pause,
+    "resume": resume,
     "validate": validate,
     "schema": schema,
     "explain": explain_topic,

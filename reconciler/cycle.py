@@ -5,7 +5,7 @@ Dry run is not a flag in here: a dry run leaves out the budget, and its cloud re
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.apply import RETURN_PATIENCE, Budget, run_plan
@@ -17,7 +17,7 @@ from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import DecisionState, Plan, Verb
 from reconciler.model.ports import World
 from reconciler.model.quota import Ledger, ModelKey, QuotaScope
-from reconciler.model.resource import Activity, Fleet, Scope, Snapshot
+from reconciler.model.resource import Activity, Actor, Fleet, Scope, Snapshot
 from reconciler.plan import (
     approve,
     find_asked,
@@ -44,6 +44,7 @@ _FRUITLESS = 3  # cycles that may do nothing before a run gives up: a plan can b
 # How far back the activity log is asked, in seconds. A drift is nearly always younger: a fleet is looked at more often
 # than once a day. Azure keeps 90 days, but a busy subscription's would take hundreds of requests.
 _WINDOW = 24 * 3600.0
+_ASK_AGAIN = 60.0  # seconds; the log lags by minutes
 
 
 @dataclass(slots=True)
@@ -51,12 +52,15 @@ class Hearing:
     """What the activity log said in one run, so that a later cycle asks only where something new has come up."""
 
     said: Activity | None = None
+    at: float = 0.0
 
-    async def ask(self, world: World, ids: frozenset[ArmId]) -> Activity | None:
+    async def ask(self, world: World, ids: frozenset[ArmId], wonder: frozenset[ArmId]) -> Activity | None:
+        """What it says about all of them; about those in `wonder` it may say more a minute later."""
+        now, ids = world.clock.monotonic(), ids | wonder
         if not ids:
             self.said = None
-        elif self.said is None or not ids <= self.said.asked:
-            self.said = await world.cloud.who(ids, _WINDOW)
+        elif self.said is None or not ids <= self.said.asked or (wonder and now - self.at >= _ASK_AGAIN):
+            self.said, self.at = await world.cloud.who(ids, _WINDOW), now
             return self.said
         else:
             # What is as it should be by now would have another author the next time.
@@ -78,6 +82,7 @@ class CycleRequest:
     `consent` is asked about each plan that would write and answers "" or why not. Cycles of one run share `hearing`.
     `ways`: the report shall say who reaches which account before anything is done. `regions` are those whose quota
     shall be told whatever the plan does, and of whoever holds it. `memory` is what the cycle before this one left.
+    `wonder` are resources of which somebody still wants to know who changed them, whether or not they are as declared.
     """
 
     chosen: frozenset[ArmId] | None = None
@@ -87,6 +92,7 @@ class CycleRequest:
     ways: bool = False
     regions: Regions | None = None
     memory: Memory = NOTHING
+    wonder: frozenset[ArmId] = frozenset()
 
 
 def scope_of(fleet: Fleet) -> Scope:
@@ -127,6 +133,7 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
         ended=world.clock.now(),
         requests=snapshot.requests + sum(outcome.requests for outcome in outcomes),
         ways=live_ways(fleet, snapshot) if request.ways else (),
+        heard=_heard(snapshot, request),
         memory=_remember(world, (fleet, snapshot), request.memory, outcomes, began),
     )
 
@@ -135,12 +142,12 @@ def _remember(
     world: World, seen: tuple[Fleet, Snapshot], memory: Memory, outcomes: tuple[Outcome, ...], began: float
 ) -> Memory:
     """What the next cycle shall know of what was purged, and of what Azure has hardware for, and what not."""
-    now = world.clock.now()
-    memory = _remember_purges(memory, seen[1], now - began, outcomes)
+    took = world.clock.now() - began
+    memory = _remember_purges(memory, seen[1], took, outcomes)
     asked = [(each, offer) for each in outcomes if (offer := offer_of(each.step, *seen))]
     memory = forgive(memory, (offer for each, offer in asked if each.result is Result.DONE))
     refused = [offer for each, offer in asked if _lacks_hardware(each)]
-    return shun(memory, refused, now, world.chance.uniform(0.8, 1.2)) if refused else memory
+    return shun(memory, refused, seen[1].taken_at + took, world.chance.uniform(0.8, 1.2)) if refused else memory
 
 
 def _lacks_hardware(outcome: Outcome) -> bool:
@@ -164,14 +171,21 @@ def _remember_purges(memory: Memory, snapshot: Snapshot, took: float, outcomes: 
     )
 
 
+def _heard(snapshot: Snapshot, request: CycleRequest) -> Mapping[ArmId, Actor]:
+    others = snapshot.activity.others if snapshot.activity else {}
+    return {id: others[id] for id in sorted(request.wonder) if id in others}
+
+
 async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snapshot, Plan]:
     """What there is and what to do about it; who is behind it is asked only where something is not as it should be."""
-    snapshot = await _browse(world, fleet, await world.cloud.observe(scope_of(fleet)))
+    seen_at = world.clock.now()
+    snapshot = replace(await world.cloud.observe(scope_of(fleet)), seen_at=seen_at)
+    snapshot = await _browse(world, fleet, snapshot)
     plan = make_plan(fleet, snapshot, request.chosen, request.memory)
     # Where pools of models go is known only with quota, and what may be written only when that is known.
     snapshot, plan = await _weigh(world, fleet, request, (snapshot, plan))
     snapshot, plan = await _ask_leave(world, fleet, request, (snapshot, plan))
-    activity = await request.hearing.ask(world, find_unexplained(plan.decisions, snapshot))
+    activity = await request.hearing.ask(world, find_unexplained(plan.decisions, snapshot), request.wonder)
     if activity is None:
         return snapshot, plan
     snapshot = replace(snapshot, activity=activity, requests=snapshot.requests + activity.requests)
@@ -282,7 +296,7 @@ async def converge(world: World, fleet: Fleet, request: CycleRequest) -> tuple[C
         # A pool of a model that was refused hardware turns to the next place, and to each place only once.
         done, moved = _done(report), bool(_done(report) - done) or any(map(_lacks_hardware, report.outcomes))
         fruitless = 0 if moved else fruitless + 1
-        if _finished(report) or (report.outcomes and fruitless >= _FRUITLESS):
+        if _finished(report) or world.halt.because or (report.outcomes and fruitless >= _FRUITLESS):
             return tuple(reports)
         pause = 0.0 if moved else min(5.0 + 2.5 * pauses, 15.0)
         if world.clock.monotonic() + pause >= end:

@@ -64,6 +64,9 @@ class Options:
     models: list[str] = field(default_factory=list)
     live: bool = False
     reach: bool = True
+    until: str = ""
+    reason: str = ""
+    by: str = ""
 
 
 _DESCRIPTION = """\
@@ -72,6 +75,8 @@ Keeps a fleet of Azure OpenAI accounts exactly as its YAML says.
   reconciler validate desired_state/        is the YAML right? needs no Azure
   reconciler once --dry-run desired_state/  what would change
   reconciler once desired_state/            show it, ask, do it, wait for it
+  reconciler run desired_state/             keep it so, for ever
+  reconciler pause --until 2h               leave Azure alone for a while
   reconciler explain Account.networkAcls    what a field means
   reconciler import --subscription ID       live Azure as YAML
   reconciler graph desired_state/           a picture of what needs what
@@ -107,6 +112,38 @@ the plan and writes nothing.
   reconciler once --plan plan.json             ... and apply that, or refuse
   reconciler once --target Account/aoai-swc    this account and what it needs
   reconciler once -l tier=prod --yes           what has this label; do not ask
+"""
+
+_RUN = """\
+Keeps everything as declared until it is stopped: a pass over all fleets every
+interval, and whenever the desired state changes. SIGTERM or Ctrl-C ends it in
+order with exit code 0, a second one at once.
+
+  reconciler run desired_state/
+  reconciler run --observe-only            plan and tell, never write
+  reconciler run --interval 5m --log-format json
+"""
+
+_PAUSE = """\
+Asks `run` and `once` to write nothing for a while: everything, a fleet, a kind or
+one resource. What differs is still told. A pause ends by itself. Without --until
+it lists the pauses there are. The file that keeps them is the setting pauseFile,
+which must be the same for whoever writes.
+
+  reconciler pause --until 2h --reason "release of the portal"
+  reconciler pause --fleet prod --until 18:00
+  reconciler pause --target Account/aoai-swc --until 2026-11-30T08:00+01:00
+  reconciler pause --kind NetworkSecurityGroup --until 90m
+  reconciler pause
+"""
+
+_RESUME = """\
+Ends pauses before their time: those that were asked for in the same words, all
+of a fleet, or all.
+
+  reconciler resume
+  reconciler resume --fleet prod
+  reconciler resume --target Account/aoai-swc
 """
 
 _VALIDATE = """\
@@ -254,6 +291,14 @@ def _contradiction(options: Options) -> str:
             options.format and options.flags.get("output") == "json",
             "--format names a picture, which --output json is not; leave one of them out",
         ),
+        (
+            options.command in ("pause", "resume") and len(options.targets) > 1,
+            "--target names one resource here; pause each by itself",
+        ),
+        (
+            options.command == "pause" and not options.until and (options.targets or options.kind or options.reason),
+            "--until says when the pause ends, such as --until 2h; without it, pauses are listed",
+        ),
         (options.quiet and options.verbose, "-q and -v contradict each other"),
         (
             options.simulate_state and not options.simulate and options.command != "simulate",
@@ -293,6 +338,9 @@ def _make_parser() -> _Parser:
         )
 
     _add_once(command("once", "plan, ask, apply, wait until it is done", _ONCE, "[PATH ...]"))
+    _add_run(command("run", "keep everything as declared, for ever", _RUN, "[PATH ...]"))
+    _add_pause(command("pause", "write nothing for a while", _PAUSE, "--until TIME [PATH ...]"))
+    _add_pause_scope(command("resume", "write again", _RESUME, ""))
     _add_paths(command("validate", "check the desired state without Azure", _VALIDATE, "[PATH ...]"))
     schema = command("schema", "JSON Schema of the documents", _SCHEMA, "[KIND]")
     schema.add_argument("kind", nargs="?", default="", metavar="KIND", help="one kind only")
@@ -352,6 +400,8 @@ def _add_once(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", default="", metavar="FILE", help="apply this saved plan, or refuse if Azure moved")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     _add_choice(parser)
+    _add_pause_file(parser)
+    _add_lease(parser)
     _add_timeout(parser, "how long to wait for provisioning, such as 90s, 10m, 2h (2h)")
     parser.add_argument(
         "--parallelism",
@@ -359,6 +409,73 @@ def _add_once(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         metavar="N",
         help="writes under way at once (100)",
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    _add_paths(parser)
+
+    def setting(flag: str, name: str, metavar: str, told: str) -> None:
+        parser.add_argument(flag, dest=f"flag_{name}", default=argparse.SUPPRESS, metavar=metavar, help=told)
+
+    setting("--interval", "interval", "DURATION", "time between two passes, such as 60s, 5m (60s)")
+    setting("--jitter", "jitter", "DURATION", "by how much less, at random (6s)")
+    setting("--grace", "grace", "DURATION", "how long writes are waited for at the end (30s)")
+    setting("--parallelism", "parallelism", "N", "writes under way at once (100)")
+    _add_pause_file(parser)
+    _add_lease(parser)
+    parser.add_argument(
+        "--observe-only",
+        dest="flag_observeOnly",
+        default=argparse.SUPPRESS,
+        action="store_const",
+        const="true",
+        help="plan and tell, never write",
+    )
+
+
+def _add_pause(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--until", default="", metavar="TIME", help="when it ends: 2h, 18:00 or a date with a time")
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why, for whoever wonders")
+    parser.add_argument("--by", default="", metavar="NAME", help="who asks for it ($USER)")
+    _add_paths(parser)
+    _add_pause_scope(parser)
+
+
+def _add_pause_scope(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fleet", default="", metavar="NAME", help="only this fleet")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--kind", default="", metavar="KIND", help="only documents of this kind")
+    what.add_argument(
+        "--target", action="append", default=[], dest="targets", metavar="NAME", help="only this: KIND/NAME or ARM id"
+    )
+    _add_pause_file(parser)
+
+
+def _add_lease(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lease",
+        dest="flag_lease",
+        default=argparse.SUPPRESS,
+        metavar="FORM",
+        help="so that only one writes: off, kubernetes or file (off)",
+    )
+    parser.add_argument(
+        "--lease-file",
+        dest="flag_leaseFile",
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="with --lease file: the file to lock",
+    )
+
+
+def _add_pause_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pause-file",
+        dest="flag_pauseFile",
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="file that keeps the pauses",
     )
 
 

@@ -15,13 +15,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from reconciler.cron import check_cron, check_zone
+from reconciler.model.alert import Route
 from reconciler.model.finding import Finding, Origin
+from reconciler.routes import read_routes
 
 if TYPE_CHECKING:
     from yaml import MappingNode, Node
 
 PREFIX: Final = "RECONCILER_"
 CONFIG_FILE: Final = "reconciler.yaml"
+OFF: Final = "off"
+_ALERTS: Final = "alerts"  # a list of sinks: nothing that a flag or a variable could say
 
 
 class Source(StrEnum):
@@ -48,6 +53,14 @@ class Color(StrEnum):
 class LogFormat(StrEnum):
     CONSOLE = "console"
     JSON = "json"
+
+
+class LeaseForm(StrEnum):
+    """What keeps two processes from writing at once."""
+
+    OFF = "off"
+    KUBERNETES = "kubernetes"
+    FILE = "file"
 
 
 class LogLevel(StrEnum):
@@ -83,6 +96,7 @@ class Given:
     source: Source
     place: str
     origin: Origin | None = None
+    routes: tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +116,31 @@ class Settings:
     log_level: LogLevel
     clock_rate: float
     simulate_pace: float
+    interval: float
+    jitter: float
+    cron: tuple[str, ...]
+    time_zone: str
+    grace: float
+    observe_only: bool
+    alerts: tuple[Route, ...]
+    alert_storm: int
+    fight_rounds: int
+    journal_file: str
+    journal_map: str
+    model_age: float
+    pause_file: str
+    pause_map: str
+    lease: LeaseForm
+    lease_name: str
+    lease_namespace: str
+    lease_identity: str
+    lease_file: str
+    lease_duration: float
+    lease_deadline: float
+    lease_retry: float
+    service_account: str
+    listen: str
+    token_variable: str
     given: Mapping[str, Given]
 
 
@@ -114,6 +153,61 @@ def read_duration(text: str) -> float:
         raise ValueError("a duration is a number of seconds, or like 90s, 10m, 1h30m")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return float(hours * 3600 + minutes * 60 + seconds)
+
+
+def _read_interval(text: str) -> float:
+    seconds = read_duration(text)
+    if seconds < 1:
+        raise ValueError("an interval is at least 1s")
+    return seconds
+
+
+def _read_crons(text: str) -> tuple[str, ...]:
+    expressions = tuple(part.strip() for part in text.split(os.pathsep) if part.strip())
+    for expression in expressions:
+        check_cron(expression)
+    return expressions
+
+
+def _read_zone(text: str) -> str:
+    check_zone(text)
+    return text
+
+
+def _read_map_name(text: str) -> str:
+    return _read_lease_name(text) if text else ""
+
+
+def _read_lease_name(text: str) -> str:
+    if len(text) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", text):
+        raise ValueError("a name of Kubernetes has lower-case letters, digits, - and . only")
+    return text
+
+
+def _read_flag(text: str) -> str:
+    if text not in ("true", "false"):
+        raise ValueError("true or false")
+    return text
+
+
+def read_place(text: str) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:8080` or `[::1]:8080`; port 0 is any that is free."""
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.\-]+)):(\d{1,5})", text)
+    if not match or int(match[3]) > 65535:
+        raise ValueError("an address is host:port, such as 127.0.0.1:8080 or [::]:8080, or off")
+    return match[1] or match[2], int(match[3])
+
+
+def _read_listen(text: str) -> str:
+    if text != OFF:
+        read_place(text)
+    return text
+
+
+def _read_variable(text: str) -> str:
+    if text and (not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text) or text.startswith(PREFIX)):
+        raise ValueError(f"the name of an environment variable, which does not start with {PREFIX}")
+    return text
 
 
 def _read_pace(text: str) -> float:
@@ -129,6 +223,12 @@ def _read_pace(text: str) -> float:
 def _read_parallelism(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1000:
         raise ValueError("parallelism is a whole number from 1 to 1000")
+    return int(text)
+
+
+def _read_count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise ValueError("a whole number from 1 to 1000")
     return int(text)
 
 
@@ -183,6 +283,92 @@ SETTINGS: Final = (
         read=_read_pace,
         summary="pace of time in a simulation started with --simulate",
     ),
+    Setting(name="interval", default="60s", read=_read_interval, summary="how long `run` waits between two passes"),
+    Setting(
+        name="jitter", default="6s", read=read_duration, summary="by how much less, at random, so that no two keep step"
+    ),
+    Setting(name="cron", default="", read=_read_crons, summary="when else `run` makes a pass: cron expressions"),
+    Setting(name="timeZone", default="UTC", read=_read_zone, summary="time zone of `cron`, by its IANA name"),
+    Setting(
+        name="grace",
+        default="30s",
+        read=read_duration,
+        summary="how long `run` still waits for writes once it is told to stop",
+    ),
+    Setting(
+        name="modelAge",
+        default="10m",
+        read=read_duration,
+        summary="for how long a region's model list is not read again",
+    ),
+    Setting(name="pauseFile", default="", read=str, summary="where `pause` tells `run` and `once` what not to write"),
+    Setting(name="pauseMap", default="", read=_read_map_name, summary="the same in a cluster: the name of a ConfigMap"),
+    Setting(
+        name="lease",
+        default="off",
+        read=_one_of(LeaseForm),
+        summary="what keeps two processes from writing at once: off, kubernetes or file",
+    ),
+    Setting(name="leaseName", default="reconciler", read=_read_lease_name, summary="name of the Kubernetes Lease"),
+    Setting(name="leaseNamespace", default="", read=str, summary="its namespace; that of the pod when left out"),
+    Setting(name="leaseIdentity", default="", read=str, summary="who holds it, for people; the host when left out"),
+    Setting(name="leaseFile", default="", read=str, summary="the file to lock, for `lease: file`"),
+    Setting(
+        name="leaseDuration",
+        default="15s",
+        read=read_duration,
+        summary="for how long a rival leaves a lease alone that is not renewed; whole seconds",
+    ),
+    Setting(
+        name="leaseDeadline",
+        default="10s",
+        read=read_duration,
+        summary="after how long without a renewal the leader stops",
+    ),
+    Setting(name="leaseRetry", default="2s", read=read_duration, summary="how often the leader renews"),
+    Setting(
+        name="serviceAccount",
+        default="",
+        read=str,
+        summary="folder with ca.crt, token and namespace; where Kubernetes mounts it when left out",
+    ),
+    Setting(
+        name="observeOnly",
+        default="false",
+        read=_read_flag,
+        summary="whether `run` only plans and tells, and never writes",
+    ),
+    Setting(name="journalFile", default="", read=str, summary="where `run` remembers what it told, on one machine"),
+    Setting(
+        name="journalMap",
+        default="",
+        read=_read_map_name,
+        summary="the ConfigMap in which it does, in a cluster",
+    ),
+    Setting(
+        name="alertStorm",
+        default="10",
+        read=_read_count,
+        summary="how many alerts of one kind may begin at once before they are told as one",
+    ),
+    Setting(
+        name="fightRounds",
+        default="3",
+        read=_read_count,
+        summary="how often within an hour somebody may undo what `run` puts right before it stops",
+    ),
+    Setting(
+        name="listen",
+        default="127.0.0.1:8080",
+        read=_read_listen,
+        summary="where `run` shows health, metrics and a page: host:port, or off",
+    ),
+    Setting(
+        name="tokenVariable",
+        default="",
+        read=_read_variable,
+        summary="environment variable with the token of those who may ask `run` for a pass; without it nobody may",
+    ),
 )
 
 
@@ -195,6 +381,7 @@ def load_settings(
     problems = [*findings, *_check_variables(environment)]
     values: dict[str, Value] = {}
     given = {each.name: _give(each, flags, environment, written) for each in SETTINGS}
+    given |= {name: written[name] for name in (_ALERTS,) if name in written}
     for each in SETTINGS:
         try:
             values[each.name] = each.read(given[each.name].text)
@@ -211,7 +398,8 @@ def load_settings(
 
 def tell_settings(settings: Settings) -> list[tuple[str, str, str]]:
     """Name, value and place of every setting, in the order of the table."""
-    return [(each.name, settings.given[each.name].text, settings.given[each.name].place) for each in SETTINGS]
+    names = [*(each.name for each in SETTINGS), *(name for name in (_ALERTS,) if name in settings.given)]
+    return [(name, settings.given[name].text, settings.given[name].place) for name in names]
 
 
 def _give(
@@ -284,7 +472,7 @@ def _read_yaml(text: str, start: Origin) -> tuple[dict[str, Given], list[Finding
 
 
 def _read_mapping(root: MappingNode, file: str) -> tuple[dict[str, Given], list[Finding]]:
-    known = {each.name for each in SETTINGS}
+    known = {*(each.name for each in SETTINGS), _ALERTS}
     written: dict[str, Given] = {}
     findings: list[Finding] = []
     for key, value in root.value:
@@ -298,6 +486,12 @@ def _read_mapping(root: MappingNode, file: str) -> tuple[dict[str, Given], list[
             )
         elif name in written:
             findings.append(Finding(code="setting_twice", message=f"{name} is written twice", origin=origin))
+        elif name == _ALERTS:
+            routes, wrong = read_routes(value, file)
+            findings += wrong
+            place = f"{Source.FILE} {_origin(value, file)}"
+            told = ", ".join(route.name for route in routes)
+            written[name] = Given(text=told, source=Source.FILE, place=place, routes=routes)
         elif text is None:
             hint = "write one value, or for sources a list of paths"
             findings.append(
@@ -341,5 +535,30 @@ def _assemble(values: Mapping[str, Value], given: Mapping[str, Given]) -> Settin
         log_level=LogLevel(str(values["logLevel"])),
         clock_rate=float(str(values["clockRate"])),
         simulate_pace=float(str(values["simulatePace"])),
+        interval=float(str(values["interval"])),
+        jitter=float(str(values["jitter"])),
+        cron=tuple(crons) if isinstance(crons := values["cron"], tuple) else (),
+        time_zone=str(values["timeZone"]),
+        grace=float(str(values["grace"])),
+        model_age=float(str(values["modelAge"])),
+        pause_file=str(values["pauseFile"]),
+        pause_map=str(values["pauseMap"]),
+        lease=LeaseForm(str(values["lease"])),
+        lease_name=str(values["leaseName"]),
+        lease_namespace=str(values["leaseNamespace"]),
+        lease_identity=str(values["leaseIdentity"]),
+        lease_file=str(values["leaseFile"]),
+        lease_duration=float(str(values["leaseDuration"])),
+        lease_deadline=float(str(values["leaseDeadline"])),
+        lease_retry=float(str(values["leaseRetry"])),
+        service_account=str(values["serviceAccount"]),
+        listen=str(values["listen"]),
+        token_variable=str(values["tokenVariable"]),
+        observe_only=values["observeOnly"] == "true",
+        alerts=given[_ALERTS].routes if _ALERTS in given else (),
+        alert_storm=int(str(values["alertStorm"])),
+        fight_rounds=int(str(values["fightRounds"])),
+        journal_file=str(values["journalFile"]),
+        journal_map=str(values["journalMap"]),
         given=given,
     )

@@ -14,7 +14,7 @@ from reconciler.apply.operation import StepRun
 from reconciler.kinds.base import Patience
 from reconciler.kinds.catalog import type_of
 from reconciler.model.outcome import Outcome, Result
-from reconciler.model.plan import Action, Plan, Step, Verb
+from reconciler.model.plan import Action, Plan, Step, Verb, Warrant
 from reconciler.model.ports import World
 
 
@@ -41,6 +41,9 @@ class _Walk:
     def __init__(self, plan: Plan, world: World, budget: Budget) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self._steps = plan.steps
+        self._digest = plan.digest
+        self._reasons = {decision.id: decision.reason for decision in plan.decisions}
+        self._plan = plan
         self._world = world
         self._budget = budget
         self._end = world.clock.monotonic() + budget.seconds
@@ -55,32 +58,58 @@ class _Walk:
         self._parked: dict[str, list[int]] = {}  # ready, but that lane is taken
         self._busy: set[str] = set()
         self._running = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._cut = False
         self._done: asyncio.Queue[Outcome] = asyncio.Queue()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
+            warden = tasks.create_task(self._heed_halt(), name="halt")
             while len(self.outcomes) < len(self._steps):
                 self._start(tasks)
                 if self._running:
                     self._close(await self._done.get())
+            warden.cancel()
+
+    async def _heed_halt(self) -> None:
+        """End the waiting of every step once the run is cut; a write that has left is awaited all the same."""
+        await self._world.halt.cut()
+        self._cut = True
+        for task in self._tasks:
+            task.cancel()
 
     def _start(self, tasks: asyncio.TaskGroup) -> None:
         while self._ready and self._running < self._budget.parallel:
             position = heapq.heappop(self._ready)
             step = self._steps[position]
-            if self._world.clock.monotonic() >= self._end:
+            if self._world.halt.because:
+                self._abandon(step, self._world.halt.because)
+            elif self._world.clock.monotonic() >= self._end:
                 self._abandon(step, "the time for this run is over")
             elif taken := step.lanes & self._busy:
                 self._parked.setdefault(min(taken), []).append(position)
             else:
                 self._busy |= step.lanes
                 self._running += 1
-                tasks.create_task(self._run_step(step), name=step.name)
+                task = tasks.create_task(self._run_step(step), name=step.name)
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
     async def _run_step(self, step: Step) -> None:
         self._world.watcher.started(step)
         deadline = min(self._end, self._world.clock.monotonic() + _patience(step))
-        self._done.put_nowait(await StepRun(step=step, world=self._world, deadline=deadline).run())
+        run = StepRun(step=step, world=self._world, deadline=deadline, warrant=self._warrant(step))
+        try:
+            outcome = await run.run()
+        except asyncio.CancelledError:
+            if not self._cut:
+                raise
+            outcome = run.cut()
+        self._done.put_nowait(outcome)
+
+    def _warrant(self, step: Step) -> Warrant:
+        plan, reason = self._plan, self._reasons.get(step.id, "")
+        return Warrant(fleet=plan.fleet, plan=self._digest, reason=reason, principal=plan.principal)
 
     def _close(self, outcome: Outcome) -> None:
         self._running -= 1

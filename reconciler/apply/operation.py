@@ -14,16 +14,17 @@ from reconciler.apply.returning import Returning
 from reconciler.kinds.base import ResourceType, compose, compose_patch, find_users, project
 from reconciler.kinds.catalog import type_of
 from reconciler.kinds.diff import compare
-from reconciler.model.finding import Fault, FaultClass
+from reconciler.model.finding import LEASE_LOST, Fault, FaultClass
 from reconciler.model.ids import ArmId
 from reconciler.model.moment import read_time
 from reconciler.model.outcome import Outcome, Result
-from reconciler.model.plan import Step, Verb
+from reconciler.model.plan import Step, Verb, Warrant
 from reconciler.model.ports import Answer, Operation, Progress, World, Write
 from reconciler.model.resource import Live, LiveState, Scope
 from reconciler.model.wire import Json, JsonObject
 
 _HEAL_SECONDS = 90.0  # a create that ended Failed may turn Succeeded by itself
+_UNCOVERED = "the lease does not cover a write any more; whoever leads goes on"
 _REMOVALS = (Verb.DELETE, Verb.PURGE)
 
 
@@ -34,6 +35,7 @@ class StepRun:
     step: Step
     world: World
     deadline: float
+    warrant: Warrant
     backoff: Backoff = field(init=False)
     began: float = field(init=False)
     requests: int = field(init=False, default=0)
@@ -59,6 +61,10 @@ class StepRun:
             why = fault.message if fault.code.lower().startswith(("in_use", "inuse")) else f"{fault.code}, again"
             self.world.watcher.waiting(self.step, why, pause)
             await self.world.clock.sleep(pause)
+
+    def cut(self) -> Outcome:
+        """What to say of a step that nobody waits for any more."""
+        return self._ended(Result.IN_PROGRESS, f"not waited for any longer: {self.world.halt.because}")
 
     async def _attempt(self) -> Outcome:
         if self.step.verb is Verb.PURGE:
@@ -211,12 +217,30 @@ class StepRun:
         newcomers = await self._find_newcomers()
         if newcomers is not None:
             return newcomers
+        if (withheld := self._withheld()) is not None:
+            return withheld
         self.requests += 1
-        answer = await self.world.cloud.write(self._write(live))
+        answer = await self._write_down(self._write(live))
         if answer.fault is not None:
             return self._refused(answer.fault)
         waited = await self._follow(answer)
         return waited if waited is not None else await self._verify()
+
+    def _withheld(self) -> Outcome | None:
+        """What becomes of a write that must not leave any more."""
+        if self.world.halt.because:
+            return self._ended(Result.NOT_STARTED, self.world.halt.because)
+        return self._ended(Result.NOT_STARTED, _UNCOVERED) if self.world.lease.remaining() <= 0 else None
+
+    async def _write_down(self, write: Write) -> Answer:
+        """Send it, with a word before and after."""
+        auditor, answer = self.world.auditor, None
+        auditor.sending(self.warrant, self.step)
+        try:
+            answer = await self.world.cloud.write(write)
+        finally:
+            auditor.answered(self.warrant, self.step, answer)
+        return answer
 
     def _write(self, live: Live | None) -> Write:
         step = self.step
@@ -232,6 +256,8 @@ class StepRun:
     def _refused(self, fault: Fault) -> Outcome:
         if fault.cls is FaultClass.ABSENT and self.step.verb in _REMOVALS:
             return self._ended(Result.DONE, "was already gone")
+        if fault.code == LEASE_LOST:
+            return self._ended(Result.NOT_STARTED, self.world.halt.because or _UNCOVERED)
         return self._failed(fault)
 
     async def _follow(self, answer: Answer) -> Outcome | None:

@@ -12,7 +12,7 @@ from reconciler.cloud.budget import Urgency, retry_after
 from reconciler.cloud.faults import own_fault, read_operation_fault
 from reconciler.cloud.gateway import Gateway, Reply
 from reconciler.cloud.live import text_at, to_deleted, to_live
-from reconciler.cloud.models import ModelLists
+from reconciler.cloud.models import BELIEVED, ModelLists
 from reconciler.cloud.observe import Observer
 from reconciler.cloud.patience import Patience
 from reconciler.cloud.quota import Appraiser
@@ -35,10 +35,10 @@ _UNTIL_GONE = "gone:"
 class ArmCloud:
     """Azure through one gateway. `requests` counts everything that has left, tokens excepted."""
 
-    def __init__(self, gateway: Gateway, clock: Clock, chance: Chance) -> None:
+    def __init__(self, gateway: Gateway, clock: Clock, chance: Chance, model_age: float = BELIEVED) -> None:
         self._gateway = gateway
         self._patience = Patience(clock, chance)
-        self._models = ModelLists(gateway, clock, self._patience)
+        self._models = ModelLists(gateway, clock, self._patience, model_age)
         self._observer = Observer(gateway, clock, self._patience, self._models)
         self._appraiser = Appraiser(gateway, self._models, self._patience)
         self._registrar = Registrar(gateway, clock, self._patience)

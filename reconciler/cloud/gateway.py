@@ -31,8 +31,9 @@ from reconciler.cloud.budget import GateClosedError, Urgency
 from reconciler.cloud.connection import Connection
 from reconciler.cloud.faults import own_fault, read_fault, request_id
 from reconciler.cloud.policies import BearerPolicy, ReadOnlyPolicy, lower
+from reconciler.cloud.transport import UncoveredError
 from reconciler.kinds.base import Binding
-from reconciler.model.finding import Fault
+from reconciler.model.finding import LEASE_LOST, Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Verb
 from reconciler.model.ports import Write
@@ -368,6 +369,7 @@ def _parse(text: str) -> tuple[Json, bool]:
 
 # What there was instead of an answer, first match first: our code, and whether the request may have had its effect.
 _SILENCES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
+    ((UncoveredError,), LEASE_LOST, False),
     ((ClientAuthenticationError,), "credential_failed", False),
     ((SerializationError,), "refused_by_client", False),
     ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError), "certificate_untrusted", False),

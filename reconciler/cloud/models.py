@@ -1,6 +1,6 @@
 """On what terms a region sells each model, read out of its model list.
 
-A list is megabytes and changes by the week, so that what was read of it is believed for some minutes.
+A list is megabytes and changes by the week, so that what was read of it is believed for some time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reconciler.model.ports import Clock
 from reconciler.model.quota import Catalogue, Edition, EditionKey, Listing, Offer, Successor, Terms
 from reconciler.model.wire import Json, JsonObject, Maybe, read_path
 
-_BELIEVED = 600.0  # seconds
+BELIEVED = 600.0  # seconds
 _AT_ONCE = 2  # lists in memory
 
 
@@ -31,8 +31,9 @@ class ModelList:
 
 
 class ModelLists:
-    def __init__(self, gateway: Gateway, clock: Clock, patience: Patience) -> None:
+    def __init__(self, gateway: Gateway, clock: Clock, patience: Patience, believed: float = BELIEVED) -> None:
         self._gateway = gateway
+        self._believed = believed
         self._clock = clock
         self._patience = patience
         self._room = asyncio.Semaphore(_AT_ONCE)
@@ -46,7 +47,7 @@ class ModelLists:
         key = (subscription.lower(), location)
         async with self._room:
             at, known = self._read.get(key, (0.0, None))
-            if known is not None and self._clock.monotonic() - at < _BELIEVED:
+            if known is not None and self._clock.monotonic() - at < self._believed:
                 return known
             page = await self._patience.through_faults(
                 lambda: self._gateway.list_models(subscription, location), _fault_of_page

@@ -37,10 +37,14 @@ class ReadOnlyPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """Refuses whatever could change something: the second lock on a dry run."""
 
     def on_request(self, request: Request) -> None:
-        method, path = request.http_request.method, urlsplit(request.http_request.url).path
-        if method in ("GET", "HEAD") or (method == "POST" and path.lower().endswith(_ASKING)):
-            return
-        raise ReadOnlyViolation(f"{method} {path} must not be sent: this session only reads")
+        if _changes(request.http_request):
+            path = urlsplit(request.http_request.url).path
+            raise ReadOnlyViolation(f"{request.http_request.method} {path} must not be sent: this session only reads")
+
+
+def _changes(request: HttpRequest) -> bool:
+    asks = request.method == "POST" and urlsplit(request.url).path.lower().endswith(_ASKING)
+    return request.method not in ("GET", "HEAD") and not asks
 
 
 class BearerPolicy(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpResponse]):
@@ -71,8 +75,13 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         gate = self._gate(request.http_request)
         async with gate.admit(urgency) as passage:
             self.sent += 1
-            response = await self._await_answer(request)
+            try:
+                response = await self._await_answer(request)
+            except Exception:
+                self._budgets.tally("none", self._clock)
+                raise
             answer = response.http_response
+            self._budgets.tally(str(answer.status_code), self._clock)
             headers = lower(answer.headers)
             gate.learn(passage, answer.status_code, headers)
         # The path alone: a query may carry a signature.
@@ -91,12 +100,15 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         if request.http_request.method in ("GET", "HEAD"):
             return await self.next.send(request)
         sending = asyncio.ensure_future(self.next.send(request))
-        try:
-            await asyncio.wait({sending})
-        except asyncio.CancelledError:
-            await asyncio.wait({sending})
+        cancelled: asyncio.CancelledError | None = None
+        while not sending.done():
+            try:
+                await asyncio.wait({sending})
+            except asyncio.CancelledError as error:
+                cancelled = error  # and perhaps again: whoever waits for several of us may lose patience twice
+        if cancelled is not None:
             sending.exception()  # whatever it was, nobody waits for it any more
-            raise
+            raise cancelled
         return sending.result()
 
     def _gate(self, request: HttpRequest) -> Gate:

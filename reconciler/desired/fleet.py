@@ -31,13 +31,22 @@ from reconciler.kinds.addresses import fold_prefix, read_network
 from reconciler.kinds.base import Expansion, Kind, Setting, declare
 from reconciler.kinds.catalog import kind_named
 from reconciler.kinds.common import UNKNOWN, near
-from reconciler.kinds.fleet import CapSpec, CloudSpec, CredentialSpec, FleetSpec, PruneSpec, PurgeSpec
+from reconciler.kinds.fleet import (
+    CapSpec,
+    CloudSpec,
+    CredentialSpec,
+    FleetSpec,
+    MaintenanceSpec,
+    PruneSpec,
+    PurgeSpec,
+)
 from reconciler.kinds.quota_tier import tier_of
 from reconciler.kinds.scalars import SUBNET_TYPE, read_seconds
 from reconciler.kinds.subnet_rules import find_subnet
 from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import GROUP_TYPE, ArmId, Ref
 from reconciler.model.lifecycle import Lifecycle, ManagePolicy
+from reconciler.model.pause import Maintenance, Window
 from reconciler.model.resource import (
     Cap,
     CloudTarget,
@@ -525,7 +534,16 @@ def _policy(spec: FleetSpec) -> FleetPolicy:
         purge=_purge(spec.purge),
         deletes=_cap(limits.deletes if limits else None, careful.deletes),
         changes=_cap(limits.changes if limits else None, careful.changes),
+        maintenance=_maintenance(spec.maintenance) if spec.maintenance else None,
     )
+
+
+def _maintenance(spec: MaintenanceSpec) -> Maintenance:
+    allow, deny = (
+        tuple(Window(start=each.start, seconds=read_seconds(each.duration)) for each in windows or ())
+        for windows in (spec.allow, spec.deny)
+    )
+    return Maintenance(zone=spec.time_zone, allow=allow, deny=deny)
 
 
 def _purge(written: str | PurgeSpec | None) -> PurgePolicy:

@@ -82,12 +82,15 @@ class SourceFile:
 
 def read_sources(sources: Iterable[Path]) -> tuple[SourceFile, ...]:
     """Every YAML file of the sources, each once, in the order of their paths; `-` is standard input."""
-    seen: dict[Path, SourceFile] = {}
+    return tuple(_read_file(path) for path in walk_sources(sources))
+
+
+def walk_sources(sources: Iterable[Path]) -> tuple[Path, ...]:
+    """The path of every YAML file of the sources, each once, in order."""
+    seen: dict[Path, Path] = {}
     for source in sources:
         for path in _walk(source, ()):
-            key = path if path == STDIN else path.absolute()
-            if key not in seen:
-                seen[key] = _read_file(path)
+            seen.setdefault(path if path == STDIN else path.absolute(), path)
     return tuple(seen[key] for key in sorted(seen))
 
 

@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 from pydantic import Field as Described
 from pydantic import JsonValue
 
-from reconciler.kinds.scalars import AccountPattern, Duration, GroupName, Guid, Party, Region, TagName, TagValue
+from reconciler.kinds.scalars import (
+    AccountPattern,
+    Cron,
+    Duration,
+    GroupName,
+    Guid,
+    Party,
+    Region,
+    TagName,
+    TagValue,
+    TimeZone,
+)
 from reconciler.kinds.spec import Flag, Permission, Spec, Text, Whole
 
 _URL = r"^https://[^/\s]+(/\S*)?$"
@@ -110,6 +121,32 @@ class LimitsSpec(Spec):
     ] = None
 
 
+class WindowSpec(Spec):
+    """Hours that come again."""
+
+    start: Annotated[
+        Cron,
+        Described(
+            description="When they begin: minute, hour, day, month, weekday as in crontab(5).",
+            examples=["0 22 * * mon-fri"],
+        ),
+    ]
+    duration: Annotated[Duration, Described(description="How long they last, such as 90m, 6h or 2d.")]
+
+
+class MaintenanceSpec(Spec):
+    """At what hours this fleet is written to. What differs at other hours is told and waits."""
+
+    time_zone: Annotated[
+        TimeZone, Described(description="Time zone of all hours, by its IANA name.", examples=["Europe/Stockholm"])
+    ] = "UTC"
+    allow: Annotated[
+        list[WindowSpec] | None,
+        Described(min_length=1, description="Write only within these; at any hour when left out."),
+    ] = None
+    deny: Annotated[list[WindowSpec] | None, Described(description="Never write within these, allowed or not.")] = None
+
+
 class SubscriptionQuotaSpec(Spec):
     """What the fleet wants of the quota of its subscription as a whole."""
 
@@ -172,6 +209,9 @@ class FleetSpec(Spec):
         ),
     ] = None
     limits: Annotated[LimitsSpec | None, Described(description="Safety limits per run.")] = None
+    maintenance: Annotated[
+        MaintenanceSpec | None, Described(description="At what hours writes are made; at any hour when left out.")
+    ] = None
     quota: Annotated[
         SubscriptionQuotaSpec | None,
         Described(description="The quota tier of the subscription; left alone when left out."),

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from reconciler.cron import check_cron, check_zone
 from reconciler.kinds.addresses import ANY, LAST_PORT, fold_port, fold_prefix, is_tag, read_network
 from reconciler.kinds.spec import Text, refuse
 from reconciler.model.ids import ArmId
@@ -251,6 +252,22 @@ def read_seconds(text: str) -> float:
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
+def _check_cron(text: str) -> str:
+    try:
+        check_cron(text)
+    except ValueError as error:
+        raise refuse(f"{text!r} is no cron expression", str(error)) from None
+    return text
+
+
+def _check_zone(text: str) -> str:
+    try:
+        check_zone(text)
+    except ValueError as error:
+        raise refuse(f"there is no time zone {text!r}", str(error)) from None
+    return text
+
+
 def _check_tag_name(text: str) -> str:
     if text.lower() == OWNER_TAG:
         raise refuse(f"the tag {OWNER_TAG} marks ownership and is set by the reconciler", "remove it")
@@ -266,7 +283,9 @@ def _check_tag_value(text: str) -> str:
 
 
 AccountPattern = Annotated[Text, AfterValidator(_check_pattern)]
+Cron = Annotated[Text, AfterValidator(_check_cron)]
 Duration = Annotated[Text, AfterValidator(_check_duration)]
+TimeZone = Annotated[Text, AfterValidator(_check_zone)]
 GroupName = Annotated[Text, AfterValidator(_check_group)]
 Region = Annotated[Text, AfterValidator(_check_region)]
 Guid = Annotated[Text, AfterValidator(_check_guid)]

@@ -94,6 +94,8 @@ class Decision:
     `opened` and `closed` are the ways to an account that it adds and takes, as far as this resource decides it. `frees`
     is the most that a purge gives back, by usage name, of the pools that somebody waits for. `short` is how much
     capacity it will not have although it is wanted, where less will do.
+    `wants` names what the document says, whatever Azure is like, and `labels` are the document's. `missing`: nothing of
+    that id was seen.
     """
 
     id: ArmId
@@ -118,6 +120,9 @@ class Decision:
     closed: tuple[Way, ...] = ()
     short: int = 0
     told_only: bool = False
+    wants: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    missing: bool = False
     frees: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -175,6 +180,16 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Warrant:
+    """Why a write is made: the plan that it is part of, by its digest, what that says of the resource, and as whom."""
+
+    fleet: str
+    plan: str
+    reason: str = ""
+    principal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Every resource exactly once in `decisions`; only what acts in `steps`, in the order they would run alone.
 
@@ -182,7 +197,8 @@ class Plan:
     `converged`: there is nothing left to do or to wait for. `ledger` is there where somebody had to know what quota is
     left, `mandate` where there was something to write; `spreads` are those of the fleet's pools of models, and one that
     lacks something is not converged. All of them explain, and only what was blocked or ordered for them is part of the
-    digest. `outlook` tells what becomes of the models that are deployed.
+    digest. `outlook` tells what becomes of the models that are deployed. `principal` is who looked, as Azure writes it
+    down.
     """
 
     fleet: str
@@ -195,6 +211,7 @@ class Plan:
     mandate: Mandate | None = None
     spreads: tuple[Spread, ...] = ()
     outlook: Outlook = NO_OUTLOOK
+    principal: str = ""
     requests_spent: int = 0
 
     @property

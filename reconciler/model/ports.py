@@ -5,15 +5,19 @@ Expected failures are values (`Fault`), never exceptions. An exception from a po
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Collection, Mapping, Set
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome
-from reconciler.model.plan import Plan, Step, Verb
+from reconciler.model.pause import Pause
+from reconciler.model.plan import Plan, Step, Verb, Warrant
 from reconciler.model.quota import Catalogue, Quotas, QuotaScope, Usage
 from reconciler.model.resource import Activity, DeletedAccount, Live, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
@@ -138,6 +142,89 @@ class Watcher(Protocol):
     def finished(self, outcome: Outcome) -> None: ...
 
 
+class Lease(Protocol):
+    """Who may write. `remaining` is for how many seconds, on the monotonic clock, starting a write is still covered; at
+    most 0 where somebody else leads."""
+
+    def remaining(self) -> float: ...
+
+    def work(self) -> AbstractContextManager[None]:
+        """While any such block runs, no new term begins: what an old one planned never acts under it."""
+        ...
+
+
+class Halt(Protocol):
+    """Whether writing shall come to an end. While `because` says something no step and no write starts; `cut` returns
+    once nothing that only waits shall be waited for any more."""
+
+    @property
+    def because(self) -> str: ...
+
+    async def cut(self) -> None: ...
+
+
+class Pauses(Protocol):
+    """Where pauses are kept, so that whoever writes finds them. `load` gives a pause of everything where they cannot be
+    read: unknown is not absent. `save` raises OSError where they cannot be kept."""
+
+    async def load(self) -> tuple[Pause, ...]: ...
+
+    async def save(self, pauses: tuple[Pause, ...]) -> None: ...
+
+
+class Auditor(Protocol):
+    """Who writes down every write: when it is about to leave, and what Azure said to it, None where nobody waited for
+    that. Must not raise or wait."""
+
+    def sending(self, warrant: Warrant, step: Step) -> None: ...
+
+    def answered(self, warrant: Warrant, step: Step, answer: Answer | None) -> None: ...
+
+
+class Unaudited:
+    """Keeps the `Auditor` port where nothing is written down."""
+
+    def sending(self, warrant: Warrant, step: Step) -> None:
+        del warrant, step
+
+    def answered(self, warrant: Warrant, step: Step, answer: Answer | None) -> None:
+        del warrant, step, answer
+
+
+class Onlooker(Protocol):
+    """Who is told that the loop is alive, and what woke it. Must not raise or wait."""
+
+    def heard(self, triggers: tuple[str, ...]) -> None: ...
+
+
+class Unwatched:
+    """Keeps the `Onlooker` port where nobody looks."""
+
+    def heard(self, triggers: tuple[str, ...]) -> None:
+        del triggers
+
+
+class Alone:
+    """Keeps the `Lease` port where nobody else is: always covered."""
+
+    def remaining(self) -> float:
+        return math.inf
+
+    def work(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class Unhalted:
+    """Keeps the `Halt` port where nothing but a cancellation ends a run."""
+
+    @property
+    def because(self) -> str:
+        return ""
+
+    async def cut(self) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """The ports that one fleet's cycle runs in."""
@@ -146,3 +233,6 @@ class World:
     clock: Clock
     chance: Chance
     watcher: Watcher
+    lease: Lease = field(default_factory=Alone)
+    halt: Halt = field(default_factory=Unhalted)
+    auditor: Auditor = field(default_factory=Unaudited)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from reconciler.model.finding import Fault, Finding, Origin
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.lifecycle import MANAGED, Lifecycle
+from reconciler.model.pause import Maintenance, Pause
 from reconciler.model.quota import Catalogue, Offer, Quotas
 from reconciler.model.rights import Rights
 from reconciler.model.wire import Json, JsonObject
@@ -143,6 +144,7 @@ class FleetPolicy:
     deletes: Cap = Cap(count=5, percent=20)
     changes: Cap = Cap(count=100, percent=100)
     never_cut_off: tuple[Protected, ...] = ()
+    maintenance: Maintenance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +166,8 @@ class Fleet:
     """Everything one `kind: Fleet` document governs.
 
     `broken` names the documents that could not be read, with what is wrong; while there is one the fleet is not
-    `complete` and nothing is ever pruned. `moved` maps the old names of documents to the new ones.
+    `complete` and nothing is ever pruned. `moved` maps the old names of documents to the new ones. `pauses` are what
+    people asked for without a document.
     """
 
     name: str
@@ -175,6 +178,7 @@ class Fleet:
     policy: FleetPolicy = FleetPolicy()
     broken: Mapping[Ref, tuple[Finding, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    pauses: tuple[Pause, ...] = ()
     origin: Origin
 
     @property
@@ -236,11 +240,13 @@ class Activity:
     """What Azure's activity log knows so far about the ids in `asked`: the last write or delete of each in `last`.
 
     The log tells of a change minutes after it, so that an id which is not in `last` may have been changed all the same.
-    `unread` are the folded subscriptions whose log could not be read to its end.
+    `others` are the last of anybody but us: what we put right must not hide whose doing it was. `unread` are the folded
+    subscriptions whose log could not be read to its end.
     """
 
     asked: frozenset[ArmId]
     last: Mapping[ArmId, Actor] = field(default_factory=dict)
+    others: Mapping[ArmId, Actor] = field(default_factory=dict)
     unread: Mapping[str, Fault] = field(default_factory=dict)
     requests: int = 0
 
@@ -302,9 +308,12 @@ class Snapshot:
     per minute of one unit of capacity. `activity` is there where somebody had to be asked who changed something,
     `quotas` where somebody had to know what is left, `rights` where somebody wanted to write, `catalogue` where
     something is deployed that may retire.
+
+    `seen_at` is when it was asked for, by our own clock.
     """
 
     taken_at: float
+    seen_at: float = 0.0
     live: Mapping[ArmId, Live]
     deleted: Mapping[ArmId, DeletedAccount] = field(default_factory=dict)
     taken: frozenset[ArmId] = frozenset()

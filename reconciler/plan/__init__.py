@@ -2,6 +2,7 @@
 
 from reconciler.plan.authors import find_unexplained, tell_authors
 from reconciler.plan.burials import bury, find_burials, merge, plan_one
+from reconciler.plan.holds import remember_failures
 from reconciler.plan.lifecycle import find_lists
 from reconciler.plan.planner import make_plan
 from reconciler.plan.pooling import find_growing, find_unplaced
@@ -12,6 +13,7 @@ from reconciler.plan.rights import approve, find_closer, find_places
 from reconciler.plan.selection import NothingSelectedError, select
 from reconciler.plan.shunning import forgive, offer_of, shun
 from reconciler.plan.wishes import find_watched
+from reconciler.plan.withhold import tell_pause
 
 __all__ = [
     "NothingSelectedError",
@@ -36,7 +38,9 @@ __all__ = [
     "merge",
     "offer_of",
     "plan_one",
+    "remember_failures",
     "select",
     "shun",
     "tell_authors",
+    "tell_pause",
 ]

@@ -25,7 +25,7 @@ from reconciler.model.resource import (
     SoftDeleted,
     Throughput,
 )
-from reconciler.model.wire import read_path
+from reconciler.model.wire import digest, read_path, thaw
 from reconciler.plan.draft import READ_AGAIN, Draft, Drafts
 from reconciler.plan.exposure import find_wider
 from reconciler.plan.graves import find_place, spares, tell_owner
@@ -44,7 +44,7 @@ def decide(fleet: Fleet, snapshot: Snapshot) -> Drafts:
     for id in sorted(snapshot.live):
         if id not in fleet.desired:
             surplus = _decide_surplus(fleet, snapshot.live[id])
-            drafts |= {surplus.id: surplus} if surplus else {}
+            drafts |= {surplus.id: _spare_broken(fleet, surplus)} if surplus else {}
     return _tell_apart(_await_service(drafts))
 
 
@@ -170,8 +170,17 @@ def _draft(fleet: Fleet, desired: Desired, type_: ResourceType, live: Live | Non
         location=str(desired.fields.get("location") or ""),
         origin=desired.origin,
         owned=live is not None and live.owner == fleet.name,
+        wants=_name_wish(desired),
+        labels=desired.labels,
+        missing=live is None,
     )
     return Draft(decision=decision, type=type_, desired=desired, live=live)
+
+
+def _name_wish(desired: Desired) -> str:
+    """The same as long as a document says the same about a resource, and says the same to leave out."""
+    lifecycle = desired.lifecycle
+    return digest(thaw([desired.fields, lifecycle.policy, sorted(lifecycle.ignore)]))
 
 
 def act(draft: Draft, action: Action, reason: str, changes: tuple[FieldChange, ...] = ()) -> Draft:
@@ -480,6 +489,16 @@ def _decide_surplus(fleet: Fleet, live: Live) -> Draft | None:
     lingering = ", ".join(type_.lingers(live.wire))
     waits = f"; goes as soon as it is let go by {lingering}" if lingering else ""
     return act(draft, Action.DELETE, f"no document declares it{waits}")
+
+
+def _spare_broken(fleet: Fleet, draft: Draft) -> Draft:
+    """What a document that could not be read declares, or what lies in it, is not undeclared: nobody knows what is."""
+    said = f"{draft.decision.ref}/".lower()
+    broken = next((ref for ref in fleet.broken if said.startswith(f"{ref}/".lower())), None)
+    if broken is None:
+        return draft
+    kept = draft.resting(DecisionState.IGNORED, f"only looked at: {broken}, or a document that it needs, is broken")
+    return replace(kept, decision=replace(kept.decision, permit="mend it"))
 
 
 def _may_be_surplus(type_: ResourceType, live: Live) -> bool:

@@ -23,6 +23,7 @@ from reconciler.plan.rights import keep_to_rights, make_mandate
 from reconciler.plan.shelf import Shelves
 from reconciler.plan.shunning import hold_back
 from reconciler.plan.wishes import judge_wishes
+from reconciler.plan.withhold import withhold
 
 
 def make_plan(
@@ -36,6 +37,7 @@ def make_plan(
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = limit_purges(decide(fleet, snapshot), fleet, snapshot, memory)
     drafts = guard(drafts, Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
+    drafts = withhold(drafts, fleet, snapshot, memory)
     drafts = preflight(drafts, fleet, snapshot, shelves)
     drafts = keep_to_rights(drafts, fleet, snapshot)
     drafts = hold_back(drafts, fleet, snapshot, memory)
@@ -56,6 +58,7 @@ def make_plan(
         spreads=settle_spreads(spreads, drafts, chosen),
         ledger=date_pools(ledger, outlook),
         outlook=outlook,
+        principal=str(snapshot.principal or ""),
         requests_spent=snapshot.requests,
     )
 

@@ -55,10 +55,15 @@ def _find_possible(fleet: Fleet) -> Iterator[tuple[ArmId, Desired]]:
 
 
 def _names(desired: Desired | QuotaWish, target: str) -> bool:
-    ref, folded = str(desired.ref).lower(), target.lower()
+    return names(desired.ref, desired.id, target)
+
+
+def names(ref: Ref, id: ArmId, target: str) -> bool:
+    """Whether `target` means a resource, or what it lies in."""
+    folded = target.lower()
     # An id is taken in any case and with doubled slashes, as ARM takes it.
     path = re.sub("/+", "/", folded).rstrip("/")
-    return f"{ref}/".startswith(folded + "/") or f"{desired.id.key}/".startswith(path + "/")
+    return f"{ref}/".lower().startswith(folded + "/") or f"{id.key}/".startswith(path + "/")
 
 
 def _with_needs(chosen: set[ArmId], desired: Mapping[ArmId, Desired | QuotaWish]) -> set[ArmId]:

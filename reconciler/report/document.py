@@ -208,7 +208,7 @@ def _run(reports: tuple[CycleReport, ...]) -> JsonObject:
     first, last = reports[0], reports[-1]
     return {
         **_plan(first.plan),
-        "outcomes": [_outcome(outcome) for outcome in merge_outcomes(reports)],
+        "outcomes": [tell_outcome(outcome) for outcome in merge_outcomes(reports)],
         "cycles": len(reports),
         "seconds": round(last.ended - first.began, 3),
         "requests": sum(report.requests for report in reports),
@@ -316,7 +316,7 @@ def _masked(id: ArmId, fields: Mapping[str, Json]) -> JsonObject:
     return {path: thaw(value) for path, value in shown.items()}
 
 
-def _outcome(outcome: Outcome) -> JsonObject:
+def tell_outcome(outcome: Outcome) -> JsonObject:
     return {
         "step": outcome.step.name,
         "id": str(outcome.step.id),

@@ -1,0 +1,44 @@
+"""The desired state from pass to pass: read again only when something in it has changed, and when it is at rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reconciler.model.ports import Clock
+from reconciler.model.resource import Estate
+
+_REST = 1.0  # seconds without a change
+_PATIENCE = 30  # such rests; a tree that is written to for ever is read as it is
+
+
+@dataclass(slots=True, kw_only=True)
+class Library:
+    """`look` names what is in the tree and `read` reads it; both may take their time and are given a thread each."""
+
+    look: Callable[[], str]
+    read: Callable[[], Estate]
+    clock: Clock
+    _name: str = ""
+    _estate: Estate | None = None
+
+    async def load(self) -> Estate:
+        """What is declared now. Of documents that are being copied some are there before the others, and what is not
+        there yet would be taken for what is not wanted any more."""
+        name = await asyncio.to_thread(self.look)
+        if self._estate is not None and name == self._name:
+            return self._estate
+        if self._estate is not None:
+            name = await self._await_rest(name)
+        self._estate = await asyncio.to_thread(self.read)
+        self._name = name
+        return self._estate
+
+    async def _await_rest(self, name: str) -> str:
+        for _ in range(_PATIENCE):
+            await self.clock.sleep(_REST)
+            before, name = name, await asyncio.to_thread(self.look)
+            if name == before:
+                break
+        return name
