@@ -239,6 +239,27 @@ async def test_a_pause_keeps_from_writing_until_it_is_over(azure: Stage) -> None
         assert len(await azure.writes()) == 1
 
 
+async def test_at_other_hours_than_the_fleet_s_nothing_is_written(azure: Stage) -> None:
+    """The simulation begins at two in the afternoon; writes are allowed from three to four."""
+    hours = {"allow": [{"start": "0 15 * * *", "duration": "1h"}]}
+    documents = [fleet_document(maintenance=hours), *fleet_of("aoai-a")[1:]]
+    async with running(azure, documents) as daemon:
+        done = await daemon.next_pass("start")
+        told = [each.reason for each in done.reports["law"].plan.decisions if each.code == "maintenance"]
+        outside = "outside the hours that spec.maintenance allows; writes go on at 2025-10-28 15:00 UTC"
+        assert told
+        assert all(each.startswith(outside) for each in told)
+        assert await azure.writes() == []
+        await asyncio.sleep(3600 - azure.clock.now() % 3600)
+        await daemon.until(quiet)
+        await asyncio.sleep(3600 - azure.clock.now() % 3600)
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await azure.forget()
+        done = await daemon.next_pass("interval")
+        assert state(done, "Account/aoai-a") is DecisionState.BLOCKED
+        assert await azure.writes() == []
+
+
 async def test_without_a_budget_everything_is_told_and_nothing_written(azure: Stage) -> None:
     before = await azure.fingerprint()
     async with running(azure, fleet_of("aoai-a"), budget=None) as daemon:
