@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 
+import kubernetes_validate
 import pytest
 
 from reconciler.runtime.lease import Terms
@@ -271,21 +272,34 @@ async def test_whatever_goes_wrong_for_whomever_there_is_never_a_second_one(node
     for name in names:
         await nodes.start(name, skew=chance.uniform(-1e6, 1e6))
     kinds = [Fault("abort"), Fault("hang"), Fault("lost"), Fault("status", 500), Fault("slow", seconds=3.0)]
-    for _ in range(40):
-        name = chance.choice(names)
-        match chance.randrange(4):
-            case 0:
+    await nodes.led_by(*names, within=1)
+    for _ in range(25):
+        # Above all for whoever leads.
+        name = chance.choice([*names, nodes.marks[-1].who, nodes.marks[-1].who])
+        match chance.randrange(6):
+            case 0 | 1 | 2:
                 nodes.server.faults[name] = chance.choice(kinds)
-            case 1:
-                nodes.server.faults.pop(name, None)
-            case 2:
-                nodes.server.rotate(name)
             case 3:
+                nodes.server.faults.pop(name, None)
+            case 4:
+                nodes.server.rotate(name)
+            case 5:
                 nodes.replicas[name].unwinding = chance.choice([0.0, 1.0, 20.0])
         await asyncio.sleep(chance.expovariate(1 / 8.0))
     nodes.server.faults.clear()
     await nodes.led_by(*names, within=TAKEOVER + 20.0)
     assert len({mark.term for mark in nodes.marks}) > 1
+
+
+async def test_what_is_sent_is_a_lease_by_the_schemas_of_kubernetes(nodes: Electorate) -> None:
+    first = await nodes.start("a")
+    await nodes.led_by("a", within=1)
+    await asyncio.sleep(5)
+    await first.stop()
+    sent = [seen.body for seen in nodes.server.seen if seen.body is not None]
+    assert [body["spec"]["holderIdentity"] for body in (sent[0], sent[-1])] == ["a", ""]
+    for body in sent:
+        kubernetes_validate.validate(body, "1.32", strict=True)
 
 
 def test_terms_leave_room_for_each_other() -> None:

@@ -15,7 +15,7 @@ from tests.support.kubernetes import LEASES, ApiServer, Document
 from tests.support.virtual_time import LoopClock
 
 NAME = "reconciler"
-STEP = 0.2  # seconds between two writes
+STEP = 0.4  # seconds between two writes
 
 
 @dataclass(frozen=True)
