@@ -410,7 +410,7 @@ def _pass(record: PassRecord, now: float) -> tuple[Html, ...]:
     went = tag("span", text(record.result.value), f"tag {_RESULTS[record.result]}")
     return (
         when(record.ended, now),
-        text(record.trigger, 12),
+        text(record.trigger, 10),
         text(show_duration(record.ended - record.began)),
         join([went, text(record.why, 200)], "<br>"),
         text(", ".join(writes) or "none"),
