@@ -11,16 +11,19 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from reconciler.apply import Budget
+from reconciler.apply import Budget, run_plan
 from reconciler.cloud import Budgets, CloudSettings, open_cloud
 from reconciler.cloud.session import trust
 from reconciler.cycle import CycleRequest, converge, run_cycle
 from reconciler.daemon import Service, run_forever
+from reconciler.deleted import survey_deleted
 from reconciler.herald import Desk, Herald
 from reconciler.leading import LeaseChoice, compete, lead
 from reconciler.library import Library
 from reconciler.model.alert import Route, SinkKind
-from reconciler.model.outcome import CycleReport
+from reconciler.model.burial import Graveyard
+from reconciler.model.outcome import CycleReport, Outcome
+from reconciler.model.plan import Plan
 from reconciler.model.ports import Alone, Auditor, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
 from reconciler.model.resource import CloudTarget, Fleet, Scope, Snapshot
 from reconciler.outside import Door, open_door
@@ -43,9 +46,10 @@ from reconciler.runtime.sinks import (
     Sinks,
     Webhook,
 )
-from reconciler.runtime.trigger import Bell, Timing, keep_time, watch
+from reconciler.runtime.trigger import Bell, Timing, insist, keep_time, watch
 
 Result = TypeVar("Result")
+_SHORTEST_PATIENCE = 45.0  # seconds
 _FLUSH = 5.0  # seconds that alerts have to leave in when the daemon stops
 
 
@@ -90,6 +94,18 @@ async def converge_fleets(
     async with lead(wiring.choice, wiring.chance, lambda lost: brake.pull(lost, 0.0), tell) as lease:
         covered = replace(wiring, lease=lease, halt=brake)
         return await _each(fleets, covered, lambda world, fleet: converge(world, fleet, request), read_only=False)
+
+
+async def survey_fleets(fleets: tuple[Fleet, ...], wiring: Wiring, regions: frozenset[str]) -> tuple[Graveyard, ...]:
+    """What is deleted softly in every fleet's subscription. The clouds refuse to write."""
+    return await _each(fleets, wiring, lambda world, fleet: survey_deleted(world, fleet, regions), read_only=True)
+
+
+async def carry_out(target: CloudTarget, plan: Plan, wiring: Wiring, budget: Budget) -> tuple[Outcome, ...]:
+    """Exactly this plan, which somebody has agreed to."""
+    async with open_world(target, wiring, read_only=False) as world:
+        world.watcher.planned(plan)
+        return await run_plan(plan, world, budget)
 
 
 async def look(target: CloudTarget, scope: Scope, wiring: Wiring) -> Snapshot:
@@ -157,6 +173,7 @@ async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> 
             clock=wiring.clock,
             chance=wiring.chance,
             budget=duty.budget,
+            patience=max(duty.timing.interval, _SHORTEST_PATIENCE),
             chronicle=herald,
             closers=(pulse.close,),
             onlooker=pulse,
@@ -164,11 +181,13 @@ async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> 
         async with asyncio.TaskGroup() as group:
             herald_ = group.create_task(herald.run(), name="herald")
             watcher = group.create_task(watch(bell, wiring.clock, duty.library.look), name="files")
+            reminder = group.create_task(insist(bell, wiring.clock, duty.timing.interval), name="insist")
             with keep_time(bell, duty.timing):
                 await run_forever(service)
             await herald.flush(_FLUSH)
             herald_.cancel()
             watcher.cancel()
+            reminder.cancel()
 
 
 @asynccontextmanager

@@ -52,7 +52,7 @@ class Observer:
 
     async def observe(self, scope: Scope) -> Snapshot:
         """The snapshot that answers `scope`."""
-        taken_at, before = self._clock.now(), self._gateway.requests
+        before = self._gateway.requests
         sight = _Sight()
         principal = await self._patience.through_faults(self._gateway.principal, _fault)
         if isinstance(principal, Fault):
@@ -62,7 +62,8 @@ class Observer:
         else:
             await self._look_around(scope, sight)
         return Snapshot(
-            taken_at=taken_at,
+            # Azure's own time, for it is what Azure's dates are compared with.
+            taken_at=self._clock.now() if self._gateway.now is None else self._gateway.now,
             live={id: sight.live[id] for id in sorted(sight.live)},
             deleted={id: sight.deleted[id] for id in sorted(sight.deleted)},
             taken=frozenset(sight.taken),

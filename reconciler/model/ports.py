@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Collection, Set
+from collections.abc import Collection, Mapping, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,8 +18,8 @@ from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome
 from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan, Step, Verb, Warrant
-from reconciler.model.quota import Catalogue, Quotas, QuotaScope
-from reconciler.model.resource import Activity, Live, Scope, Snapshot
+from reconciler.model.quota import Catalogue, Quotas, QuotaScope, Usage
+from reconciler.model.resource import Activity, DeletedAccount, Live, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
 from reconciler.model.wire import JsonObject
 
@@ -99,6 +99,14 @@ class Cloud(Protocol):
 
     async def browse(self, subscription: str, locations: Set[str]) -> Catalogue:
         """What the regions sell and until when: one list each, believed for some minutes, so mostly none."""
+        ...
+
+    async def read_deleted(self, id: ArmId, location: str) -> DeletedAccount | Fault:
+        """A fresh GET of what was deleted softly, by the id that it had alive and in the region that it was in."""
+        ...
+
+    async def read_usages(self, subscription: str, location: str) -> Mapping[str, Usage] | Fault:
+        """How full the pools of one folded region are, by folded name: one list, without what the region sells."""
         ...
 
     async def write(self, write: Write) -> Answer: ...

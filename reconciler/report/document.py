@@ -248,6 +248,7 @@ def tell_decision(decision: Decision) -> JsonObject:
         "closes": [tell_way(way) for way in decision.closed],
         "needs": [str(id) for id in decision.needs],
         "warnings": list(decision.warnings),
+        "frees": [{"usage": usage, "at_most": units} for usage, units in decision.frees.items()],
         "usual_seconds": decision.seconds,
         "location": decision.location,
         "owned": decision.owned,
@@ -278,6 +279,7 @@ def _step(step: Step) -> JsonObject:
         "expects": None if step.expects is None else _masked(step.id, step.expects),
         "after": list(step.after),
         "location": step.location,
+        "awaits": [*sorted(step.awaits)],
         "lane": step.lane,
     }
 

@@ -27,10 +27,12 @@ class Bell:
 
     def __init__(self) -> None:
         self._rung: dict[str, None] = {}
+        self.rings = 0
         self._heard = asyncio.Event()
         self._closed = asyncio.Event()
 
     def fire(self, trigger: str) -> None:
+        self.rings += 1
         self._rung[trigger] = None
         self._heard.set()
 
@@ -104,6 +106,16 @@ def make_cron_trigger(expression: str, zone: str) -> BaseTrigger:
             return datetime.fromtimestamp(moment, UTC) if moment is not None else None
 
     return Cron()
+
+
+async def insist(bell: Bell, clock: Clock, interval: float) -> None:
+    """Ring where nobody has for two intervals: the scheduler goes by the clock on the wall, and somebody may set that
+    back by an hour."""
+    while True:
+        rings = bell.rings
+        await clock.sleep(2 * interval)
+        if bell.rings == rings:
+            bell.fire("interval")
 
 
 async def watch(bell: Bell, clock: Clock, look: Callable[[], str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.desired.tree import Tree
-from reconciler.runtime.trigger import Bell, Timing, keep_time, make_cron_trigger, watch
+from reconciler.runtime.trigger import Bell, Timing, insist, keep_time, make_cron_trigger, watch
 from tests.support.virtual_time import LoopClock, passed
 
 
@@ -93,6 +93,22 @@ async def test_files_ring_once_they_have_changed_and_come_to_rest() -> None:
     assert heard == [("files", 9), ("files", 21)]
 
 
+@pytest.mark.virtual_time
+async def test_where_nobody_rings_for_two_intervals_somebody_does() -> None:
+    """The scheduler's clock is that on the wall: set back by an hour, it is silent for one."""
+    bell, clock = Bell(), LoopClock(0.0)
+    async with asyncio.TaskGroup() as group:
+        reminder = group.create_task(insist(bell, clock, 60.0))
+        await asyncio.sleep(110)
+        bell.fire("interval")
+        await bell.wait()
+        await asyncio.sleep(120)
+        assert bell.rings == 1
+        assert await bell.wait() == ("interval",)
+        assert round(passed()) == 240
+        reminder.cancel()
+
+
 def write(place: Path, text: str = "kind: Fleet\n") -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text)
@@ -136,6 +152,20 @@ def test_a_checkout_that_is_swapped_for_another_is_a_change(tmp_path: Path) -> N
     (tmp_path / "new").symlink_to("c3d4")
     (tmp_path / "new").replace(tmp_path / "current")
     assert tree.digest() != first
+
+
+def test_a_tree_that_cannot_be_walked_has_a_name_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "fleet.yaml")
+    tree = Tree([tmp_path])
+    first = tree.digest()
+
+    def refuse(_sources: object) -> None:
+        raise PermissionError(13, "Permission denied", "/somewhere")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reconciler.desired.tree.walk_sources", refuse)
+        assert tree.digest() == "cannot be walked: [Errno 13] Permission denied: '/somewhere'"
+    assert tree.digest() == first
 
 
 def test_a_file_that_cannot_be_read_is_something_else_than_one_that_can(tmp_path: Path) -> None:
