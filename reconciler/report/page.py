@@ -349,7 +349,8 @@ def _fleets(health: Health) -> Html:
 def _fleet(fleet: FleetHealth, health: Health) -> Html:
     plan = fleet.report.plan if fleet.report else None
     told = [
-        ("Seen", when(fleet.looked_at, health.taken_at) or text("never")),
+        ("Seen", when(fleet.looked_at, health.taken_at) or text("not yet")),
+        ("Under way", text("it takes longer than a pass") if fleet.under_way else NONE),
         ("Wholly as declared", when(fleet.in_sync_at, health.taken_at) or text("never yet")),
         ("Stopped", text(plan.stopped) if plan else NONE),
         ("Who we are", name(plan.principal) if plan else NONE),

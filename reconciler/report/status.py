@@ -99,6 +99,7 @@ def _fleet(fleet: FleetHealth) -> JsonObject:
     pools: list[Json] = [tell_pool(pool) for pool in ledger.pools if pool.touched] if ledger else []
     return {
         "name": fleet.name,
+        "under_way": fleet.under_way,
         "looked_at": _moment(fleet.looked_at),
         "in_sync_at": _moment(fleet.in_sync_at),
         "fault": tell_fault(fleet.fault) if fleet.fault else None,
