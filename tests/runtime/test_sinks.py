@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 
 from reconciler.model.alert import Alert, Letter, Level, Route, Shape, SinkKind, Turn
 from reconciler.model.finding import Fault, FaultClass
@@ -160,6 +161,26 @@ async def test_a_cloudevent_has_what_version_1_0_demands(receiver: Receiver, pos
     assert event["subject"] == "drift-1"
     assert event["data"]["labels"] == ALERT.labels
     assert event["data"]["open"] is True
+
+
+@pytest.mark.parametrize("turn", list(Turn))
+async def test_a_cloudevent_is_one_to_somebody_elses_reader(
+    receiver: Receiver, poster: Poster, time: LoopClock, turn: Turn
+) -> None:
+    letter = replace(LETTER, turn=turn)
+    await hook(receiver, poster, time)(letter)
+    (request,) = receiver.requests
+    event = from_http_event(HTTPMessage(headers=request.headers, body=request.body))
+    assert event.get_id() == letter.id
+    assert event.get_type() == f"reconciler.alert.{turn}"
+    assert event.get_source() == "/reconciler"
+    assert event.get_specversion() == "1.0"
+    moment = event.get_time()
+    assert moment is not None
+    assert moment.timestamp() == NOW
+    data = event.get_data()
+    assert isinstance(data, dict)
+    assert data["summary"] == ALERT.summary
 
 
 async def test_every_attempt_to_deliver_a_letter_has_the_same_id_and_every_letter_another(
