@@ -31,6 +31,7 @@ from reconciler.runtime.sinks import Sinks
 _log = structlog.get_logger("reconciler")
 
 _TRIES, _REST = 3, 2.0  # for a journal that cannot be read just now
+_LIVES = 3  # passes after which an alert that is not told again is over for those who are told again and again
 _OLD = 600.0  # seconds after which a journal that only looked is written all the same
 _PACE = 1.0  # seconds between two times that what has been delivered is written down
 OBSERVED: Final = "the daemon only observes"
@@ -38,15 +39,14 @@ OBSERVED: Final = "the daemon only observes"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What telling takes. An alert that is not told again within `lifetime` seconds is over for those who are told
-    again and again. `observes`: nothing is ever put right."""
+    """What telling takes. A pass is due every `interval` seconds. `observes`: nothing is ever put right."""
 
     store: Store
     sinks: Sinks
     routes: tuple[Route, ...]
     clock: Clock
     lease: Lease
-    lifetime: float
+    interval: float
     storm: Storm = field(default_factory=Storm)
     rounds: Rounds = field(default_factory=Rounds)
     observes: bool = False
@@ -61,6 +61,9 @@ class Herald:
         self._written: Journal | None = None
         self._written_at = 0.0
         self._pending: tuple[Letter, ...] = ()
+        self._closed_at = self._gap = (
+            0.0  # on the monotonic clock: when the last pass was over, and since the one before
+        )
         self._looked: dict[str, float] = {}
         self._lock = asyncio.Lock()
         self._dirty = asyncio.Event()
@@ -110,6 +113,8 @@ class Herald:
         if "" not in done.faults:
             finds += [find_invalid(done.findings), *self._forget(done)]
         await self._turn(finds)
+        now = self._desk.clock.monotonic()
+        self._gap, self._closed_at = now - self._closed_at if self._closed_at else 0.0, now
         self._tell_alertmanagers()
 
     async def run(self) -> None:
@@ -195,7 +200,7 @@ class Herald:
 
     def _tell_alertmanagers(self) -> None:
         for each in self._desk.sinks.alertmanagers:
-            each.tell(self._journal.alerts.values(), self._desk.lifetime)
+            each.tell(self._journal.alerts.values(), _LIVES * max(self._desk.interval, self._gap))
 
     async def _save(self) -> None:
         """Write the journal down where it says something new, or has not been written for long. One that cannot be
@@ -247,7 +252,7 @@ def _tell(message: Message) -> None:
     told(
         f"alert.{message.turn}",
         alert=alert.name,
-        key=alert.key,
+        id=alert.key,
         level=alert.level.value,
         labels=dict(alert.labels),
         summary=alert.summary,

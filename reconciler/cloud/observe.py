@@ -61,8 +61,10 @@ class Observer:
             principal = None
         else:
             await self._look_around(scope, sight)
+        now = self._clock.now()
         return Snapshot(
             taken_at=taken_at,
+            azure_at=(self._gateway.now or now) - (now - taken_at),
             live={id: sight.live[id] for id in sorted(sight.live)},
             deleted={id: sight.deleted[id] for id in sorted(sight.deleted)},
             taken=frozenset(sight.taken),

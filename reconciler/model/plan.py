@@ -176,7 +176,7 @@ class Plan:
     `converged`: there is nothing left to do or to wait for. `ledger` is there where somebody had to know what quota is
     left, `mandate` where there was something to write. Both explain, and only what was blocked or ordered for them is
     part of the digest. `outlook` tells what becomes of the models that are deployed. `principal` is who looked, as
-    Azure writes it down.
+    Azure writes it down, and `looked_at` when, in epoch seconds by Azure's clock.
     """
 
     fleet: str
@@ -189,6 +189,7 @@ class Plan:
     mandate: Mandate | None = None
     outlook: Outlook = NO_OUTLOOK
     principal: str = ""
+    looked_at: float = 0.0
     requests_spent: int = 0
 
     @property

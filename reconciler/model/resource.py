@@ -280,10 +280,11 @@ class Snapshot:
     `quotas` where somebody had to know what is left, `rights` where somebody wanted to write, `catalogue` where
     something is deployed that may retire.
 
-    `seen_at` is when it was asked for, by our own clock.
+    `seen_at` is when it was asked for, by our own clock, and `azure_at` the same by Azure's.
     """
 
     taken_at: float
+    azure_at: float = 0.0
     seen_at: float = 0.0
     live: Mapping[ArmId, Live]
     deleted: Mapping[ArmId, DeletedAccount] = field(default_factory=dict)

@@ -112,7 +112,7 @@ def follow_drifts(journal: Journal, look: Look) -> Journal:
         drifts=_lay_within(drifts, journal.drifts),
         past=tuple(_hear(each, look) for each in [*past.values()][-_MOST_PAST:]),
         settled=settled,
-        looked={**journal.looked, fleet: now},
+        looked={**journal.looked, fleet: look.plan.looked_at},
     )
 
 

@@ -115,7 +115,7 @@ async def watching(
             routes=(Route(name="inbox", sink=SinkKind.WEBHOOK),),
             clock=azure.clock,
             lease=daemon.lead,
-            lifetime=3 * INTERVAL,
+            interval=INTERVAL,
             observes=budget is None,
         )
         made.append(Herald(desk))

@@ -61,7 +61,7 @@ def outcome(id: ArmId = ONE, result: Result = Result.DONE, verb: Verb = Verb.PAT
 
 
 def look(now: float, *decisions: Decision, **more: Any) -> Look:
-    return Look(plan=plan_of(*decisions), now=now, **more)
+    return Look(plan=plan_of(*decisions, looked_at=now), now=now, **more)
 
 
 def settled(*decisions: Decision) -> Journal:

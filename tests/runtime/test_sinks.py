@@ -32,6 +32,7 @@ from reconciler.runtime.sinks import (
     Regarding,
     Shapes,
     Sinks,
+    Surroundings,
     Webhook,
 )
 from tests.support.virtual_time import LoopClock, passed
@@ -118,7 +119,8 @@ async def time() -> LoopClock:
 
 def hook(receiver: Receiver, poster: Poster, time: LoopClock, **route: Any) -> Webhook:
     written = Route(**{"name": "hook", "sink": SinkKind.WEBHOOK, "urls": (f"{receiver.url}/hook?to=me",), **route})
-    return Webhook(written, {"SECRET": SECRET, "TOKEN": "t0ken", "URL": receiver.url}, poster, time, SHAPES)
+    environment = {"SECRET": SECRET, "TOKEN": "t0ken", "URL": receiver.url}
+    return Webhook(written, poster, time, Surroundings(environment=environment, shapes=SHAPES))
 
 
 async def deliver_all(courier: Courier, seconds: float = 3600.0, leads: Callable[[], bool] = lambda: True) -> None:
@@ -305,15 +307,17 @@ async def test_what_breaks_in_one_sink_is_told_and_breaks_no_other(
 # -- Alertmanager
 
 
-def manager(poster: Poster, time: LoopClock, *receivers: Receiver, level: Level = Level.INFO) -> Alertmanager:
-    urls = tuple(each.url for each in receivers)
-    route = Route(name="am", sink=SinkKind.ALERTMANAGER, urls=urls, level=level)
-    return Alertmanager(route, {}, poster, time, SHAPES)
+def manager(receiver: Receiver, poster: Poster, time: LoopClock, level: Level = Level.INFO) -> Alertmanager:
+    route = Route(name="am", sink=SinkKind.ALERTMANAGER, urls=(receiver.url,), level=level, token_variable="TOKEN")
+    return Alertmanager(
+        route, receiver.url + "/", poster, time, Surroundings(environment={"TOKEN": "t0ken"}, shapes=SHAPES)
+    )
 
 
-async def tell(sink: Alertmanager, act: Callable[[], Awaitable[None]]) -> None:
+async def tell(sinks: Sinks | Alertmanager, act: Callable[[], Awaitable[None]]) -> None:
+    sinks = sinks if isinstance(sinks, Sinks) else Sinks(alertmanagers=[sinks])
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(sink.run(lambda: True))
+        task = group.create_task(sinks.run(lambda: True, lambda: None))
         await act()
         task.cancel()
 
@@ -335,18 +339,20 @@ def check_alerts(items: Any) -> None:
 
 async def test_every_alertmanager_is_told_all_that_is_open_each_time(poster: Poster, time: LoopClock) -> None:
     async with receiving() as one, receiving() as two:
-        sink = manager(poster, time, one, two)
+        both = [manager(one, poster, time), manager(two, poster, time)]
 
         async def act() -> None:
             for _ in range(2):
-                sink.tell([ALERT], 180.0)
+                for sink in both:
+                    sink.tell([ALERT], 180.0)
                 await asyncio.sleep(60)
 
-        await tell(sink, act)
+        await tell(Sinks(alertmanagers=both), act)
         for receiver in (one, two):
             assert [request.path for request in receiver.requests] == ["/api/v2/alerts"] * 2
             for request in receiver.requests:
                 check_alerts(request.json)
+                assert request.headers["Authorization"] == "Bearer t0ken"
             first, second = (request.json[0] for request in receiver.requests)
             assert first["labels"] == second["labels"]
             assert first["labels"]["severity"] == "critical"
@@ -355,7 +361,7 @@ async def test_every_alertmanager_is_told_all_that_is_open_each_time(poster: Pos
 
 
 async def test_what_ended_is_told_as_ended(receiver: Receiver, poster: Poster, time: LoopClock) -> None:
-    sink = manager(poster, time, receiver)
+    sink = manager(receiver, poster, time)
 
     async def act() -> None:
         sink.tell([replace(ALERT, ended=NOW + 60)], 180.0)
@@ -370,7 +376,7 @@ async def test_what_ended_is_told_as_ended(receiver: Receiver, poster: Poster, t
 async def test_what_got_worse_is_another_alert_and_the_former_one_is_over(
     receiver: Receiver, poster: Poster, time: LoopClock
 ) -> None:
-    sink = manager(poster, time, receiver)
+    sink = manager(receiver, poster, time)
 
     async def act() -> None:
         sink.tell([replace(ALERT, level=Level.INFO)], 180.0)
@@ -391,20 +397,21 @@ async def test_what_got_worse_is_another_alert_and_the_former_one_is_over(
 async def test_one_alertmanager_that_is_down_keeps_nothing_from_the_other(poster: Poster, time: LoopClock) -> None:
     async with receiving() as one, receiving() as two:
         one.answers = [500, 500]
-        sink = manager(poster, time, one, two)
+        both = [manager(one, poster, time), manager(two, poster, time)]
 
         async def act() -> None:
-            sink.tell([ALERT], 180.0)
+            for sink in both:
+                sink.tell([ALERT], 180.0)
             await asyncio.sleep(45)
 
-        await tell(sink, act)
-        assert len(two.requests) >= 1
+        await tell(Sinks(alertmanagers=both), act)
+        assert len(two.requests) == 1
         assert len(one.requests) == 3  # told again until it answers
-        assert (sink.failures, sink.why) == (2, "")
+        assert (both[0].failures, both[0].why) == (2, "")
 
 
 async def test_what_a_route_does_not_take_is_not_told(receiver: Receiver, poster: Poster, time: LoopClock) -> None:
-    sink = manager(poster, time, receiver, level=Level.CRITICAL)
+    sink = manager(receiver, poster, time, level=Level.CRITICAL)
 
     async def act() -> None:
         sink.tell([replace(ALERT, level=Level.WARNING)], 180.0)
@@ -415,7 +422,7 @@ async def test_what_a_route_does_not_take_is_not_told(receiver: Receiver, poster
 
 
 async def test_many_alerts_go_in_several_requests(receiver: Receiver, poster: Poster, time: LoopClock) -> None:
-    sink = manager(poster, time, receiver)
+    sink = manager(receiver, poster, time)
 
     async def act() -> None:
         sink.tell([replace(ALERT, key=f"drift-{number}") for number in range(450)], 180.0)
