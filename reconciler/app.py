@@ -174,7 +174,7 @@ async def open_herald(duty: Duty, wiring: Wiring) -> AsyncIterator[Herald]:
                 routes=telling.routes,
                 clock=wiring.clock,
                 lease=wiring.lease,
-                interval=duty.timing.interval,
+                interval=max(duty.timing.interval, duty.budget.seconds if duty.budget else 0.0),
                 storm=telling.storm,
                 rounds=telling.rounds,
                 observes=duty.budget is None,

@@ -145,8 +145,7 @@ class Herald:
         return BLANK
 
     def _hand_over(self, letters: Iterable[Letter]) -> None:
-        for courier in self._desk.sinks.couriers.values():
-            courier.forget()
+        self._desk.sinks.forget()
         for letter in letters:
             if letter.sink in self._desk.sinks.couriers:
                 self._desk.sinks.couriers[letter.sink].take((letter,))

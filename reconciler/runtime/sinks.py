@@ -12,7 +12,7 @@ import hmac
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -280,7 +280,8 @@ class _Said:
 
 
 class Alertmanager:
-    """Tells one URL all that is open, and what has ended, each time that somebody says so."""
+    """Tells one URL all that is open, and what has ended: each time that somebody says so, and in between so often that
+    nothing is taken for over only because a pass takes long."""
 
     def __init__(self, route: Route, url: str, poster: Poster, clock: Clock, desk: Surroundings) -> None:
         self.name = route.name
@@ -308,11 +309,16 @@ class Alertmanager:
         self._said = _Said(alerts=taken, lifetime=lifetime)
         self._more.set()
 
+    def forget(self) -> None:
+        """What another process tells by now."""
+        self._said = _Said()
+        self._more.clear()
+
     async def run(self, leads: Callable[[], bool]) -> None:
         while True:
-            await self._more.wait()
+            await self._await_more()
             if not leads():
-                self._more.clear()
+                self.forget()
                 continue
             said = self._said
             receipt = await self._try(said)
@@ -326,6 +332,11 @@ class Alertmanager:
                 self._waits = False
             elif said is self._said:
                 self._more.clear()
+
+    async def _await_more(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._said.lifetime / 3 if self._said.alerts else None):
+                await self._more.wait()
 
     async def _try(self, said: _Said) -> Receipt:
         try:
@@ -373,6 +384,13 @@ class Sinks:
                 group.create_task(courier.run(leads, settled), name=courier.name)
             for each in self.alertmanagers:
                 group.create_task(each.run(leads), name=each.name)
+
+    def forget(self) -> None:
+        """Begin anew: what is to be sent is what another process left."""
+        for courier in self.couriers.values():
+            courier.forget()
+        for each in self.alertmanagers:
+            each.forget()
 
     def idle(self, now: float) -> bool:
         """Whether nothing is waiting to be sent at once."""

@@ -345,7 +345,7 @@ async def test_every_alertmanager_is_told_all_that_is_open_each_time(poster: Pos
             for _ in range(2):
                 for sink in both:
                     sink.tell([ALERT], 180.0)
-                await asyncio.sleep(60)
+                await asyncio.sleep(59)
 
         await tell(Sinks(alertmanagers=both), act)
         for receiver in (one, two):
@@ -358,6 +358,34 @@ async def test_every_alertmanager_is_told_all_that_is_open_each_time(poster: Pos
             assert first["labels"]["severity"] == "critical"
             assert first["startsAt"] == "2025-10-09T08:53:20.000Z"
             assert first["endsAt"] < second["endsAt"]
+
+
+async def test_what_is_open_stays_open_while_a_pass_takes_long(
+    receiver: Receiver, poster: Poster, time: LoopClock
+) -> None:
+    sink = manager(receiver, poster, time)
+
+    async def act() -> None:
+        sink.tell([ALERT], 180.0)
+        await asyncio.sleep(600)
+
+    await tell(sink, act)
+    ends = [request.json[0]["endsAt"] for request in receiver.requests]
+    assert len(ends) == 10
+    assert ends == sorted(ends)
+
+
+async def test_whoever_leads_no_more_tells_nothing(receiver: Receiver, poster: Poster, time: LoopClock) -> None:
+    sink = manager(receiver, poster, time)
+    leads = False
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(sink.run(lambda: leads))
+        sink.tell([ALERT], 180.0)
+        await asyncio.sleep(60)
+        leads = True
+        await asyncio.sleep(600)
+        task.cancel()
+    assert receiver.requests == []
 
 
 async def test_what_ended_is_told_as_ended(receiver: Receiver, poster: Poster, time: LoopClock) -> None:
@@ -380,11 +408,11 @@ async def test_what_got_worse_is_another_alert_and_the_former_one_is_over(
 
     async def act() -> None:
         sink.tell([replace(ALERT, level=Level.INFO)], 180.0)
-        await asyncio.sleep(60)
+        await asyncio.sleep(59)
         sink.tell([ALERT], 180.0)
-        await asyncio.sleep(60)
+        await asyncio.sleep(59)
         sink.tell([ALERT], 180.0)
-        await asyncio.sleep(60)
+        await asyncio.sleep(59)
 
     await tell(sink, act)
     _, second, third = (request.json for request in receiver.requests)
