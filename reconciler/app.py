@@ -6,28 +6,35 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from reconciler.apply import Budget
+from reconciler.apply import Budget, run_plan
 from reconciler.cloud import Budgets, CloudSettings, open_cloud
 from reconciler.cloud.session import trust
 from reconciler.cycle import CycleRequest, converge, run_cycle
 from reconciler.daemon import Service, run_forever
+from reconciler.deleted import survey_deleted
 from reconciler.herald import Desk, Herald
 from reconciler.leading import LeaseChoice, compete, lead
 from reconciler.library import Library
 from reconciler.model.alert import Route, SinkKind
-from reconciler.model.outcome import CycleReport
-from reconciler.model.ports import Alone, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
+from reconciler.model.burial import Graveyard
+from reconciler.model.outcome import CycleReport, Outcome
+from reconciler.model.plan import Plan
+from reconciler.model.ports import Alone, Auditor, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
 from reconciler.model.resource import CloudTarget, Fleet, Scope, Snapshot
+from reconciler.outside import Door, open_door
 from reconciler.report.alerts import Storm
+from reconciler.report.audit import AuditLog
 from reconciler.report.drift import Rounds
 from reconciler.report.letters import name_media, shape_alerts, shape_letter
 from reconciler.runtime.halt import Brake
 from reconciler.runtime.journal import ConfigMapStore, FileStore, NoStore, Store
 from reconciler.runtime.kube import Kube, Place
+from reconciler.runtime.pulse import Pulse, Sources, Traffic
 from reconciler.runtime.sinks import (
     Alertmanager,
     Courier,
@@ -40,9 +47,10 @@ from reconciler.runtime.sinks import (
     Surroundings,
     Webhook,
 )
-from reconciler.runtime.trigger import Bell, Timing, keep_time, watch
+from reconciler.runtime.trigger import Bell, Timing, insist, keep_time, watch
 
 Result = TypeVar("Result")
+_SHORTEST_PATIENCE = 45.0  # seconds
 _FLUSH = 5.0  # seconds that alerts have to leave in when the daemon stops
 
 
@@ -60,6 +68,7 @@ class Wiring:
     choice: LeaseChoice = field(default_factory=LeaseChoice)
     lease: Lease = field(default_factory=Alone)
     halt: Halt = field(default_factory=Unhalted)
+    auditor: Auditor = field(default_factory=AuditLog)
 
     def bar(self) -> str:
         """Why nothing may be written at this moment, or ""."""
@@ -86,6 +95,18 @@ async def converge_fleets(
     async with lead(wiring.choice, wiring.chance, lambda lost: brake.pull(lost, 0.0), tell) as lease:
         covered = replace(wiring, lease=lease, halt=brake)
         return await _each(fleets, covered, lambda world, fleet: converge(world, fleet, request), read_only=False)
+
+
+async def survey_fleets(fleets: tuple[Fleet, ...], wiring: Wiring, regions: frozenset[str]) -> tuple[Graveyard, ...]:
+    """What is deleted softly in every fleet's subscription. The clouds refuse to write."""
+    return await _each(fleets, wiring, lambda world, fleet: survey_deleted(world, fleet, regions), read_only=True)
+
+
+async def carry_out(target: CloudTarget, plan: Plan, wiring: Wiring, budget: Budget) -> tuple[Outcome, ...]:
+    """Exactly this plan, which somebody has agreed to."""
+    async with open_world(target, wiring, read_only=False) as world:
+        world.watcher.planned(plan)
+        return await run_plan(plan, world, budget)
 
 
 async def look(target: CloudTarget, scope: Scope, wiring: Wiring) -> Snapshot:
@@ -117,6 +138,7 @@ class Duty:
     pauses: Pauses
     budget: Budget | None
     telling: Telling = field(default_factory=Telling)
+    door: Door = field(default_factory=Door)
 
 
 async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
@@ -137,7 +159,11 @@ async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
 
 
 async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
-    async with KeptWorlds.keep(wiring, read_only=duty.budget is None) as worlds, open_herald(duty, wiring) as herald:
+    async with (
+        KeptWorlds.keep(wiring, read_only=duty.budget is None) as worlds,
+        open_herald(duty, wiring) as herald,
+        open_pulse(duty, wiring, (bell, brake), herald) as pulse,
+    ):
         service = Service(
             load=duty.library.load,
             worlds=worlds,
@@ -148,16 +174,41 @@ async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> 
             clock=wiring.clock,
             chance=wiring.chance,
             budget=duty.budget,
+            patience=max(duty.timing.interval, _SHORTEST_PATIENCE),
             chronicle=herald,
+            closers=(pulse.close,),
+            onlooker=pulse,
         )
         async with asyncio.TaskGroup() as group:
             herald_ = group.create_task(herald.run(), name="herald")
             watcher = group.create_task(watch(bell, wiring.clock, duty.library.look), name="files")
+            reminder = group.create_task(insist(bell, wiring.clock, duty.timing.interval), name="insist")
             with keep_time(bell, duty.timing):
                 await run_forever(service)
             await herald.flush(_FLUSH)
             herald_.cancel()
             watcher.cancel()
+            reminder.cancel()
+
+
+@asynccontextmanager
+async def open_pulse(duty: Duty, wiring: Wiring, stop: tuple[Bell, Brake], herald: Herald) -> AsyncIterator[Pulse]:
+    """What is known of how the daemon is, and the door at which it is shown."""
+    bell, brake = stop
+    budgets = wiring.budgets
+    sources = Sources(
+        clock=wiring.clock,
+        lease=wiring.lease,
+        stopping=lambda: brake.because if bell.shut else "",
+        traffic=lambda: Traffic(
+            answers=budgets.answers, answered_at=budgets.answered_at, allowances=budgets.allowances()
+        ),
+        journal=lambda: herald.journal,
+    )
+    observes = duty.budget is None
+    pulse = Pulse(sources, interval=duty.timing.interval, observes=observes, version=version("reconciler"))
+    async with open_door(duty.door, pulse, lambda: bell.fire("request"), wiring.clock):
+        yield pulse
 
 
 @asynccontextmanager
@@ -255,6 +306,7 @@ async def open_world(target: CloudTarget, wiring: Wiring, *, read_only: bool) ->
             watcher=wiring.watcher,
             lease=wiring.lease,
             halt=wiring.halt,
+            auditor=wiring.auditor,
         )
 
 

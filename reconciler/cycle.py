@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.apply import Budget, run_plan
-from reconciler.model.ids import ArmId
+from reconciler.apply import RETURN_PATIENCE, Budget, run_plan
+from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.lifecycle import ManagePolicy
 from reconciler.model.memory import NOTHING, Memory
-from reconciler.model.outcome import CycleReport, Result
-from reconciler.model.plan import DecisionState, Plan
+from reconciler.model.outcome import CycleReport, Outcome, Result
+from reconciler.model.plan import DecisionState, Plan, Verb
 from reconciler.model.ports import World
 from reconciler.model.quota import QuotaScope
 from reconciler.model.resource import Activity, Actor, Fleet, Scope, Snapshot
@@ -21,6 +21,7 @@ from reconciler.plan import (
     approve,
     find_asked,
     find_closer,
+    find_lingering,
     find_lists,
     find_places,
     find_regions,
@@ -126,8 +127,25 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
         ended=world.clock.now(),
         requests=snapshot.requests + sum(outcome.requests for outcome in outcomes),
         ways=live_ways(fleet, snapshot) if request.ways else (),
-        memory=request.memory,
         heard=_heard(snapshot, request),
+        memory=_remember(request.memory, snapshot, world.clock.now() - began, outcomes),
+    )
+
+
+def _remember(memory: Memory, snapshot: Snapshot, took: float, outcomes: tuple[Outcome, ...]) -> Memory:
+    """What was purged, and where what a purge gave back has not been seen yet."""
+    now = snapshot.taken_at + took
+    purges = [each for each in outcomes if each.step.verb is Verb.PURGE]
+    purged = [each.step.id for each in purges if each.result in (Result.DONE, Result.IN_PROGRESS)]
+    waited = {result: [each.step for each in purges if each.result is result and each.step.awaits] for result in Result}
+    returning = {fold_location(step.location): now + RETURN_PATIENCE for step in waited[Result.IN_PROGRESS]}
+    lingering = dict.fromkeys(find_lingering(snapshot), snapshot.taken_at + RETURN_PATIENCE)
+    over = {fold_location(step.location): now for step in waited[Result.DONE]}
+    return replace(
+        memory,
+        purged=tuple(dict.fromkeys((*memory.purged, *purged))),
+        returning={**memory.returning, **returning},
+        lingering={**lingering, **memory.lingering, **over},
     )
 
 

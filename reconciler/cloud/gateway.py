@@ -166,6 +166,12 @@ class Gateway:
         group = getattr(self._client(binding, subscription), binding.deleted_group)
         return await self._list(getattr(group, binding.deleted_list))
 
+    async def get_deleted(self, binding: Binding, id: ArmId, location: str) -> Reply | Fault:
+        """A soft-deleted resource by the id that it had alive; Azure finds it in its own location only."""
+        group = getattr(self._client(binding, id.subscription), binding.deleted_group)
+        operation = getattr(group, binding.deleted_get)
+        return await self._read(operation, Urgency.STEP, **_names(binding, id), location=location)
+
     async def send(self, binding: Binding, write: Write) -> Reply | Fault:
         """One mutating request, answered by whatever Azure says first."""
         names: dict[str, Any] = _names(binding, write.id)

@@ -52,7 +52,7 @@ class Observer:
 
     async def observe(self, scope: Scope) -> Snapshot:
         """The snapshot that answers `scope`."""
-        taken_at, before = self._clock.now(), self._gateway.requests
+        before = self._gateway.requests
         sight = _Sight()
         principal = await self._patience.through_faults(self._gateway.principal, _fault)
         if isinstance(principal, Fault):
@@ -61,10 +61,9 @@ class Observer:
             principal = None
         else:
             await self._look_around(scope, sight)
-        now = self._clock.now()
         return Snapshot(
-            taken_at=taken_at,
-            azure_at=(self._gateway.now or now) - (now - taken_at),
+            # Azure's own time, for it is what Azure's dates are compared with.
+            taken_at=self._clock.now() if self._gateway.now is None else self._gateway.now,
             live={id: sight.live[id] for id in sorted(sight.live)},
             deleted={id: sight.deleted[id] for id in sorted(sight.deleted)},
             taken=frozenset(sight.taken),

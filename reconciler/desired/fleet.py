@@ -31,7 +31,15 @@ from reconciler.kinds.addresses import fold_prefix, read_network
 from reconciler.kinds.base import Expansion, Setting, declare
 from reconciler.kinds.catalog import kind_named
 from reconciler.kinds.common import UNKNOWN, near
-from reconciler.kinds.fleet import CapSpec, CloudSpec, CredentialSpec, FleetSpec, MaintenanceSpec, PruneSpec
+from reconciler.kinds.fleet import (
+    CapSpec,
+    CloudSpec,
+    CredentialSpec,
+    FleetSpec,
+    MaintenanceSpec,
+    PruneSpec,
+    PurgeSpec,
+)
 from reconciler.kinds.quota_tier import tier_of
 from reconciler.kinds.scalars import SUBNET_TYPE, read_seconds
 from reconciler.kinds.subnet_rules import find_subnet
@@ -39,7 +47,18 @@ from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import GROUP_TYPE, ArmId, Ref
 from reconciler.model.lifecycle import Lifecycle, ManagePolicy
 from reconciler.model.pause import Maintenance, Window
-from reconciler.model.resource import Cap, CloudTarget, Desired, Estate, Fleet, FleetPolicy, Protected, SoftDeleted
+from reconciler.model.resource import (
+    Cap,
+    CloudTarget,
+    Desired,
+    Estate,
+    Fleet,
+    FleetPolicy,
+    Protected,
+    PurgePolicy,
+    PurgeWhen,
+    SoftDeleted,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -491,6 +510,7 @@ def _policy(spec: FleetSpec) -> FleetPolicy:
         allow=frozenset(spec.allow or ()),
         allow_empty=spec.allow_empty,
         soft_deleted=SoftDeleted(spec.soft_deleted),
+        purge=_purge(spec.purge),
         deletes=_cap(limits.deletes if limits else None, careful.deletes),
         changes=_cap(limits.changes if limits else None, careful.changes),
         maintenance=_maintenance(spec.maintenance) if spec.maintenance else None,
@@ -503,6 +523,17 @@ def _maintenance(spec: MaintenanceSpec) -> Maintenance:
         for windows in (spec.allow, spec.deny)
     )
     return Maintenance(zone=spec.time_zone, allow=allow, deny=deny)
+
+
+def _purge(written: str | PurgeSpec | None) -> PurgePolicy:
+    if not isinstance(written, PurgeSpec):
+        return PurgePolicy(when=PurgeWhen(written or "never"))
+    return PurgePolicy(
+        when=PurgeWhen(written.policy),
+        names=tuple(name.lower() for name in written.names or ()),
+        minimum_age=read_seconds(written.minimum_age),
+        most=written.most,
+    )
 
 
 def _cap(written: CapSpec | None, careful: Cap) -> Cap:

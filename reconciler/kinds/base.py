@@ -129,6 +129,7 @@ class Binding:
     list_children: str = ""
     deleted_group: str = ""
     deleted_list: str = ""
+    deleted_get: str = ""
     purge: str = ""
 
 

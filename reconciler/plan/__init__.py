@@ -1,9 +1,11 @@
 """The room that decides: fleet and snapshot in, plan out. Pure: the same arguments give the same bytes."""
 
 from reconciler.plan.authors import find_unexplained, tell_authors
+from reconciler.plan.burials import bury, find_burials, merge, plan_one
 from reconciler.plan.holds import remember_failures
 from reconciler.plan.lifecycle import find_lists
 from reconciler.plan.planner import make_plan
+from reconciler.plan.purging import find_lingering
 from reconciler.plan.quota import find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
 from reconciler.plan.rights import approve, find_closer, find_places
@@ -14,9 +16,12 @@ from reconciler.plan.withhold import tell_pause
 __all__ = [
     "NothingSelectedError",
     "approve",
+    "bury",
     "declared_ways",
     "find_asked",
+    "find_burials",
     "find_closer",
+    "find_lingering",
     "find_lists",
     "find_places",
     "find_regions",
@@ -25,6 +30,8 @@ __all__ = [
     "find_watched",
     "live_ways",
     "make_plan",
+    "merge",
+    "plan_one",
     "remember_failures",
     "select",
     "tell_authors",

@@ -16,6 +16,7 @@ from reconciler.plan.guards import Grounds, check_caps, guard
 from reconciler.plan.known import resolve_known
 from reconciler.plan.lifecycle import date_pools, expect_upgrades, foresee, tell_outlook
 from reconciler.plan.preflight import preflight
+from reconciler.plan.purging import limit_purges
 from reconciler.plan.rates import resolve_rates
 from reconciler.plan.rights import keep_to_rights, make_mandate
 from reconciler.plan.shelf import Shelves
@@ -32,7 +33,8 @@ def make_plan(
     fleet = resolve_known(resolve_rates(fleet, snapshot), snapshot)
     fleet, upgrades = expect_upgrades(fleet, snapshot, shelves)
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
-    drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
+    drafts = limit_purges(decide(fleet, snapshot), fleet, snapshot, memory)
+    drafts = guard(drafts, Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
     drafts = withhold(drafts, fleet, snapshot, memory)
     drafts = preflight(drafts, fleet, snapshot, shelves)
     drafts = keep_to_rights(drafts, fleet, snapshot)
@@ -53,7 +55,7 @@ def make_plan(
         ledger=date_pools(ledger, outlook),
         outlook=outlook,
         principal=str(snapshot.principal or ""),
-        looked_at=snapshot.azure_at,
+        looked_at=snapshot.taken_at,
         requests_spent=snapshot.requests,
     )
 

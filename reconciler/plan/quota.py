@@ -19,11 +19,10 @@ from reconciler.model.resource import Fleet, Live, Snapshot
 from reconciler.model.wire import Json
 from reconciler.model.wish import QuotaWish
 from reconciler.plan.draft import Draft, Drafts
+from reconciler.plan.graves import ALIVE, may_hold
 
 # A folded region and a folded usage name.
 PoolKey = tuple[str, str]
-
-_ALIVE = ("openai", "aiservices")  # the kinds of accounts that can have deployments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +92,8 @@ class Books:
 
     def deleted_in(self, location: str) -> tuple[str, ...]:
         """The soft-deleted accounts of a region that may hold quota."""
-        deleted = self.snapshot.deleted.values()
-        may_hold = (
-            each
-            for each in deleted
-            if fold_location(each.location) == location and str(each.wire.get("kind") or "openai").lower() in _ALIVE
-        )
-        return tuple(sorted(each.id.name for each in may_hold))
+        here = (each for each in self.snapshot.deleted.values() if fold_location(each.location) == location)
+        return tuple(sorted(each.id.name for each in here if may_hold(each)))
 
     def _enter(self, column: dict[PoolKey, int], held: Holding) -> None:
         pool = self.pool_of(held)
@@ -162,7 +156,7 @@ def find_strangers(fleet: Fleet, snapshot: Snapshot, regions: frozenset[str]) ->
         region = fold_location(str(live.wire.get("location") or ""))
         if not _is_account(live.id) or region not in regions or live.owner == fleet.name or live.id in named:
             continue
-        if str(live.wire.get("kind") or "openai").lower() in _ALIVE:
+        if str(live.wire.get("kind") or "openai").lower() in ALIVE:
             found[live.id] = region
     return found
 

@@ -206,7 +206,7 @@ def _run(reports: tuple[CycleReport, ...]) -> JsonObject:
     first, last = reports[0], reports[-1]
     return {
         **_plan(first.plan),
-        "outcomes": [_outcome(outcome) for outcome in merge_outcomes(reports)],
+        "outcomes": [tell_outcome(outcome) for outcome in merge_outcomes(reports)],
         "cycles": len(reports),
         "seconds": round(last.ended - first.began, 3),
         "requests": sum(report.requests for report in reports),
@@ -248,6 +248,7 @@ def tell_decision(decision: Decision) -> JsonObject:
         "closes": [tell_way(way) for way in decision.closed],
         "needs": [str(id) for id in decision.needs],
         "warnings": list(decision.warnings),
+        "frees": [{"usage": usage, "at_most": units} for usage, units in decision.frees.items()],
         "usual_seconds": decision.seconds,
         "location": decision.location,
         "owned": decision.owned,
@@ -278,6 +279,7 @@ def _step(step: Step) -> JsonObject:
         "expects": None if step.expects is None else _masked(step.id, step.expects),
         "after": list(step.after),
         "location": step.location,
+        "awaits": [*sorted(step.awaits)],
         "lane": step.lane,
     }
 
@@ -287,7 +289,7 @@ def _masked(id: ArmId, fields: Mapping[str, Json]) -> JsonObject:
     return {path: thaw(value) for path, value in shown.items()}
 
 
-def _outcome(outcome: Outcome) -> JsonObject:
+def tell_outcome(outcome: Outcome) -> JsonObject:
     return {
         "step": outcome.step.name,
         "id": str(outcome.step.id),

@@ -191,7 +191,9 @@ class Elector:
         while True:
             now = self.beat = self._clock.monotonic()
             pause = max(0.1 * self._terms.retry, self._chance.uniform(0.6, 1.0) * self._terms.retry - (now - began))
-            await self._clock.sleep(min(pause, self._until - now))
+            # A request for which there is hardly any time left would only hide why the one before it failed.
+            soon = now + pause > self._until - 0.1 * self._terms.retry
+            await self._clock.sleep(self._until - now if soon else pause)
             began = self._clock.monotonic()
             # Whoever was stopped for long wakes up here, and must not renew what a rival may have by now.
             if began >= self._until:

@@ -82,8 +82,9 @@ def test_a_dry_run_says_why_it_does_not_fit_and_what_would(live: Azure, home: st
         "to 20 by soft-deleted accounts): 30 left for it"
     )
     assert blocked["permit"] == (
-        "declare a capacity of 30, 10 fewer; or purge what is soft-deleted there (aoai-gone), which frees 20 at most; "
-        "or free 10 of this pool, or ask Azure for a higher limit"
+        "declare a capacity of 30, 10 fewer; or purge what is soft-deleted there (aoai-gone), which frees 20 at most, "
+        "by hand: reconciler purge aoai-gone (it did not carry this fleet's tag, nor does Fleet spec.purge.names name "
+        "it); or free 10 of this pool, or ask Azure for a higher limit"
     )
     (pool,) = fleet["quota"]["pools"]
     assert (pool["usage"], pool["short"], pool["residue"]) == (POOL, 40, 20)

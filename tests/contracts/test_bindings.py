@@ -41,6 +41,8 @@ def _words(type_: ResourceType) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         yield binding.group, binding.list_children, names[:-1]
     if binding.deleted_list:
         yield binding.deleted_group, binding.deleted_list, ()
+    if binding.deleted_get:
+        yield binding.deleted_group, binding.deleted_get, (*names, "location")
     if binding.purge:
         yield binding.deleted_group, binding.purge, (*names, "location")
 

@@ -116,7 +116,7 @@ async def running(
     azure: Stage,
     documents: Iterable[Document] | Estate,
     broken: Mapping[str, World] | None = None,
-    budget: Budget | None = Budget(seconds=INTERVAL),  # noqa: B008 - a frozen value
+    budget: Budget | None = Budget(seconds=0.75 * INTERVAL),  # noqa: B008 - a frozen value
     remember: Callable[[Running], Chronicle] = lambda _daemon: Forgetful(),
 ) -> AsyncIterator[Running]:
     """A daemon that has not been rung yet; stopped, if the test has not done so, when the block ends."""

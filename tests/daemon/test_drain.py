@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from reconciler.apply import Budget
 from reconciler.cloud.budget import Toll
 from reconciler.model.outcome import Result
 from tests.daemon.running import GRACE, INTERVAL, Running, running
@@ -93,7 +94,7 @@ async def test_a_write_that_waits_for_its_turn_does_not_leave_any_more(azure: St
 
 async def test_what_takes_longer_than_the_grace_is_left_to_azure_and_the_next_process_goes_on(azure: Stage) -> None:
     await azure.set(account_create=[1200.0, 1200.0])
-    async with running(azure, fleet_of("aoai-a")) as daemon:
+    async with running(azure, fleet_of("aoai-a"), budget=Budget(seconds=600)) as daemon:
         await under_way(azure, daemon, "aoai-a")
         await asyncio.sleep(10)
         took = await ended(daemon)

@@ -46,11 +46,13 @@ spec:
 """
 
 DEPLOYMENT = """\
-    - {{name: mini-{number:02}, model: {{name: gpt-4o-mini, version: 2024-07-18}}, sku: {{name: GlobalStandard, capacity: 1}}}}
+    - name: mini-{number:02}
+      model: {{name: gpt-4o-mini, version: 2024-07-18}}
+      sku: {{name: GlobalStandard, capacity: 1}}
 """
 
 ACCOUNTS = 4
-DEPLOYMENTS = 32
+DEPLOYMENTS = 24
 # The group; then each account closed, its deployments one after the other, the account opened.
 WRITES_OF_A_QUIET_RUN = 1 + ACCOUNTS * (2 + DEPLOYMENTS)
 PACE = 60.0

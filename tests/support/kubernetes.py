@@ -29,6 +29,7 @@ from aiohttp import web
 Document = dict[str, Any]
 
 NAMESPACE = "reconciler"
+NAMESPACES = (NAMESPACE, "default")
 _MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _QUALIFIED = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -122,7 +123,7 @@ def _check_event(body: Document, before: Document | None) -> list[str]:
     if before:
         wrong += [
             f"{name}: Invalid value: field is immutable"
-            for name in {*body, *before} - {"series", "metadata"}
+            for name in {*body, *before} - {"series", "metadata", "apiVersion", "kind"}
             if body.get(name) != before.get(name)
         ]
     return wrong
@@ -315,7 +316,7 @@ class ApiServer:
             raise Refusal(401, "Unauthorized", "Unauthorized")
         if path == "/version":
             return 200, _VERSION
-        if (found := _discover(path)) is not None:
+        if (found := _discover(path) or _find_namespace(path)) is not None:
             return 200, found
         sort, namespace, name = _find_sort(path)
         if not name:
@@ -353,7 +354,9 @@ class ApiServer:
     def _get(self, sort: Sort, namespace: str, name: str) -> Document:
         found = self._objects.get((sort.plural, namespace, name))
         if found is None:
-            raise Refusal(404, "NotFound", f'{sort.title} "{name}" not found', name=name, kind=sort.plural)
+            raise Refusal(
+                404, "NotFound", f'{sort.title} "{name}" not found', name=name, group=sort.group, kind=sort.plural
+            )
         return found
 
     def _post(self, sort: Sort, namespace: str, body: Document) -> Document:
@@ -362,10 +365,18 @@ class ApiServer:
             metadata["name"] = metadata["generateName"] + uuid.uuid4().hex[:5]
         name = metadata.get("name") or ""
         _decode(sort, namespace, name, body)
+        _find_namespace(f"/api/v1/namespaces/{namespace}")
         if metadata.get("resourceVersion"):
             raise Refusal(400, "BadRequest", "resourceVersion should not be set on objects to be created")
         if (sort.plural, namespace, name) in self._objects:
-            raise Refusal(409, "AlreadyExists", f'{sort.title} "{name}" already exists', name=name, kind=sort.plural)
+            raise Refusal(
+                409,
+                "AlreadyExists",
+                f'{sort.title} "{name}" already exists',
+                name=name,
+                group=sort.group,
+                kind=sort.plural,
+            )
         _validate(sort, body, None)
         return self._store(sort, body)
 
@@ -377,7 +388,9 @@ class ApiServer:
             raise _conflict(sort, name, "Precondition failed: UID in precondition")
         if before is None:
             if not sort.creates_on_update:
-                raise Refusal(404, "NotFound", f'{sort.title} "{name}" not found', name=name, kind=sort.plural)
+                raise Refusal(
+                    404, "NotFound", f'{sort.title} "{name}" not found', name=name, group=sort.group, kind=sort.plural
+                )
             metadata.pop("resourceVersion", None)
             return 201, self._post(sort, namespace, body)
         version = metadata.get("resourceVersion")
@@ -401,7 +414,9 @@ class ApiServer:
         before = self._objects.get((sort.plural, namespace, name))
         if before is None:
             if kind != "application/apply-patch+yaml":
-                raise Refusal(404, "NotFound", f'{sort.title} "{name}" not found', name=name, kind=sort.plural)
+                raise Refusal(
+                    404, "NotFound", f'{sort.title} "{name}" not found', name=name, group=sort.group, kind=sort.plural
+                )
             return 201, self._post(sort, namespace, body)
         merged = _merge(copy.deepcopy(before), body)
         merged["metadata"].setdefault("resourceVersion", before["metadata"]["resourceVersion"])
@@ -551,12 +566,18 @@ def _validate(sort: Sort, body: Document, before: Document | None) -> None:
 
 def _invalid(sort: Sort, name: str, wrong: list[str]) -> Refusal:
     told = wrong[0] if len(wrong) == 1 else f"[{', '.join(wrong)}]"
-    return Refusal(422, "Invalid", f'{sort.kind}.{sort.group} "{name}" is invalid: {told}', name=name, kind=sort.kind)
+    causes = [
+        {"reason": "FieldValueInvalid", "message": why.partition(": ")[2], "field": why.partition(": ")[0]}
+        for why in wrong
+    ]
+    title = f"{sort.kind}.{sort.group}" if sort.group else sort.kind
+    message = f'{title} "{name}" is invalid: {told}'
+    return Refusal(422, "Invalid", message, name=name, group=sort.group, kind=sort.kind, causes=causes)
 
 
 def _conflict(sort: Sort, name: str, why: str) -> Refusal:
     message = f'Operation cannot be fulfilled on {sort.title} "{name}": {why}'
-    return Refusal(409, "Conflict", message, name=name, kind=sort.plural)
+    return Refusal(409, "Conflict", message, name=name, group=sort.group, kind=sort.plural)
 
 
 def _merge(target: Document, patch: Document) -> Document:
@@ -619,6 +640,16 @@ def _group(sort: Sort) -> Document:
     return {"name": sort.group, "versions": [version], "preferredVersion": version}
 
 
+def _find_namespace(path: str) -> Document | None:
+    """kubectl asks whether there is one where it does not find an object."""
+    match = re.fullmatch(r"/api/v1/namespaces/([^/]+)", path)
+    if match is None:
+        return None
+    if match[1] not in NAMESPACES:
+        raise Refusal(404, "NotFound", f'namespaces "{match[1]}" not found', name=match[1], kind="namespaces")
+    return {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": match[1]}, "status": {"phase": "Active"}}
+
+
 def _find_sort(path: str) -> tuple[Sort, str, str]:
     for sort in SORTS:
         root = f"/apis/{sort.api_version}" if sort.group else "/api/v1"
@@ -654,6 +685,7 @@ def served_apart(server: ApiServer) -> Iterator[ApiServer]:
         async with served(server):
             ready.set()
             await over.wait()
+        await asyncio.sleep(0.05)  # until what was cut off is closed
 
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
     thread.start()

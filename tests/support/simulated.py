@@ -126,12 +126,14 @@ def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "NO_COLOR": "1", **extra}
 
 
-def reconcile(azure: Azure, *words: str, timeout: float = 240) -> Finished:
-    """Run the command line to its end."""
+def reconcile(
+    azure: Azure, *words: str, timeout: float = 240, environment: Mapping[str, str] | None = None
+) -> Finished:
+    """Run the command line to its end, with `environment` besides what points it at `azure`."""
     command = [sys.executable, "-m", "reconciler", *words]
     done = subprocess.run(
         command,
-        env=clean_environment(azure.environment),
+        env=clean_environment({**azure.environment, **(environment or {})}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
