@@ -86,7 +86,7 @@ class Herald:
             self._written, self._written_at = self._journal, self._desk.clock.now()
             self._hand_over(self._journal.letters)
             self._journal = replace(self._journal, letters=())
-        self._looked.clear()
+            self._looked.clear()
 
     def remind(self, fleet: str, memory: Memory) -> Memory:
         """The memory of a fleet's last cycle, with what is no longer put right because somebody undoes it."""
@@ -110,7 +110,10 @@ class Herald:
         """What a pass found and did."""
         finds = [self._find(report) for report in done.reports.values()]
         finds += [find_broken_off(fleet, fault) for fleet, fault in done.faults.items() if fleet]
-        if "" not in done.faults:
+        for fleet in done.faults:
+            self._looked.pop(fleet, None)
+        # Only a pass that has read the documents knows what is wrong with them, and which fleets they declare.
+        if "" not in done.faults and done.trigger != "stop":
             finds += [find_invalid(done.findings), *self._forget(done)]
         await self._turn(finds)
         now = self._desk.clock.monotonic()
@@ -168,7 +171,7 @@ class Herald:
         if any(each.severity is Severity.ERROR for each in done.findings):
             return []
         known = {*self._journal.looked, *(each.labels.get("fleet", "") for each in self._journal.alerts.values())}
-        lost = sorted(known - {"", *done.reports, *done.faults})
+        lost = sorted(known - {"", *done.reports, *done.faults, *done.under_way})
         for fleet in lost:
             self._journal = forget_fleet(self._journal, fleet, self._desk.clock.now())
         return [Finds(fleet=fleet, conditions={}) for fleet in lost]

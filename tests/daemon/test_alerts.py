@@ -492,3 +492,30 @@ async def test_what_alertmanager_is_told_follows_each_pass(azure: Stage) -> None
     # Once before it is put right, once after that pass, once when it is seen to be right and after that pass.
     assert [number for number, _ in told] == [1, 1, 0, 0]
     assert {lifetime for _, lifetime in told} == {3 * INTERVAL}
+
+
+async def test_a_cycle_that_outlasts_its_pass_loses_no_alert_and_counts_once(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+        await azure.set(account_update=400.0)
+        await open_up(azure, account_id(azure, "aoai-a"))
+        for _ in range(20):
+            await watch.interval()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+        assert {each.returns for each in watch.herald.journal.past} == {0}
+
+
+async def test_the_end_of_the_daemon_is_the_end_of_no_alert(azure: Stage) -> None:
+    shelf = Shelf()
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf) as watch:
+        await watch.daemon.until(quiet)
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf, budget=None) as watch:
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.interval()
+        await azure.set(latency=100.0)
+        watch.daemon.bell.fire("interval")
+        await asyncio.sleep(1)
+        watch.daemon.stop()
+        await watch.daemon.ended.wait()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift")]
+        assert [each.open for each in watch.herald.journal.alerts.values()] == [True]
