@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import assert_never
 
 from reconciler.kinds.base import project, read_links
@@ -24,8 +25,8 @@ def order(drafts: Drafts, fleet: str) -> tuple[Step, ...]:
     """Every write of the plan, each after what it needs; ties break by phase, type and id, never by chance. What is
     replaced goes only when what the new one needs stands, where that can be."""
     wired, around = _wire(drafts, fleet)
-    wishes = ((chain[0].name, _stand_by(drafts[id], around)) for id, chain in around.steps.items())
-    _put_off(wired, [(name, makers) for name, makers in wishes if wired[name].action is Action.REPLACE])
+    giving_way = (id for id in around.steps if _gives_way(drafts[id]))
+    _put_off(wired, [(around.steps[id][0].name, _stand_by(drafts[id], around)) for id in giving_way])
     return _sort([*wired.values()])
 
 
@@ -47,6 +48,12 @@ def find_circle(drafts: Drafts) -> tuple[Draft, ...]:
     circle = list(walked)[list(walked).index(name) :]
     ids = dict.fromkeys(left[each].id for each in circle)
     return tuple(drafts[id] for id in ids if id in drafts)
+
+
+def _gives_way(draft: Draft) -> bool:
+    """Whether something that is deleted makes room for what it is named to need."""
+    gone = draft.action is Action.DELETE and draft.desired is not None and bool(draft.desired.gone)
+    return gone or draft.action is Action.REPLACE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +116,10 @@ def put_after(steps: Iterable[Step], after: Mapping[str, tuple[str, ...]]) -> tu
     return _sort([replace(step, after=after.get(step.name, step.after)) for step in steps])
 
 
-def put_last(steps: Iterable[Step], last: Collection[str]) -> tuple[Step, ...]:
-    """The steps in an order in which those named come as late as they can: after all that does not wait for them."""
-    return _sort([*steps], last)
+def put_last(steps: Iterable[Step], *last: Collection[str]) -> tuple[Step, ...]:
+    """The steps in an order in which those named come as late as they can, those of a later collection still later:
+    after all that does not wait for them."""
+    return _sort([*steps], {name: rank for rank, names in enumerate(last, start=1) for name in names})
 
 
 def write_alone(draft: Draft, fleet: str) -> tuple[Step, ...]:
@@ -364,15 +372,15 @@ def _leave(steps: Iterable[Step]) -> list[Step]:
     return [step for step in known if step.name not in ordered]
 
 
-def _sort(steps: list[Step], last: Collection[str] = ()) -> tuple[Step, ...]:
-    ordered = _walk(steps, last)
+def _sort(steps: list[Step], ranks: Mapping[str, int] = MappingProxyType({})) -> tuple[Step, ...]:
+    ordered = _walk(steps, ranks)
     if len(ordered) != len(steps):
         raise ValueError("the steps of this plan wait for each other in a circle")
     return tuple(ordered)
 
 
-def _walk(steps: list[Step], last: Collection[str] = ()) -> list[Step]:
-    """The steps in order, as far as there is one."""
+def _walk(steps: list[Step], ranks: Mapping[str, int] = MappingProxyType({})) -> list[Step]:
+    """The steps in order, as far as there is one; those of a higher rank wait while there are others."""
     known = {step.name for step in steps}
     waiting = {step.name: {name for name in step.after if name in known} for step in steps}
     by_name = {step.name: step for step in steps}
@@ -380,7 +388,7 @@ def _walk(steps: list[Step], last: Collection[str] = ()) -> list[Step]:
     for name, blockers in waiting.items():
         for blocker in blockers:
             released[blocker].append(name)
-    ready = [(name in last, _key(by_name[name]), name) for name, blockers in waiting.items() if not blockers]
+    ready = [(ranks.get(name, 0), _key(by_name[name]), name) for name, blockers in waiting.items() if not blockers]
     heapq.heapify(ready)
     ordered: list[Step] = []
     while ready:
@@ -389,7 +397,7 @@ def _walk(steps: list[Step], last: Collection[str] = ()) -> list[Step]:
         for freed in released[name]:
             waiting[freed].discard(name)
             if not waiting[freed]:
-                heapq.heappush(ready, (freed in last, _key(by_name[freed]), freed))
+                heapq.heappush(ready, (ranks.get(freed, 0), _key(by_name[freed]), freed))
     return ordered
 
 

@@ -56,11 +56,7 @@ class Books:
 
     def region_of(self, id: ArmId, *, declared: bool) -> str:
         """The folded region of a deployment's account: as it is, or as its document wants it."""
-        account = id.top
-        live, wanted = self.snapshot.live.get(account), self.fleet.desired.get(account)
-        places = (live.wire.get("location") if live else None, wanted.fields.get("location") if wanted else None)
-        first, second = reversed(places) if declared else places
-        return fold_location(str(first or second or ""))
+        return region_of(self.fleet, self.snapshot, id, declared=declared)
 
     def terms_of(self, offer: Offer) -> Terms | None:
         """On what terms the offer is sold; of a version that is no longer listed the pool of the others, if it is one
@@ -81,6 +77,13 @@ class Books:
         self.strays[_tell_stray(held)] = None
         return None
 
+    def wanted(self, draft: Draft) -> Holding:
+        """What a deployment would hold in the end."""
+        values = dict(deployment.read_held(draft.live)) if draft.live else {}
+        if draft.desired:
+            values |= {path: value for path, value in draft.desired.fields.items() if value is not None}
+        return deployment.make_holding(draft.id, values, self.region_of(draft.id, declared=True))
+
     def left(self, pool: PoolKey) -> int:
         usage = self.quotas.markets[pool[0]].usages[pool[1]]
         return usage.limit - usage.used
@@ -99,6 +102,14 @@ class Books:
         pool = self.pool_of(held)
         if pool:
             column[pool] += held.units
+
+
+def region_of(fleet: Fleet, snapshot: Snapshot, id: ArmId, *, declared: bool) -> str:
+    """The folded region of a deployment's account: as it is, or as its document wants it."""
+    live, wanted = snapshot.live.get(id.top), fleet.desired.get(id.top)
+    places = (live.wire.get("location") if live else None, wanted.fields.get("location") if wanted else None)
+    first, second = reversed(places) if declared else places
+    return fold_location(str(first or second or ""))
 
 
 def find_alike(market: Market) -> Mapping[tuple[str, str, str], Terms]:
