@@ -154,6 +154,20 @@ def test_a_checkout_that_is_swapped_for_another_is_a_change(tmp_path: Path) -> N
     assert tree.digest() != first
 
 
+def test_a_tree_that_cannot_be_walked_has_a_name_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "fleet.yaml")
+    tree = Tree([tmp_path])
+    first = tree.digest()
+
+    def refuse(_sources: object) -> None:
+        raise PermissionError(13, "Permission denied", "/somewhere")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reconciler.desired.tree.walk_sources", refuse)
+        assert tree.digest() == "cannot be walked: [Errno 13] Permission denied: '/somewhere'"
+    assert tree.digest() == first
+
+
 def test_a_file_that_cannot_be_read_is_something_else_than_one_that_can(tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").symlink_to(tmp_path / "nothing")
     tree = Tree([tmp_path])
