@@ -57,6 +57,7 @@ from reconciler.runtime.sinks import (
     Regarding,
     Shapes,
     Sinks,
+    Surroundings,
     Webhook,
 )
 from reconciler.runtime.traces import open_traces
@@ -251,7 +252,7 @@ async def open_herald(duty: Duty, wiring: Wiring) -> AsyncIterator[Herald]:
                 routes=telling.routes,
                 clock=wiring.clock,
                 lease=wiring.lease,
-                lifetime=3 * duty.timing.interval,
+                interval=max(duty.timing.interval, duty.budget.seconds if duty.budget else 0.0),
                 storm=telling.storm,
                 rounds=telling.rounds,
                 observes=duty.budget is None,
@@ -269,12 +270,14 @@ def _open_store(telling: Telling, kube: Kube | None) -> Store:
 def _open_sinks(telling: Telling, wiring: Wiring, poster: Poster, kube: Kube | None) -> Sinks:
     environment, clock = wiring.environment, wiring.clock
     shapes = Shapes(letter=shape_letter, media=name_media, alerts=shape_alerts)
+    desk = Surroundings(environment=environment, shapes=shapes)
     sinks = Sinks()
     for route in telling.routes:
         if route.sink is SinkKind.ALERTMANAGER:
-            sinks.alertmanagers.append(Alertmanager(route, environment, poster, clock, shapes))
+            urls = (environment.get(route.url_variable, ""),) if route.url_variable else route.urls
+            sinks.alertmanagers += [Alertmanager(route, url, poster, clock, desk) for url in urls]
             continue
-        deliver: Deliver = Webhook(route, environment, poster, clock, shapes)
+        deliver: Deliver = Webhook(route, poster, clock, desk)
         if route.sink is SinkKind.EVENTS:
             assert kube is not None
             deliver = KubeEvents(kube, telling.pod, clock)
