@@ -67,8 +67,9 @@ laws: $(VENV)/.dev ## The laws that hold for every kind
 e2e: $(VENV)/.dev ## Real processes over real sockets: kills, faults, conflicts
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m e2e
 
-bench: $(VENV)/.dev ## Requests, seconds and memory beside a plain SDK script
+bench: $(VENV)/.dev ## Requests, seconds and memory beside a plain SDK script; what planning costs as fleets grow
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.planning
 
 peers: $(VENV)/.dev ## Clients that nobody here wrote, against the simulation (large installs)
 	$(BIN)/python -m tests.peers

@@ -38,6 +38,7 @@ class Member:
     model: str
     version: str
     capacity: int = _CAPACITY
+    sku: str = "GlobalStandard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,5 +140,5 @@ spec:
 _DEPLOYMENT = """\
     - name: {name}
       model: {{name: {model}, version: "{version}"}}
-      sku: {{name: GlobalStandard, capacity: {capacity}}}
+      sku: {{name: {sku}, capacity: {capacity}}}
 """

@@ -190,6 +190,7 @@ class ResourceType:
     siblings may share. `refuses` tells why a live resource cannot be changed as wanted, whatever is permitted. `joins`
     are wire paths of ids in what is written, each with the end of the action that must be permitted on what it names.
     `tells` gives what people want to know of a live resource whatever becomes of it.
+    What `outlasts` its parent goes on holding something scarce while that is soft-deleted, so it is deleted before it.
     """
 
     arm_type: str
@@ -227,6 +228,7 @@ class ResourceType:
     refuses: Callable[[tuple[FieldChange, ...], JsonObject], Hold | None] = lambda _changes, _wire: None
     joins: tuple[tuple[WirePath, str], ...] = ()
     tells: Callable[[JsonObject], str] = lambda _wire: ""
+    outlasts: bool = False
 
     def reserves(self, name: str) -> bool:
         """Whether a resource of this name is Azure's own: never declared, never deleted."""

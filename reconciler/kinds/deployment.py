@@ -117,6 +117,7 @@ TYPE = ResourceType(
     patience=Patience(usual_create=5, usual_update=5),
     split=split_capacity,
     billed=count_provisioned,
+    outlasts=True,
 )
 
 

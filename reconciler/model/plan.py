@@ -148,7 +148,8 @@ class Step:
     plan knew to lie below a resource that is deleted; whatever else is found there keeps it. `within` is the lane of
     something else that this write locks, and therefore takes instead of its own; `locks` are more of them. A purge is
     of the account that was deleted at `deleted_at`, where that was known, and ends when usages show that something of
-    the pools in `awaits` came back: folded usage names, each with what will be used of it when the purge is sent.
+    the pools in `awaits` came back: folded usage names, each with what will be used of it when the purge is sent. What
+    `leads` somewhere makes way for that delete of what it lies in: whatever keeps that keeps this.
     """
 
     name: str
@@ -165,6 +166,7 @@ class Step:
     awaits: Mapping[str, int] = field(default_factory=dict)
     within: str = ""
     locks: tuple[str, ...] = ()
+    leads: Step | None = None
 
     @property
     def lane(self) -> str:

@@ -8,7 +8,7 @@ never overdrawn, in whatever order the rest is done. What a purge gives back is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.kinds import deployment
@@ -147,7 +147,9 @@ def _tell_short(fitted: _Fitted, found: _Allotment, words: _Refusals) -> Drafts:
     told = dict(fitted.drafts)
     for id, each in found.short.items():
         fitted.short[each.move.pool] += each.lacks
-        if words.final:
+        if restored := words.await_restore(each):
+            told[id] = restored
+        elif words.final:
             told[id] = words.refuse(each)
         else:
             fitted.waits.append(Wait(draft=fitted.drafts[id], pool=each.move.pool))
@@ -172,23 +174,58 @@ def _allot(books: Books, fitted: _Fitted, relief: Relief) -> _Allotment:
     steps, moves = fitted.steps, fitted.moves
     counter = _Counter(books=books, stretches=find_stretches(books, fitted.drafts, steps), relief=relief)
     taking = {move.step for move in moves if move.units > 0}
-    giving = {move.id for move in moves if move.units < 0}
     places = {step.name: at for at, step in enumerate(put_last(steps, taking, taking & counter.stretches.keys()))}
-    moves = tuple(sorted(moves, key=lambda move: places[move.step]))
-    out = _find_short(counter, moves, giving)
-    served = counter.serve(move for move in moves if move.id not in out)
+    fates = {move.id: _fate(fitted.drafts[move.id]) for move in moves}
     known = {step.name: step.after for step in steps}
-    edges = {name: tuple(dict.fromkeys((*known[name], *waits))) for name, waits in served.after.items()}
-    return _Allotment(after=edges, short=out, lessened=served.lessened)
+    edges: dict[str, tuple[str, ...]] = {}
+    short: dict[ArmId, _Shortage] = {}
+    lessened: dict[ArmId, _Shortage] = {}
+    staying: set[ArmId] = set()
+    for group in _part(sorted(moves, key=lambda move: places[move.step]), fates):
+        out = _find_short(counter, group, fates)
+        served = counter.serve(move for move in group if fates[move.id] not in out)
+        edges |= {name: tuple(dict.fromkeys((*known[name], *waits))) for name, waits in served.after.items()}
+        lessened |= served.lessened
+        short |= {id: each for found in out.values() for id, each in found.items()}
+        staying |= out.keys()
+    # What is new in an account that stays as it is may fit there: that is for the next plan to say.
+    short = {id: each for id, each in short.items() if id.top not in staying or fates[id] == id.top}
+    return _Allotment(after=edges, short=short, lessened=lessened)
 
 
-def _find_short(counter: _Counter, moves: tuple[Move, ...], giving: set[ArmId]) -> dict[ArmId, _Shortage]:
-    """Who goes without. Whoever would have given something back takes that from others, and then there may be room for
-    some who had none: those go without one at a time, and are asked once more at the end."""
-    out: dict[ArmId, _Shortage] = {}
+def _fate(draft: Draft) -> ArmId:
+    """What is refused as a whole with a deployment: it alone, or the account that it goes and comes with."""
+    return draft.id.top if draft.makes_way else draft.id
+
+
+def _part(moves: Iterable[Move], fates: Mapping[ArmId, ArmId]) -> Iterable[list[Move]]:
+    """The moves in groups that have no pool and no fate in common, each in the order given."""
+    roots: dict[ArmId | PoolKey, ArmId | PoolKey] = {}
+
+    def root(each: ArmId | PoolKey) -> ArmId | PoolKey:
+        while (above := roots.setdefault(each, each)) != each:
+            roots[each] = each = roots[above]
+        return each
+
+    listed = list(moves)
+    for move in listed:
+        roots[root(fates[move.id])] = root(move.pool)
+    groups: dict[ArmId | PoolKey, list[Move]] = defaultdict(list)
+    for move in listed:
+        groups[root(move.pool)].append(move)
+    return groups.values()
+
+
+def _find_short(
+    counter: _Counter, moves: list[Move], fates: Mapping[ArmId, ArmId]
+) -> dict[ArmId, Mapping[ArmId, _Shortage]]:
+    """Who goes without, by fate. Whoever would have given something back takes that from others, and then there may be
+    room for some who had none: those go without one at a time, and are asked once more at the end."""
+    giving = {fates[move.id] for move in moves if move.units < 0}
+    out: dict[ArmId, Mapping[ArmId, _Shortage]] = {}
     while True:
-        short = counter.serve(move for move in moves if move.id not in out).short
-        first = next((id for id in short if id in giving), None)
+        short = _ask(counter, moves, fates, out)
+        first = next((fate for fate in short if fate in giving), None)
         if first is None:
             break
         out[first] = short[first]
@@ -196,11 +233,21 @@ def _find_short(counter: _Counter, moves: tuple[Move, ...], giving: set[ArmId]) 
     out |= short
     while again:
         again = False
-        for id in [*out]:
-            if not counter.serve(move for move in moves if move.id == id or move.id not in out).short:
-                del out[id]
+        for fate in [*out]:
+            if not _ask(counter, moves, fates, out.keys() - {fate}):
+                del out[fate]
                 again = True
     return out
+
+
+def _ask(
+    counter: _Counter, moves: list[Move], fates: Mapping[ArmId, ArmId], out: Collection[ArmId]
+) -> dict[ArmId, Mapping[ArmId, _Shortage]]:
+    """Who goes without, by fate, when some are left out from the start."""
+    found: dict[ArmId, dict[ArmId, _Shortage]] = {}
+    for id, each in counter.serve(move for move in moves if fates[move.id] not in out).short.items():
+        found.setdefault(fates[id], {})[id] = each
+    return {**found}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +311,15 @@ class _Refusals:
         for move in fitted.moves:
             self._moves[move.pool].append(move)
         self._withheld = self._find_withheld()
+
+    def await_restore(self, shortage: _Shortage) -> Draft | None:
+        """What comes back with its account need not fit; whether it does is for the next plan to see."""
+        draft = self._drafts[shortage.move.id]
+        account = self._drafts.get(draft.id.top)
+        if account is None or account.action is not Action.RESTORE:
+            return None
+        reason = f"waits for the restore of {account.decision.ref}, which may bring it back with what it holds"
+        return draft.waiting(f"{reason}: {self._ask(draft, shortage)}")
 
     def put_off(self, shortage: _Shortage) -> Draft:
         draft = self._drafts[shortage.move.id]
@@ -338,7 +394,7 @@ class _Refusals:
                 continue
             had = deployment.read_holding(draft.live, self._books.region_of(draft.id, declared=False))
             goes = draft.desired is None or draft.decision.action is Action.DELETE
-            kept = 0 if goes else self._books.wanted(draft).units
+            kept = 0 if goes else self._books.wanted(draft, self._drafts).units
             pool = self._books.pool_of(had)
             if pool and had.units > kept:
                 found[pool].append((had.units - kept, draft.decision.ref))
@@ -346,10 +402,10 @@ class _Refusals:
 
     def _least(self, draft: Draft) -> Holding:
         """What the deployment has to hold in the end: all that it wants, unless less will do."""
-        held = self._books.wanted(draft)
+        held = self._books.wanted(draft, self._drafts)
         floor = draft.desired.floor if draft.desired else None
         return held if floor is None else replace(held, units=min(held.units, floor))
 
     def _sku(self, draft: Draft) -> str:
         wanted = draft.desired.fields.get("sku.name") if draft.desired else None
-        return str(wanted or self._books.wanted(draft).offer.sku)
+        return str(wanted or self._books.wanted(draft, self._drafts).offer.sku)

@@ -217,7 +217,8 @@ def _requests(draft: Draft, action: Action, changes: tuple[FieldChange, ...]) ->
     once = 5 if draft.type.patches else 3
     born = draft.type.born
     opens = any(change.path in born and change.after != born[change.path] for change in changes)
-    return once * (2 if action is Action.REPLACE or (opens and action is Action.CREATE) else 1)
+    twice = action is Action.REPLACE or (action is Action.CREATE and (opens or (draft.type.outlasts and draft.present)))
+    return once * (2 if twice else 1)
 
 
 def _decide_missing(snapshot: Snapshot, draft: Draft) -> Draft:

@@ -42,7 +42,7 @@ def find_stretches(books: Books, drafts: Drafts, steps: Iterable[Step]) -> Mappi
             continue
         assert draft.desired is not None
         assert draft.desired.floor is not None
-        terms = books.terms_of(books.wanted(draft).offer)
+        terms = books.terms_of(books.wanted(draft, drafts).offer)
         least, pace = (terms.least, terms.step) if terms else (1, 1)
         found[step.name] = Stretch(wanted=wanted, least=min(wanted, max(draft.desired.floor, least)), step=pace)
     return found
@@ -56,7 +56,7 @@ def restrain(books: Books, drafts: Drafts) -> dict[ArmId, Draft]:
     """What asks for more of a pool that nothing is known about keeps to what it has, or begins with its floor."""
     found: dict[ArmId, Draft] = {}
     for id, draft in drafts.items():
-        if not draft.acts or not is_elastic(draft) or books.pool_of(books.wanted(draft)) is not None:
+        if not draft.acts or not is_elastic(draft) or books.pool_of(books.wanted(draft, drafts)) is not None:
             continue
         assert draft.desired is not None
         assert draft.desired.floor is not None

@@ -47,6 +47,7 @@ class Books:
         self.ours: dict[PoolKey, int] = defaultdict(int)
         self.others: dict[PoolKey, int] = defaultdict(int)
         self._alike = {location: find_alike(market) for location, market in self.quotas.markets.items()}
+        self._deleted = _find_deleted(snapshot)
         for live in snapshot.live.values():
             if live.type.lower() == deployment.TYPE.arm_type.lower():
                 held = deployment.read_holding(live, self.region_of(live.id, declared=False))
@@ -77,12 +78,13 @@ class Books:
         self.strays[_tell_stray(held)] = None
         return None
 
-    def wanted(self, draft: Draft) -> Holding:
+    def wanted(self, draft: Draft, drafts: Drafts) -> Holding:
         """What a deployment would hold in the end."""
         values = dict(deployment.read_held(draft.live)) if draft.live else {}
         if draft.desired:
             values |= {path: value for path, value in draft.desired.fields.items() if value is not None}
-        return deployment.make_holding(draft.id, values, self.region_of(draft.id, declared=True))
+        region = self.region_of(draft.id, declared=born_anew(draft, drafts))
+        return deployment.make_holding(draft.id, values, region)
 
     def left(self, pool: PoolKey) -> int:
         usage = self.quotas.markets[pool[0]].usages[pool[1]]
@@ -95,13 +97,21 @@ class Books:
 
     def deleted_in(self, location: str) -> tuple[str, ...]:
         """The soft-deleted accounts of a region that may hold quota."""
-        here = (each for each in self.snapshot.deleted.values() if fold_location(each.location) == location)
-        return tuple(sorted(each.id.name for each in here if may_hold(each)))
+        return self._deleted.get(location, ())
 
     def _enter(self, column: dict[PoolKey, int], held: Holding) -> None:
         pool = self.pool_of(held)
         if pool:
             column[pool] += held.units
+
+
+def _find_deleted(snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
+    """The names of soft-deleted accounts that may hold quota, by folded region."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for each in snapshot.deleted.values():
+        if may_hold(each):
+            found[fold_location(each.location)].append(each.id.name)
+    return {location: tuple(sorted(names)) for location, names in found.items()}
 
 
 def region_of(fleet: Fleet, snapshot: Snapshot, id: ArmId, *, declared: bool) -> str:
@@ -186,28 +196,28 @@ def count_moves(books: Books, drafts: Drafts, steps: Iterable[Step]) -> tuple[Mo
     now: dict[ArmId, Mapping[str, Json] | None] = {}
     for step in steps:
         draft = drafts.get(step.id)
-        if draft is None or draft.type is not deployment.TYPE or _comes_back(draft, drafts):
+        if draft is None or draft.type is not deployment.TYPE:
             continue
         if draft.id not in now:
-            now[draft.id] = deployment.read_held(draft.live) if draft.live else None
+            now[draft.id] = deployment.read_held(draft.present) if draft.present else None
         before = now[draft.id]
         after = None if step.verb is Verb.DELETE else {**(before or {}), **step.fields}
         now[draft.id] = after
-        moves += _net(books, step, before, after)
+        moves += _net(books, step, before, after, born_anew(draft, drafts))
     return tuple(moves)
 
 
-def _comes_back(draft: Draft, drafts: Drafts) -> bool:
-    """Whether its account is restored: with all it had, and what it had is held already."""
+def born_anew(draft: Draft, drafts: Drafts) -> bool:
+    """Whether its account will be where its document wants it; one that is not replaced stays where it is."""
     account = drafts.get(draft.id.top)
-    return account is not None and account.action is Action.RESTORE
+    return account is not None and account.action in (Action.CREATE, Action.REPLACE)
 
 
 def _net(
-    books: Books, step: Step, before: Mapping[str, Json] | None, after: Mapping[str, Json] | None
+    books: Books, step: Step, before: Mapping[str, Json] | None, after: Mapping[str, Json] | None, anew: bool
 ) -> Iterator[Move]:
     change: dict[PoolKey, int] = defaultdict(int)
-    for values, sign, declared in ((before, -1, False), (after, +1, True)):
+    for values, sign, declared in ((before, -1, False), (after, +1, anew)):
         if values is None:
             continue
         held = deployment.make_holding(step.id, values, books.region_of(step.id, declared=declared))
