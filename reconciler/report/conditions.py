@@ -14,6 +14,7 @@ from reconciler.model.ids import ArmId
 from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.outlook import Nearness, Retirement, show_day
 from reconciler.model.plan import Decision, DecisionState, Plan
+from reconciler.model.spread import Spread
 from reconciler.model.wire import Json, digest
 from reconciler.report.words import count, plain, shorten, show_duration, show_value
 
@@ -111,6 +112,7 @@ def find_conditions(journal: Journal, plan: Plan, report: CycleReport | None = N
     if plan.stopped:
         found.append(_stopped(plan))
     found += [_retirement(plan.fleet, each) for each in plan.outlook.near]
+    found += [_unplaced(plan.fleet, each) for each in plan.spreads if each.shortfall]
     unread = [each.id for each in plan.decisions if each.code == "unknown" or _is_open(each, report)]
     unseen = frozenset(f"{word}:{_short(plan.fleet, id)}" for id in unread for word in ("blocked", "quota", "stuck"))
     unseen |= {
@@ -307,6 +309,21 @@ def _quota(fleet: str, decision: Decision, reason: str, advice: str) -> Conditio
         summary=f"{plain(str(decision.ref))}: blocked by quota",
         description=_tell_why(reason, advice),
         essence=make_essence([reason]),
+        after=_BLOCKED_AFTER,
+    )
+
+
+def _unplaced(fleet: str, spread: Spread) -> Condition:
+    reasons = [f"- {share.location}: {plain(share.reason)}" for share in spread.shares if share.reason]
+    lacks = f"{spread.shortfall:,} of {spread.wanted:,} tokens per minute of {spread.model}"
+    return Condition(
+        key=f"pool:{fleet}:{spread.ref}".lower(),
+        name=QUOTA,
+        level=Level.WARNING,
+        labels=_label(fleet, spread.ref, {}),
+        summary=plain(f"{spread.ref}: {lacks} have no place"),
+        description="\n".join([*([plain(spread.reason)] if spread.reason else []), *reasons[:LISTED]]),
+        essence=make_essence([spread.shortfall]),
         after=_BLOCKED_AFTER,
     )
 

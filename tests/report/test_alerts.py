@@ -15,6 +15,7 @@ from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.outlook import Nearness, Outlook, Retirement
 from reconciler.model.plan import Action, DecisionState
 from reconciler.model.quota import Offer
+from reconciler.model.spread import Share, Spread
 from reconciler.report.alerts import FORGOTTEN, Message, Storm, turn_alerts
 from reconciler.report.conditions import Finds, find_broken_off, find_conditions, find_invalid
 from tests.report.test_drift import MALLORY, decide, differing, outcome, plan_of
@@ -276,6 +277,22 @@ def test_quota_is_an_alert_of_its_own(code: str) -> None:
     _, (message,) = lasting(short)
     assert message.alert.name == "ReconcilerQuota"
     assert message.alert.description == "takes 50, 30 are left"
+
+
+def test_a_pool_of_a_model_that_finds_no_place_is_a_matter_of_quota() -> None:
+    share = Share(location="swedencentral", choice="kept", held=0, placed=700_000, reason="no more quota")
+    spread = Spread(
+        ref=Ref(kind="ModelPool", name="chat"),
+        origin=Origin(file="f", line=1, column=1),
+        model="gpt-4o",
+        wanted=1_000_000,
+        shares=(share,),
+    )
+    _, (message,) = lasting(spreads=(spread,))
+    assert message.alert.name == "ReconcilerQuota"
+    assert message.alert.summary == "ModelPool/chat: 300,000 of 1,000,000 tokens per minute of gpt-4o have no place"
+    assert message.alert.description == "- swedencentral: no more quota"
+    assert lasting(spreads=(replace(spread, wanted=700_000),))[1] == ()
 
 
 @pytest.mark.parametrize("code", ["needs", "unknown", "paused", "maintenance", "given_up", "not_selected"])
