@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 from typing import TypeVar
 
@@ -14,14 +15,34 @@ from reconciler.cloud import Budgets, CloudSettings, open_cloud
 from reconciler.cloud.session import trust
 from reconciler.cycle import CycleRequest, converge, run_cycle
 from reconciler.daemon import Service, run_forever
+from reconciler.herald import Desk, Herald
 from reconciler.library import Library
+from reconciler.model.alert import Route, SinkKind
 from reconciler.model.outcome import CycleReport
 from reconciler.model.ports import Alone, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
 from reconciler.model.resource import CloudTarget, Fleet, Scope, Snapshot
+from reconciler.report.alerts import Storm
+from reconciler.report.drift import Rounds
+from reconciler.report.letters import name_media, shape_alerts, shape_letter
 from reconciler.runtime.halt import Brake
+from reconciler.runtime.journal import ConfigMapStore, FileStore, NoStore, Store
+from reconciler.runtime.kube import Kube, find_place
+from reconciler.runtime.sinks import (
+    Alertmanager,
+    Courier,
+    Deliver,
+    KubeEvents,
+    Poster,
+    Regarding,
+    Shapes,
+    Sinks,
+    Webhook,
+)
 from reconciler.runtime.trigger import Bell, Timing, keep_time, watch
 
 Result = TypeVar("Result")
+_FLUSH = 5.0  # seconds that alerts have to leave in when the daemon stops
+_CONFIG_MAP = "configmap:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +85,16 @@ async def look(target: CloudTarget, scope: Scope, wiring: Wiring) -> Snapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """Whom the daemon tells, and where it remembers that: a file, `configmap:NAME` in a cluster, or nowhere."""
+
+    routes: tuple[Route, ...] = ()
+    journal: str = ""
+    storm: Storm = field(default_factory=Storm)
+    rounds: Rounds = field(default_factory=Rounds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
     """What the daemon is asked for. Without `budget` nothing is written, and the clouds refuse to."""
 
@@ -71,11 +102,15 @@ class Duty:
     timing: Timing
     pauses: Pauses
     budget: Budget | None
+    telling: Telling = field(default_factory=Telling)
 
 
 async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
     """Passes over all fleets until `bell` is closed; returns when all is in order."""
-    async with KeptWorlds.keep(replace(wiring, halt=brake), read_only=duty.budget is None) as worlds:
+    async with (
+        KeptWorlds.keep(replace(wiring, halt=brake), read_only=duty.budget is None) as worlds,
+        open_herald(duty, wiring) as herald,
+    ):
         service = Service(
             load=duty.library.load,
             worlds=worlds,
@@ -86,13 +121,75 @@ async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
             clock=wiring.clock,
             chance=wiring.chance,
             budget=duty.budget,
+            chronicle=herald,
         )
         async with asyncio.TaskGroup() as group:
+            herald_ = group.create_task(herald.run(), name="herald")
             watcher = group.create_task(watch(bell, wiring.clock, duty.library.look), name="files")
             with keep_time(bell, duty.timing):
                 bell.fire("start")
                 await run_forever(service)
+            await herald.flush(_FLUSH)
+            herald_.cancel()
             watcher.cancel()
+
+
+def check_cluster(telling: Telling, environment: Mapping[str, str]) -> None:
+    """ValueError says what of a cluster is missing, where it takes one to remember or to tell."""
+    if _is_in_cluster(telling):
+        find_place(environment, "", "")
+
+
+def _is_in_cluster(telling: Telling) -> bool:
+    events = any(route.sink is SinkKind.EVENTS for route in telling.routes)
+    return telling.journal.startswith(_CONFIG_MAP) or events
+
+
+@asynccontextmanager
+async def open_herald(duty: Duty, wiring: Wiring) -> AsyncIterator[Herald]:
+    """The herald with its journal and its sinks."""
+    telling, clock = duty.telling, wiring.clock
+    kube: Kube | None = None
+    async with AsyncExitStack() as stack:
+        if _is_in_cluster(telling):
+            kube = await stack.enter_async_context(Kube.open(find_place(wiring.environment, "", "")))
+        poster = await stack.enter_async_context(Poster.open(wiring.ca_bundle))
+        yield Herald(
+            Desk(
+                store=_open_store(telling.journal, kube),
+                sinks=_open_sinks(telling.routes, wiring, poster, kube),
+                routes=telling.routes,
+                clock=clock,
+                lease=wiring.lease,
+                lifetime=3 * duty.timing.interval,
+                storm=telling.storm,
+                rounds=telling.rounds,
+                observes=duty.budget is None,
+            )
+        )
+
+
+def _open_store(journal: str, kube: Kube | None) -> Store:
+    if kube is not None and journal.startswith(_CONFIG_MAP):
+        return ConfigMapStore(kube, journal.removeprefix(_CONFIG_MAP))
+    return FileStore(Path(journal)) if journal else NoStore()
+
+
+def _open_sinks(routes: tuple[Route, ...], wiring: Wiring, poster: Poster, kube: Kube | None) -> Sinks:
+    environment, clock = wiring.environment, wiring.clock
+    shapes = Shapes(letter=shape_letter, media=name_media, alerts=shape_alerts)
+    sinks = Sinks()
+    for route in routes:
+        if route.sink is SinkKind.ALERTMANAGER:
+            sinks.alertmanagers.append(Alertmanager(route, environment, poster, clock, shapes))
+            continue
+        deliver: Deliver = Webhook(route, environment, poster, clock, shapes)
+        if route.sink is SinkKind.EVENTS:
+            assert kube is not None
+            pod = Regarding(name=environment.get("POD_NAME", ""), uid=environment.get("POD_UID", ""))
+            deliver = KubeEvents(kube, pod, clock)
+        sinks.couriers[route.name] = Courier(route.name, deliver, clock, wiring.chance)
+    return sinks
 
 
 class KeptWorlds:

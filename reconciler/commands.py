@@ -16,7 +16,7 @@ from typing import TextIO, TypeVar
 
 import structlog
 
-from reconciler.app import Duty, Wiring, converge_fleets, look, plan_fleets, serve, wire
+from reconciler.app import Duty, Telling, Wiring, check_cluster, converge_fleets, look, plan_fleets, serve, wire
 from reconciler.apply import Budget
 from reconciler.consent import ask_about
 from reconciler.consultation import Consultation
@@ -42,6 +42,7 @@ from reconciler.model.wire import Json, JsonObject
 from reconciler.parser import Exit, Options
 from reconciler.pausing import add_pause, end_pauses, read_until, tell_document, tell_scope
 from reconciler.plan import NothingSelectedError, declared_ways, select, tell_pause
+from reconciler.report.alerts import Storm
 from reconciler.report.document import (
     FORMAT_VERSION,
     Envelope,
@@ -54,6 +55,7 @@ from reconciler.report.document import (
     tell_finding,
     tell_stale,
 )
+from reconciler.report.drift import Rounds
 from reconciler.report.events import Events
 from reconciler.report.graph import Graph, make_graph, render_graph
 from reconciler.report.markdown import render_markdown, render_markdown_runs
@@ -63,6 +65,7 @@ from reconciler.report.progress import Progress, Quiet
 from reconciler.report.quota import Filter, render_quota, render_quota_json, render_quota_markdown
 from reconciler.report.text import render_findings, render_plan, render_run
 from reconciler.report.words import count, join_words, plain, shorten
+from reconciler.routes import check_variables
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.halt import Brake
 from reconciler.runtime.logs import configure_logs
@@ -260,7 +263,21 @@ def keep(call: Call) -> Exit:
         ),
         pauses=PauseFile(settings.pause_file),
         budget=None if settings.observe_only else budget,
+        telling=Telling(
+            routes=settings.alerts,
+            journal=settings.journal,
+            storm=Storm(most=settings.alert_storm),
+            rounds=Rounds(most=settings.fight_rounds),
+        ),
     )
+    missing = check_variables(settings.alerts, call.environment)
+    if missing:
+        call.terminal.complain(render_findings(missing, call.terminal.style(call.terminal.err)))
+        return Exit.USAGE
+    try:
+        check_cluster(duty.telling, call.environment)
+    except ValueError as error:
+        raise UsageError(f"alerts need a cluster: {error}") from error
     asyncio.run(_keep(call, duty, replace(_wire(call, Events()), clock=clock)))
     return Exit.OK
 

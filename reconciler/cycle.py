@@ -5,7 +5,7 @@ Dry run is not a flag in here: a dry run leaves out the budget, and its cloud re
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.apply import Budget, run_plan
@@ -16,7 +16,7 @@ from reconciler.model.outcome import CycleReport, Result
 from reconciler.model.plan import DecisionState, Plan
 from reconciler.model.ports import World
 from reconciler.model.quota import QuotaScope
-from reconciler.model.resource import Activity, Fleet, Scope, Snapshot
+from reconciler.model.resource import Activity, Actor, Fleet, Scope, Snapshot
 from reconciler.plan import (
     approve,
     find_asked,
@@ -36,6 +36,7 @@ _FRUITLESS = 3  # cycles that may do nothing before a run gives up: a plan can b
 # How far back the activity log is asked, in seconds. A drift is nearly always younger: a fleet is looked at more often
 # than once a day. Azure keeps 90 days, but a busy subscription's would take hundreds of requests.
 _WINDOW = 24 * 3600.0
+_ASK_AGAIN = 60.0  # seconds; the log lags by minutes
 
 
 @dataclass(slots=True)
@@ -43,12 +44,15 @@ class Hearing:
     """What the activity log said in one run, so that a later cycle asks only where something new has come up."""
 
     said: Activity | None = None
+    at: float = 0.0
 
-    async def ask(self, world: World, ids: frozenset[ArmId]) -> Activity | None:
+    async def ask(self, world: World, ids: frozenset[ArmId], wonder: frozenset[ArmId]) -> Activity | None:
+        """What it says about all of them; about those in `wonder` it may say more a minute later."""
+        now, ids = world.clock.monotonic(), ids | wonder
         if not ids:
             self.said = None
-        elif self.said is None or not ids <= self.said.asked:
-            self.said = await world.cloud.who(ids, _WINDOW)
+        elif self.said is None or not ids <= self.said.asked or (wonder and now - self.at >= _ASK_AGAIN):
+            self.said, self.at = await world.cloud.who(ids, _WINDOW), now
             return self.said
         else:
             # What is as it should be by now would have another author the next time.
@@ -70,6 +74,7 @@ class CycleRequest:
     `consent` is asked about each plan that would write and answers "" or why not. Cycles of one run share `hearing`.
     `ways`: the report shall say who reaches which account before anything is done. `regions` are those whose quota
     shall be told whatever the plan does, and of whoever holds it. `memory` is what the cycle before this one left.
+    `wonder` are resources of which somebody still wants to know who changed them, whether or not they are as declared.
     """
 
     chosen: frozenset[ArmId] | None = None
@@ -79,6 +84,7 @@ class CycleRequest:
     ways: bool = False
     regions: Regions | None = None
     memory: Memory = NOTHING
+    wonder: frozenset[ArmId] = frozenset()
 
 
 def scope_of(fleet: Fleet) -> Scope:
@@ -119,7 +125,13 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
         requests=snapshot.requests + sum(outcome.requests for outcome in outcomes),
         ways=live_ways(fleet, snapshot) if request.ways else (),
         memory=request.memory,
+        heard=_heard(snapshot, request),
     )
+
+
+def _heard(snapshot: Snapshot, request: CycleRequest) -> Mapping[ArmId, Actor]:
+    others = snapshot.activity.others if snapshot.activity else {}
+    return {id: others[id] for id in sorted(request.wonder) if id in others}
 
 
 async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snapshot, Plan]:
@@ -130,7 +142,7 @@ async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snap
     plan = make_plan(fleet, snapshot, request.chosen, request.memory)
     snapshot, plan = await _ask_leave(world, fleet, request, (snapshot, plan))
     snapshot, plan = await _weigh(world, fleet, request, (snapshot, plan))
-    activity = await request.hearing.ask(world, find_unexplained(plan.decisions, snapshot))
+    activity = await request.hearing.ask(world, find_unexplained(plan.decisions, snapshot), request.wonder)
     if activity is None:
         return snapshot, plan
     snapshot = replace(snapshot, activity=activity, requests=snapshot.requests + activity.requests)

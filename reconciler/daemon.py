@@ -17,6 +17,7 @@ from structlog.contextvars import bound_contextvars
 from reconciler.apply import Budget
 from reconciler.cycle import CycleRequest, Hearing, run_cycle
 from reconciler.model.finding import Fault, FaultClass, Finding
+from reconciler.model.ids import ArmId
 from reconciler.model.memory import NOTHING, Memory
 from reconciler.model.outcome import CycleReport, Pass, Result
 from reconciler.model.pause import Pause
@@ -47,10 +48,50 @@ class Worlds(Protocol):
         ...
 
 
+class Chronicle(Protocol):
+    """Remembers longer than a process, and tells people."""
+
+    async def begin(self, *, fresh: bool) -> None:
+        """Before each pass; `fresh` where this process has just begun to lead."""
+        ...
+
+    def remind(self, fleet: str, memory: Memory) -> Memory:
+        """The memory of a fleet's last cycle, with what else its next one has to know."""
+        ...
+
+    def wonder(self, fleet: str) -> frozenset[ArmId]:
+        """The resources of which a cycle shall ask who changed them, whether or not they are as declared."""
+        ...
+
+    async def note(self, plan: Plan) -> None:
+        """What a plan finds, before anything is done about it."""
+        ...
+
+    async def close(self, done: Pass) -> None: ...
+
+
+class Forgetful:
+    """Keeps the `Chronicle` port and remembers nothing."""
+
+    async def begin(self, *, fresh: bool) -> None: ...
+
+    def remind(self, fleet: str, memory: Memory) -> Memory:
+        del fleet
+        return memory
+
+    def wonder(self, fleet: str) -> frozenset[ArmId]:
+        del fleet
+        return frozenset()
+
+    async def note(self, plan: Plan) -> None: ...
+
+    async def close(self, done: Pass) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What the loop is made of. Without `budget` nothing is ever written. `closers` are told every pass, one after the
-    other: whoever remembers, alerts, or shows it."""
+    """What the loop is made of. Without `budget` nothing is ever written. `chronicle` and then the `closers` are told
+    every pass, one after the other: whoever remembers, alerts, or shows it."""
 
     load: Callable[[], Coroutine[object, object, Estate]]
     worlds: Worlds
@@ -61,6 +102,7 @@ class Service:
     clock: Clock
     chance: Chance
     budget: Budget | None
+    chronicle: Chronicle = field(default_factory=Forgetful)
     closers: tuple[Closer, ...] = ()
 
 
@@ -87,6 +129,7 @@ class _Loop:
         self._numbers = count(1)
         self._in_a_row = 0
         self._leads = True
+        self._fresh = True
         self._findings: tuple[Finding, ...] = ()
         self._reading: dict[str, asyncio.Task[CycleReport | Fault]] = {}  # cycles that have not begun to write
 
@@ -114,7 +157,7 @@ class _Loop:
                 continue
             with bound_contextvars(cycle=next(self._numbers)):
                 done = await self._look_after(triggers)
-                for closer in service.closers:
+                for closer in (service.chronicle.close, *service.closers):
                     await _fence(closer(done))
             self._in_a_row = self._in_a_row + 1 if self._moved() else 0
             if 0 < self._in_a_row <= _MOST_IN_A_ROW:
@@ -126,6 +169,7 @@ class _Loop:
         if leads is not self._leads:
             _log.info("leader.began" if leads else "leader.ended")
             self._leads = leads
+            self._fresh = self._fresh or leads
         return leads
 
     async def _look_after(self, triggers: tuple[str, ...]) -> Pass:
@@ -152,6 +196,8 @@ class _Loop:
 
     async def _prepare(self) -> _Prepared:
         now = self._service.clock.now()
+        await self._service.chronicle.begin(fresh=self._fresh)
+        self._fresh = False
         pauses = tuple(each for each in await self._service.pauses.load() if each.until > now)
         estate = await self._service.load()
         self._tell_findings(estate.findings)
@@ -175,13 +221,20 @@ class _Loop:
         return {name: _STOPPED if task.cancelled() else task.result() for name, task in tasks.items()}
 
     async def _run_cycle(self, world: World, fleet: Fleet) -> CycleReport | Fault:
-        known, budget = self._known[fleet.name], self._service.budget
+        known, budget, chronicle = self._known[fleet.name], self._service.budget, self._service.chronicle
 
-        async def consent(_plan: Plan) -> str:
+        async def consent(plan: Plan) -> str:
             self._reading.pop(fleet.name, None)
+            await _fence(chronicle.note(plan))
             return self._service.brake.because
 
-        request = CycleRequest(budget=budget, consent=consent, hearing=known.hearing, memory=known.memory)
+        request = CycleRequest(
+            budget=budget,
+            consent=consent,
+            hearing=known.hearing,
+            memory=chronicle.remind(fleet.name, known.memory),
+            wonder=chronicle.wonder(fleet.name),
+        )
         known.moved = False
         with bound_contextvars(fleet=fleet.name):
             report = await _fence(run_cycle(world, fleet, request))

@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cron import check_cron, check_zone
+from reconciler.model.alert import Route
 from reconciler.model.finding import Finding, Origin
+from reconciler.routes import read_routes
 
 if TYPE_CHECKING:
     from yaml import MappingNode, Node
 
 PREFIX: Final = "RECONCILER_"
 CONFIG_FILE: Final = "reconciler.yaml"
+_ALERTS: Final = "alerts"  # a list of sinks: nothing that a flag or a variable could say
 
 
 class Source(StrEnum):
@@ -84,6 +87,7 @@ class Given:
     source: Source
     place: str
     origin: Origin | None = None
+    routes: tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +113,10 @@ class Settings:
     time_zone: str
     grace: float
     observe_only: bool
+    alerts: tuple[Route, ...]
+    alert_storm: int
+    fight_rounds: int
+    journal: str
     model_age: float
     pause_file: str
     given: Mapping[str, Given]
@@ -163,6 +171,12 @@ def _read_pace(text: str) -> float:
 def _read_parallelism(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1000:
         raise ValueError("parallelism is a whole number from 1 to 1000")
+    return int(text)
+
+
+def _read_count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise ValueError("a whole number from 1 to 1000")
     return int(text)
 
 
@@ -242,6 +256,24 @@ SETTINGS: Final = (
         read=_read_flag,
         summary="whether `run` only plans and tells, and never writes",
     ),
+    Setting(
+        name="journal",
+        default="",
+        read=str,
+        summary="where `run` remembers what it told: a file, or configmap:NAME in a cluster",
+    ),
+    Setting(
+        name="alertStorm",
+        default="10",
+        read=_read_count,
+        summary="how many alerts of one kind may begin at once before they are told as one",
+    ),
+    Setting(
+        name="fightRounds",
+        default="3",
+        read=_read_count,
+        summary="how often within an hour somebody may undo what `run` puts right before it stops",
+    ),
 )
 
 
@@ -254,6 +286,7 @@ def load_settings(
     problems = [*findings, *_check_variables(environment)]
     values: dict[str, Value] = {}
     given = {each.name: _give(each, flags, environment, written) for each in SETTINGS}
+    given |= {name: written[name] for name in (_ALERTS,) if name in written}
     for each in SETTINGS:
         try:
             values[each.name] = each.read(given[each.name].text)
@@ -270,7 +303,8 @@ def load_settings(
 
 def tell_settings(settings: Settings) -> list[tuple[str, str, str]]:
     """Name, value and place of every setting, in the order of the table."""
-    return [(each.name, settings.given[each.name].text, settings.given[each.name].place) for each in SETTINGS]
+    names = [*(each.name for each in SETTINGS), *(name for name in (_ALERTS,) if name in settings.given)]
+    return [(name, settings.given[name].text, settings.given[name].place) for name in names]
 
 
 def _give(
@@ -343,7 +377,7 @@ def _read_yaml(text: str, start: Origin) -> tuple[dict[str, Given], list[Finding
 
 
 def _read_mapping(root: MappingNode, file: str) -> tuple[dict[str, Given], list[Finding]]:
-    known = {each.name for each in SETTINGS}
+    known = {*(each.name for each in SETTINGS), _ALERTS}
     written: dict[str, Given] = {}
     findings: list[Finding] = []
     for key, value in root.value:
@@ -357,6 +391,12 @@ def _read_mapping(root: MappingNode, file: str) -> tuple[dict[str, Given], list[
             )
         elif name in written:
             findings.append(Finding(code="setting_twice", message=f"{name} is written twice", origin=origin))
+        elif name == _ALERTS:
+            routes, wrong = read_routes(value, file)
+            findings += wrong
+            place = f"{Source.FILE} {_origin(value, file)}"
+            told = ", ".join(route.name for route in routes)
+            written[name] = Given(text=told, source=Source.FILE, place=place, routes=routes)
         elif text is None:
             hint = "write one value, or for sources a list of paths"
             findings.append(
@@ -408,5 +448,9 @@ def _assemble(values: Mapping[str, Value], given: Mapping[str, Given]) -> Settin
         model_age=float(str(values["modelAge"])),
         pause_file=str(values["pauseFile"]),
         observe_only=values["observeOnly"] == "true",
+        alerts=given[_ALERTS].routes if _ALERTS in given else (),
+        alert_storm=int(str(values["alertStorm"])),
+        fight_rounds=int(str(values["fightRounds"])),
+        journal=str(values["journal"]),
         given=given,
     )

@@ -42,10 +42,25 @@ class _Event:
 
 @dataclass(slots=True)
 class _Trace:
-    """The newest event that is about a resource itself, and the newest write to what it lies in."""
+    """The newest event that is about a resource itself, and the newest write to what it lies in; and the same of all
+    that was not ours."""
 
     own: _Event | None = None
     above: _Event | None = None
+    other: _Event | None = None
+    other_above: _Event | None = None
+
+    def note(self, event: _Event, ours: str, *, own: bool) -> None:
+        foreign = event.actor.name.lower() != ours
+        if own:
+            self.own, self.other = event, event if foreign else self.other
+        else:
+            self.above, self.other_above = event, event if foreign else self.other_above
+
+    @property
+    def stranger(self) -> Actor | None:
+        event = self.other or self.other_above
+        return event.actor if event else None
 
     def last(self, ours: str) -> Actor | None:
         """A write above may have left this resource as it was: it counts only where nothing else explains a change."""
@@ -98,16 +113,20 @@ class Witness:
         before = self.gateway.requests
         ours = await self.gateway.principal()
         last: dict[ArmId, Actor] = {}
+        others: dict[ArmId, Actor] = {}
         unread: dict[str, Fault] = {}
         for subscription, some in _by_subscription(ids).items():
             page = await self.gateway.list_events(subscription, self._terms(some, seconds))
-            found = find_last(some, page.items, ours if isinstance(ours, str) else "", self.known)
+            traces = _trace(some, page.items, ours if isinstance(ours, str) else "", self.known)
+            found = _pick_last(some, traces, ours if isinstance(ours, str) else "")
             last.update(found)
+            others.update({id: who for id in some if (each := traces.get(id)) and (who := each.stranger)})
             if page.fault is not None and len(found) < len(some):
                 unread[subscription] = page.fault
         for fault in unread.values():
             self._warn(fault)
-        return Activity(asked=frozenset(ids), last=last, unread=unread, requests=self.gateway.requests - before)
+        requests = self.gateway.requests - before
+        return Activity(asked=frozenset(ids), last=last, others=others, unread=unread, requests=requests)
 
     def _terms(self, ids: Iterable[ArmId], seconds: float) -> str:
         """One of the few filters that the log takes. Counted on Azure's clock: a machine's own may be wrong."""
@@ -127,22 +146,30 @@ def find_last(
     ids: Collection[ArmId], items: Iterable[JsonObject], ours: str, known: Endpoints | None = None
 ) -> dict[ArmId, Actor]:
     """Who did last what to each of `ids`, as far as `items`, entries of the log in any order, tell."""
-    traces: defaultdict[ArmId, _Trace] = defaultdict(_Trace)
-    below = _group_below(ids)
-    endpoints = known or Endpoints()
-    for event in sorted(_read_events(items), key=lambda each: each.at):
-        for id in _owners(event):
-            traces[id].own = event
-        # What is done to a connection of an account is done to the endpoint at its other end.
-        if event.id.type.lower().endswith(_CONNECTION) and (endpoint := endpoints.of(event.id, ids)):
-            traces[endpoint].own = event
-        for id in below.get(event.id, ()):
-            if event.actor.removed:
-                traces[id].own = event
-            elif event.id.segments:
-                traces[id].above = event
+    return _pick_last(ids, _trace(ids, items, ours, known), ours)
+
+
+def _pick_last(ids: Iterable[ArmId], traces: Mapping[ArmId, _Trace], ours: str) -> dict[ArmId, Actor]:
     found = ((id, traces[id].last(ours.lower())) for id in ids if id in traces)
     return {id: actor for id, actor in found if actor}
+
+
+def _trace(
+    ids: Collection[ArmId], items: Iterable[JsonObject], ours: str, known: Endpoints | None
+) -> Mapping[ArmId, _Trace]:
+    traces: defaultdict[ArmId, _Trace] = defaultdict(_Trace)
+    below = _group_below(ids)
+    endpoints, folded = known or Endpoints(), ours.lower()
+    for event in sorted(_read_events(items), key=lambda each: each.at):
+        for id in _owners(event):
+            traces[id].note(event, folded, own=True)
+        # What is done to a connection of an account is done to the endpoint at its other end.
+        if event.id.type.lower().endswith(_CONNECTION) and (endpoint := endpoints.of(event.id, ids)):
+            traces[endpoint].note(event, folded, own=True)
+        for id in below.get(event.id, ()):
+            if event.actor.removed or event.id.segments:
+                traces[id].note(event, folded, own=event.actor.removed)
+    return traces
 
 
 def _owners(event: _Event) -> Iterator[ArmId]:

@@ -21,13 +21,17 @@ class Shunned:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """Something that failed `times` in a row, the last time because of `reason`, while bringing about what `wanted`
-    names. It is not tried again before `until`, in epoch seconds of our clock, unless something else is wanted."""
+    names. It is not tried again before `until`, in epoch seconds of our clock, unless something else is wanted.
+
+    Where somebody undid it each time, `wants` names what its document said meanwhile: then it is held whatever differs,
+    for as long as the document says that."""
 
     until: float
     times: int
     reason: str
     advice: str = ""
-    wanted: str
+    wanted: str = ""
+    wants: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

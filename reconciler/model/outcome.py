@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.model.finding import Fault, Finding
+from reconciler.model.ids import ArmId
 from reconciler.model.memory import NOTHING, Memory
 from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan, Step
 from reconciler.model.reach import Way
+from reconciler.model.resource import Actor
 
 
 class Result(StrEnum):
@@ -43,6 +45,7 @@ class CycleReport:
     """One cycle over one fleet, start to end. `refused` says why nothing was written although something was to do.
 
     `ways` are those that were there when the cycle looked, where somebody asked for them. `memory` is for the next one.
+    `heard` is who else than us wrote last to what the cycle was asked to wonder about, as far as Azure tells yet.
     """
 
     plan: Plan
@@ -53,6 +56,7 @@ class CycleReport:
     requests: int = 0
     ways: tuple[Way, ...] = ()
     memory: Memory = NOTHING
+    heard: Mapping[ArmId, Actor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

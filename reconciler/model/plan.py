@@ -90,6 +90,8 @@ class Decision:
     `author` is who changed or deleted it last, where that is asked and known; `who` are the words at the end of
     `reason` that say so, or why it is not known. Azure may tell it late: neither is part of a plan's digest.
     `opened` and `closed` are the ways to an account that it adds and takes, as far as this resource decides it.
+    `wants` names what the document says, whatever Azure is like, and `labels` are the document's. `missing`: nothing of
+    that id was seen.
     """
 
     id: ArmId
@@ -112,6 +114,9 @@ class Decision:
     who: str = ""
     opened: tuple[Way, ...] = ()
     closed: tuple[Way, ...] = ()
+    wants: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    missing: bool = False
 
     @property
     def acts(self) -> bool:
@@ -168,7 +173,8 @@ class Plan:
     `complete`: everything that the plan depends on could be read. `stopped`: a safety limit forbids the whole plan.
     `converged`: there is nothing left to do or to wait for. `ledger` is there where somebody had to know what quota is
     left, `mandate` where there was something to write. Both explain, and only what was blocked or ordered for them is
-    part of the digest. `outlook` tells what becomes of the models that are deployed.
+    part of the digest. `outlook` tells what becomes of the models that are deployed. `principal` is who looked, as
+    Azure writes it down.
     """
 
     fleet: str
@@ -180,6 +186,7 @@ class Plan:
     ledger: Ledger | None = None
     mandate: Mandate | None = None
     outlook: Outlook = NO_OUTLOOK
+    principal: str = ""
     requests_spent: int = 0
 
     @property

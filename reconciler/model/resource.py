@@ -212,11 +212,13 @@ class Activity:
     """What Azure's activity log knows so far about the ids in `asked`: the last write or delete of each in `last`.
 
     The log tells of a change minutes after it, so that an id which is not in `last` may have been changed all the same.
-    `unread` are the folded subscriptions whose log could not be read to its end.
+    `others` are the last of anybody but us: what we put right must not hide whose doing it was. `unread` are the folded
+    subscriptions whose log could not be read to its end.
     """
 
     asked: frozenset[ArmId]
     last: Mapping[ArmId, Actor] = field(default_factory=dict)
+    others: Mapping[ArmId, Actor] = field(default_factory=dict)
     unread: Mapping[str, Fault] = field(default_factory=dict)
     requests: int = 0
 

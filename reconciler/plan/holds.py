@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from reconciler.model.drift import Correction
 from reconciler.model.finding import FaultClass
 from reconciler.model.ids import ArmId
 from reconciler.model.memory import Held, Memory
@@ -44,12 +45,17 @@ def remember_failures(
 
 
 def hold(draft: Draft, memory: Memory, now: float) -> Draft:
-    """The draft, blocked while it is left alone because it failed."""
+    """The draft, blocked while it is left alone because it failed, or because somebody undoes it."""
     held = memory.holds.get(draft.id)
-    if held is None or held.until <= now or held.wanted != name_wanted(draft.decision):
+    if held is None or held.until <= now:
+        return draft
+    until = f"tried again at {show_time(held.until)}"
+    if held.wants == draft.decision.wants != "":
+        return draft.blocked(Correction.GIVEN_UP, f"{held.reason}; {until}", held.advice)
+    if held.wants or held.wanted != name_wanted(draft.decision):
         return draft
     times = "once" if held.times == 1 else f"{held.times} times"
-    reason = f"failed {times}: {held.reason}; tried again at {show_time(held.until)}"
+    reason = f"failed {times}: {held.reason}; {until}"
     return draft.blocked("held", reason, held.advice)
 
 

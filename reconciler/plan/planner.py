@@ -50,6 +50,7 @@ def make_plan(
         mandate=make_mandate(drafts, fleet, snapshot),
         ledger=date_pools(ledger, outlook),
         outlook=outlook,
+        principal=str(snapshot.principal or ""),
         requests_spent=snapshot.requests,
     )
 

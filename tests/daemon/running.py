@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.app import KeptWorlds, Wiring
 from reconciler.apply import Budget
-from reconciler.daemon import Service, run_forever
+from reconciler.daemon import Chronicle, Forgetful, Service, run_forever
 from reconciler.model.outcome import Pass
 from reconciler.model.pause import Pause
 from reconciler.model.ports import World
@@ -114,6 +114,7 @@ async def running(
     documents: Iterable[Document] | Estate,
     broken: Mapping[str, World] | None = None,
     budget: Budget | None = Budget(seconds=INTERVAL),  # noqa: B008 - a frozen value
+    remember: Callable[[Running], Chronicle] = lambda _daemon: Forgetful(),
 ) -> AsyncIterator[Running]:
     """A daemon that has not been rung yet; stopped, if the test has not done so, when the block ends."""
     estate = documents if isinstance(documents, Estate) else azure.load_estate(documents)
@@ -138,6 +139,7 @@ async def running(
             clock=azure.clock,
             chance=wiring.chance,
             budget=budget,
+            chronicle=remember(daemon),
             closers=(daemon.close,),
         )
 

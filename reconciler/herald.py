@@ -1,0 +1,255 @@
+"""Tells people: what drifts and what else is wrong, once when it begins and once when it is over, whoever is asleep.
+
+Each look is written into the journal before anything is done about it, and before anybody is told, so that a process
+that ends at any moment leaves an alert that its successor ends, and none that it repeats. Holds up a pass for no longer
+than the journal takes; decides nothing about what is written to Azure, but that a fight is not gone on with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import structlog
+
+from reconciler.model.alert import BLANK, Alert, Journal, Letter, Route, SinkKind, Turn
+from reconciler.model.finding import Fault, Severity
+from reconciler.model.ids import ArmId
+from reconciler.model.memory import Memory
+from reconciler.model.outcome import CycleReport, Pass
+from reconciler.model.plan import Plan
+from reconciler.model.ports import Clock, Lease
+from reconciler.model.record import fit_journal, read_journal, same_but_for_times
+from reconciler.report.alerts import Message, Storm, turn_alerts
+from reconciler.report.conditions import Finds, find_broken_off, find_conditions, find_invalid
+from reconciler.report.drift import Look, Rounds, find_wondered, follow_drifts, forget_fleet, hold_fights
+from reconciler.runtime.journal import Store
+from reconciler.runtime.sinks import Sinks
+
+_log = structlog.get_logger("reconciler")
+
+_TRIES, _REST = 3, 2.0  # for a journal that cannot be read just now
+_OLD = 600.0  # seconds after which a journal that only looked is written all the same
+_PACE = 1.0  # seconds between two times that what has been delivered is written down
+OBSERVED: Final = "the daemon only observes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What telling takes. An alert that is not told again within `lifetime` seconds is over for those who are told
+    again and again. `observes`: nothing is ever put right."""
+
+    store: Store
+    sinks: Sinks
+    routes: tuple[Route, ...]
+    clock: Clock
+    lease: Lease
+    lifetime: float
+    storm: Storm = field(default_factory=Storm)
+    rounds: Rounds = field(default_factory=Rounds)
+    observes: bool = False
+
+
+class Herald:
+    """Keeps the daemon's `Chronicle` port."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._journal = BLANK
+        self._written: Journal | None = None
+        self._written_at = 0.0
+        self._pending: tuple[Letter, ...] = ()
+        self._looked: dict[str, float] = {}
+        self._lock = asyncio.Lock()
+        self._dirty = asyncio.Event()
+
+    @property
+    def journal(self) -> Journal:
+        """All that is remembered now, what is on its way included."""
+        sinks = self._desk.sinks.couriers.values()
+        return replace(
+            self._journal,
+            letters=(*self._desk.sinks.letters, *self._pending),
+            dead=self._journal.dead + sum(each.dead for each in sinks),
+            dropped=self._journal.dropped + sum(each.dropped for each in sinks),
+        )
+
+    async def begin(self, *, fresh: bool) -> None:
+        """Before a pass. What another process remembered is read where this one has just begun to lead."""
+        if fresh:
+            self._journal = await self._load()
+            self._written, self._written_at = self._journal, self._desk.clock.now()
+            self._hand_over(self._journal.letters)
+            self._journal = replace(self._journal, letters=())
+        self._looked.clear()
+
+    def remind(self, fleet: str, memory: Memory) -> Memory:
+        """The memory of a fleet's last cycle, with what is no longer put right because somebody undoes it."""
+        fights = hold_fights(self._journal, fleet, self._desk.clock.now(), self._desk.rounds)
+        others = {id: held for id, held in memory.holds.items() if not held.wants}
+        return replace(memory, holds={**others, **fights})
+
+    def wonder(self, fleet: str) -> frozenset[ArmId]:
+        """The resources of which nobody knows yet who changed them."""
+        return find_wondered(self._journal, fleet, self._desk.clock.now())
+
+    async def note(self, plan: Plan) -> None:
+        """What a plan finds, before anything is done about it: nothing is over yet, but what is new is told."""
+        now = self._desk.clock.now()
+        self._looked[plan.fleet] = now
+        look = Look(plan=plan, now=now, rounds=self._desk.rounds)
+        self._journal = follow_drifts(self._journal, look)
+        await self._turn([replace(find_conditions(self._journal, plan), blind=True)])
+
+    async def close(self, done: Pass) -> None:
+        """What a pass found and did."""
+        finds = [self._find(report) for report in done.reports.values()]
+        finds += [find_broken_off(fleet, fault) for fleet, fault in done.faults.items() if fleet]
+        if "" not in done.faults:
+            finds += [find_invalid(done.findings), *self._forget(done)]
+        await self._turn(finds)
+        self._tell_alertmanagers()
+
+    async def run(self) -> None:
+        """Deliver, and write down what has been delivered, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._desk.sinks.run(self._leads, self._dirty.set), name="sinks")
+            group.create_task(self._keep(), name="journal")
+
+    async def flush(self, seconds: float) -> None:
+        """Give what is due `seconds` to arrive, and write down what has not."""
+        clock, sinks = self._desk.clock, self._desk.sinks
+        end = clock.monotonic() + seconds
+        while not sinks.idle(clock.now()) and clock.monotonic() < end:
+            await clock.sleep(0.1)
+        await self._save()
+
+    def _leads(self) -> bool:
+        return self._desk.lease.remaining() > 0
+
+    async def _load(self) -> Journal:
+        for attempt in range(_TRIES):
+            found = await self._desk.store.load()
+            if not isinstance(found, Fault):
+                return _read(found)
+            _log.warning("journal.unreadable", code=found.code, message=found.message)
+            if attempt + 1 < _TRIES:
+                await self._desk.clock.sleep(_REST)
+        return BLANK
+
+    def _hand_over(self, letters: Iterable[Letter]) -> None:
+        for courier in self._desk.sinks.couriers.values():
+            courier.forget()
+        for letter in letters:
+            if letter.sink in self._desk.sinks.couriers:
+                self._desk.sinks.couriers[letter.sink].take((letter,))
+
+    def _find(self, report: CycleReport) -> Finds:
+        plan = report.plan
+        look = Look(
+            plan=plan,
+            now=self._looked.pop(plan.fleet, self._desk.clock.now()),
+            outcomes=report.outcomes,
+            refused=OBSERVED if self._desk.observes else "",
+            heard=report.heard,
+            rounds=self._desk.rounds,
+        )
+        self._journal = follow_drifts(self._journal, look)
+        return find_conditions(self._journal, plan, report)
+
+    def _forget(self, done: Pass) -> list[Finds]:
+        """Fleets that no document declares any more. While a document is broken, it may be theirs."""
+        if any(each.severity is Severity.ERROR for each in done.findings):
+            return []
+        known = {*self._journal.looked, *(each.labels.get("fleet", "") for each in self._journal.alerts.values())}
+        lost = sorted(known - {"", *done.reports, *done.faults})
+        for fleet in lost:
+            self._journal = forget_fleet(self._journal, fleet, self._desk.clock.now())
+        return [Finds(fleet=fleet, conditions={}) for fleet in lost]
+
+    async def _turn(self, finds: Iterable[Finds]) -> None:
+        now, letters = self._desk.clock.now(), list[Letter]()
+        opened = False
+        for each in finds:
+            journal, messages = turn_alerts(self._journal, each, now, self._desk.storm)
+            told = [_address(message, self._desk.routes, now) for message in messages]
+            alerts = {**journal.alerts, **{alert.key: alert for alert, _ in told}}
+            self._journal = replace(journal, alerts=alerts)
+            letters += [letter for _, some in told for letter in some]
+            opened = opened or bool(messages)
+            for message in messages:
+                _tell(message)
+        self._pending += tuple(letters)
+        await self._save()
+        self._post_pending()
+        if opened:
+            self._tell_alertmanagers()
+
+    def _post_pending(self) -> None:
+        """What has been written down may go out."""
+        pending, self._pending = self._pending, ()
+        for letter in pending:
+            self._desk.sinks.couriers[letter.sink].take((letter,))
+
+    def _tell_alertmanagers(self) -> None:
+        for each in self._desk.sinks.alertmanagers:
+            each.tell(self._journal.alerts.values(), self._desk.lifetime)
+
+    async def _save(self) -> None:
+        """Write the journal down where it says something new, or has not been written for long. One that cannot be
+        written costs a repeated message if this process ends, so nobody waits for it."""
+        async with self._lock:
+            journal, now = self.journal, self._desk.clock.now()
+            fresh = self._written is not None and now - self._written_at < _OLD
+            if not self._leads() or (fresh and self._written and same_but_for_times(journal, self._written)):
+                return
+            _, text = fit_journal(journal)
+            if why := await self._desk.store.save(text):
+                _log.warning("journal.unwritten", why=why)
+                return
+            self._written, self._written_at = journal, now
+
+    async def _keep(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            await self._save()
+            await self._desk.clock.sleep(_PACE)
+
+
+def _read(text: str) -> Journal:
+    if not text:
+        return BLANK
+    try:
+        return read_journal(text)
+    except ValueError as error:
+        _log.warning("journal.unreadable", code="no_journal", message=str(error))
+        return BLANK
+
+
+def _address(message: Message, routes: tuple[Route, ...], now: float) -> tuple[Alert, list[Letter]]:
+    """The alert, which knows who heard of it, and a letter to each of them: whoever heard that it began hears the
+    rest."""
+    alert = message.alert
+    takers = [each.name for each in routes if each.sink is not SinkKind.ALERTMANAGER and each.takes(alert)]
+    heard = [name for name in alert.sinks if name in {each.name for each in routes}]
+    names = heard if message.turn is Turn.RESOLVED else list(dict.fromkeys((*heard, *takers)))
+    alert = replace(alert, sinks=tuple(names) if message.turn is not Turn.RESOLVED else alert.sinks)
+    turns = {name: message.turn if name in heard else Turn.OPENED for name in names}
+    return alert, [Letter(sink=name, turn=turns[name], alert=alert, written=now) for name in names]
+
+
+def _tell(message: Message) -> None:
+    alert = message.alert
+    told: Callable[..., object] = _log.info if message.turn is Turn.RESOLVED else _log.warning
+    told(
+        f"alert.{message.turn}",
+        alert=alert.name,
+        key=alert.key,
+        level=alert.level.value,
+        labels=dict(alert.labels),
+        summary=alert.summary,
+        revision=alert.revision,
+    )

@@ -1,0 +1,297 @@
+"""Report: which alerts begin, change and end. Pure: what is so is told as conditions, and turned into alerts.
+
+A condition that holds opens one alert, which ends once it does not hold any more. What could not be read leaves open
+what is open. Many of one name that begin together are one digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from reconciler.model.alert import Alert, Journal, Level, Turn
+from reconciler.model.drift import Ending
+from reconciler.report.conditions import (
+    BLOCKED,
+    CREDENTIALS,
+    DRIFT,
+    FIGHT,
+    INVALID,
+    LISTED,
+    QUOTA,
+    RETIREMENT,
+    STUCK,
+    THROTTLED,
+    Condition,
+    Finds,
+    capital,
+    make_essence,
+)
+from reconciler.report.words import join_words, show_duration
+
+_PAUSE = 60.0  # of a digest
+_JOINS = 900.0  # how long a digest takes in more of its kind
+FORGOTTEN: Final = 1800.0  # seconds after which nothing is known any more of an alert that ended
+
+_MANY: Final[Mapping[str, str]] = {
+    DRIFT: "resources are not as declared",
+    FIGHT: "resources are changed back each time",
+    BLOCKED: "resources are blocked",
+    QUOTA: "resources are blocked by quota",
+    RETIREMENT: "models retire soon",
+    STUCK: "resources are stuck",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storm:
+    """How many of one name may begin at once before they are told as one."""
+
+    most: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One alert to be told of, and why."""
+
+    turn: Turn
+    alert: Alert
+
+
+def turn_alerts(journal: Journal, finds: Finds, now: float, storm: Storm) -> tuple[Journal, tuple[Message, ...]]:
+    """The alerts of one fleet after a look, and what there is to tell about them."""
+    mine = {key: each for key, each in journal.alerts.items() if _scope(each) == finds.fleet}
+    waiting = _wait(journal, finds, now)
+    since = {key: waiting.get(f"{finds.fleet}/{key}", now) for key in finds.conditions}
+    ripe = {key: each for key, each in finds.conditions.items() if now - since[key] >= each.after}
+    messages = [*_follow(journal, mine, finds, now), *_amend_ended(journal, mine, now)]
+    told = {each.alert.key: each.alert for each in messages}
+    messages += _begin({**mine, **told}, ripe, now, storm)
+    alerts = {key: each for key, each in journal.alerts.items() if each.open or now - (each.ended or now) < FORGOTTEN}
+    alerts |= {each.alert.key: each.alert for each in messages}
+    return replace(journal, alerts=alerts, waiting=waiting), tuple(messages)
+
+
+def _scope(alert: Alert) -> str:
+    return alert.labels.get("fleet", "")
+
+
+def _wait(journal: Journal, finds: Finds, now: float) -> dict[str, float]:
+    """Since when each condition that must last has been so."""
+    prefix = f"{finds.fleet}/"
+    waiting = {key: at for key, at in journal.waiting.items() if not key.startswith(prefix)}
+    for key, at in journal.waiting.items():
+        name = key.removeprefix(prefix)
+        if key.startswith(prefix) and (finds.blind or name in finds.unseen or name in finds.conditions):
+            waiting[key] = at
+    for name, each in finds.conditions.items():
+        if each.after:
+            waiting.setdefault(prefix + name, now)
+    return waiting
+
+
+def _follow(journal: Journal, mine: Mapping[str, Alert], finds: Finds, now: float) -> Iterator[Message]:
+    """What there is to tell about alerts that are open."""
+    for alert in mine.values():
+        if not alert.open:
+            continue
+        if alert.members:
+            yield from _follow_digest(journal, alert, finds, now)
+        elif condition := finds.conditions.get(alert.key):
+            yield from _amend(alert, condition, now)
+        elif not _is_unseen(alert.key, finds):
+            yield _end(alert, _tell_end(journal, alert), now)
+
+
+def _is_unseen(key: str, finds: Finds) -> bool:
+    return finds.blind or key in finds.unseen
+
+
+def _amend(alert: Alert, condition: Condition, now: float) -> Iterator[Message]:
+    worse = condition.level.rank < alert.level.rank
+    if not worse and (condition.essence == alert.essence or now - alert.told < condition.quiet):
+        return
+    amended = replace(
+        alert,
+        level=condition.level if worse else alert.level,
+        labels=condition.labels,
+        summary=condition.summary,
+        description=condition.description,
+        actors=condition.actors,
+        details=condition.details,
+        essence=condition.essence,
+        revision=alert.revision + 1,
+        told=now,
+    )
+    yield Message(turn=Turn.AMENDED, alert=amended)
+
+
+def _end(alert: Alert, how: str, now: float) -> Message:
+    ended = replace(
+        alert,
+        summary=f"over: {alert.summary}",
+        description=f"{how} after {show_duration(now - alert.began)}.\n{alert.description}",
+        ended=now,
+        revision=alert.revision + 1,
+        told=now,
+    )
+    return Message(turn=Turn.RESOLVED, alert=ended)
+
+
+def _tell_end(journal: Journal, alert: Alert) -> str:
+    drift = next((each for each in reversed(journal.past) if each.key == _drift_key(alert.key)), None)
+    if alert.name in (DRIFT, FIGHT) and drift is not None and drift.ending is not None:
+        return capital(drift.ending.value)
+    return {
+        FIGHT: "It is tried again",
+        RETIREMENT: "Nothing that retires is deployed any more",
+        INVALID: "Every document is valid again",
+        THROTTLED: "Azure answers again",
+        CREDENTIALS: "The credential works again",
+    }.get(alert.name, "This is not so any more")
+
+
+def _drift_key(key: str) -> str:
+    return key.removeprefix("fight:")
+
+
+def _amend_ended(journal: Journal, mine: Mapping[str, Alert], now: float) -> Iterator[Message]:
+    """Whose doing it was may only be known when it is over."""
+    past = {each.key: each for each in journal.past if each.explained}
+    for alert in mine.values():
+        if alert.open or alert.name != DRIFT or now - (alert.ended or now) >= FORGOTTEN:
+            continue
+        known = [past[key] for key in alert.members or (alert.key,) if key in past]
+        late = sorted({each.actor for each in known} - {*alert.actors})
+        if late:
+            doers = join_words(sorted({each.actor for each in known}))
+            summary = f"{alert.summary} (by {join_words(late)})"
+            description = f"It is known now whose doing it was: {doers}.\n{alert.description}"
+            amended = replace(
+                alert,
+                summary=summary,
+                description=description,
+                actors=tuple(sorted({*alert.actors, *late})),
+                details={**alert.details, "actor": doers},
+                revision=alert.revision + 1,
+                told=now,
+            )
+            yield Message(turn=Turn.AMENDED, alert=amended)
+
+
+def _begin(known: Mapping[str, Alert], ripe: Mapping[str, Condition], now: float, storm: Storm) -> list[Message]:
+    """What begins: each for itself, or many of one name as one."""
+    open_ = {key: each for key, each in known.items() if each.open}
+    covered = {member for each in open_.values() for member in each.members}
+    fresh: dict[str, list[Condition]] = {}
+    for key, condition in ripe.items():
+        if key not in open_ and key not in covered:
+            fresh.setdefault(condition.name, []).append(condition)
+    messages: list[Message] = []
+    for name, conditions in fresh.items():
+        digest_ = next((each for each in open_.values() if each.members and each.name == name), None)
+        if digest_ is not None and now - digest_.began < _JOINS:
+            everybody = [ripe[key] for key in digest_.members if key in ripe] + conditions
+            members = (*digest_.members, *(each.key for each in conditions))
+            messages.append(_retell(digest_, members, everybody, now))
+        elif len(conditions) > storm.most:
+            messages.append(_open_digest(conditions, now))
+        else:
+            messages += [_open(each, now) for each in conditions]
+    return messages
+
+
+def _open(condition: Condition, now: float) -> Message:
+    alert = Alert(
+        key=condition.key,
+        name=condition.name,
+        level=condition.level,
+        labels=condition.labels,
+        summary=condition.summary,
+        description=condition.description,
+        actors=condition.actors,
+        details=condition.details,
+        began=now,
+        told=now,
+        essence=condition.essence,
+    )
+    return Message(turn=Turn.OPENED, alert=alert)
+
+
+def _open_digest(conditions: list[Condition], now: float) -> Message:
+    first = conditions[0]
+    labels = {"digest": "true"} | ({"fleet": first.labels["fleet"]} if "fleet" in first.labels else {})
+    members = tuple(each.key for each in conditions)
+    alert = Alert(
+        key=f"digest:{first.name}:{make_essence([*members])}",
+        name=first.name,
+        level=_worst(conditions),
+        labels=labels,
+        summary=_sum_up(conditions, len(members)),
+        description=_list(conditions, len(members)),
+        actors=_actors(conditions),
+        began=now,
+        told=now,
+        essence=make_essence([*_actors(conditions)]),
+        members=members,
+    )
+    return Message(turn=Turn.OPENED, alert=alert)
+
+
+def _follow_digest(journal: Journal, alert: Alert, finds: Finds, now: float) -> Iterator[Message]:
+    conditions = [finds.conditions[key] for key in alert.members if key in finds.conditions]
+    if conditions:
+        learned = make_essence([*_actors(conditions)]) != alert.essence and now - alert.told >= _PAUSE
+        if learned or _worst(conditions).rank < alert.level.rank:
+            yield _retell(alert, alert.members, conditions, now)
+    elif not any(_is_unseen(key, finds) for key in alert.members):
+        yield _end(alert, _tell_digest_end(journal, alert), now)
+
+
+def _retell(alert: Alert, members: tuple[str, ...], conditions: list[Condition], now: float) -> Message:
+    worst = _worst(conditions)
+    amended = replace(
+        alert,
+        level=worst if worst.rank < alert.level.rank else alert.level,
+        summary=_sum_up(conditions, len(members)),
+        description=_list(conditions, len(members)),
+        actors=_actors(conditions),
+        essence=make_essence([*_actors(conditions)]),
+        members=members,
+        revision=alert.revision + 1,
+        told=now,
+    )
+    return Message(turn=Turn.AMENDED, alert=amended)
+
+
+def _tell_digest_end(journal: Journal, alert: Alert) -> str:
+    endings = {each.key: each.ending for each in journal.past if each.ending is not None}
+    tally: dict[Ending, int] = {}
+    for key in alert.members:
+        if ending := endings.get(key):
+            tally[ending] = tally.get(ending, 0) + 1
+    told = join_words(f"{number} {ending.value}" for ending, number in sorted(tally.items())) if tally else ""
+    return f"All {len(alert.members)} are over{': ' + told if told else ''},"
+
+
+def _worst(conditions: Iterable[Condition]) -> Level:
+    return min((each.level for each in conditions), key=lambda each: each.rank)
+
+
+def _actors(conditions: Iterable[Condition]) -> tuple[str, ...]:
+    return tuple(sorted({actor for each in conditions for actor in each.actors}))
+
+
+def _sum_up(conditions: list[Condition], number: int) -> str:
+    first = conditions[0]
+    where = f"fleet {first.labels['fleet']}: " if "fleet" in first.labels else ""
+    by = _actors(conditions)
+    whose = f", by {join_words(by[:3])}{' and others' if by[3:] else ''}" if by else ""
+    return f"{where}{number} {_MANY.get(first.name, 'alerts of one kind')}{whose}"
+
+
+def _list(conditions: list[Condition], number: int) -> str:
+    ordered = sorted(conditions, key=lambda each: (each.level.rank, each.summary))
+    listed = [f"- {each.summary}" for each in ordered[:LISTED]]
+    return "\n".join([*listed, *([f"- and {number - len(listed)} more"] if number > len(listed) else [])])

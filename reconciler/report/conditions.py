@@ -1,0 +1,424 @@
+"""Report: what is so and worth telling people: drifts, and what a look at a fleet or at documents finds wrong. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from reconciler.kinds.catalog import type_of
+from reconciler.model.alert import Journal, Level
+from reconciler.model.drift import Correction, Drift, Gravity, name_drift
+from reconciler.model.finding import Fault, FaultClass, Finding, Severity
+from reconciler.model.ids import ArmId
+from reconciler.model.outcome import CycleReport, Outcome, Result
+from reconciler.model.outlook import Nearness, Retirement, show_day
+from reconciler.model.plan import Decision, DecisionState, Plan
+from reconciler.model.wire import Json, digest
+from reconciler.report.words import count, plain, shorten, show_duration, show_value
+
+DRIFT: Final = "ReconcilerDrift"
+FIGHT: Final = "ReconcilerFight"
+BLOCKED: Final = "ReconcilerBlocked"
+QUOTA: Final = "ReconcilerQuota"
+RETIREMENT: Final = "ReconcilerRetirement"
+STUCK: Final = "ReconcilerStuck"
+INVALID: Final = "ReconcilerInvalidDesiredState"
+THROTTLED: Final = "ReconcilerThrottled"
+CREDENTIALS: Final = "ReconcilerCredentials"
+
+LEVELS: Final[Mapping[Gravity, Level]] = {
+    Gravity.EXPOSURE: Level.CRITICAL,
+    Gravity.CAPACITY: Level.WARNING,
+    Gravity.SECURITY: Level.WARNING,
+    Gravity.COSMETIC: Level.INFO,
+}
+_NEARNESS: Final[Mapping[Nearness, Level]] = {
+    Nearness.FAR: Level.INFO,
+    Nearness.NOTICE: Level.INFO,
+    Nearness.WARNING: Level.WARNING,
+    Nearness.URGENT: Level.WARNING,
+    Nearness.CRITICAL: Level.CRITICAL,
+    Nearness.RETIRED: Level.CRITICAL,
+}
+_COSTS: Final[Mapping[Gravity, str]] = {
+    Gravity.EXPOSURE: "more can get in than declared",
+    Gravity.CAPACITY: "less can be served than declared",
+    Gravity.SECURITY: "less is guarded than declared",
+    Gravity.COSMETIC: "neither access nor capacity changes by it",
+}
+
+# Seconds that something must last before it is told: most of it ends by itself.
+_BLOCKED_AFTER = 120.0
+_THROTTLED_AFTER = 300.0
+_STUCK_AFTER, _STUCK_TIMES = 900.0, 3
+# Seconds between two messages about the same thing, unless it gets worse: reasons often name numbers that move.
+_QUIET = 900.0
+LISTED = 20
+_DETAILED = 6
+# Blocked by what is told elsewhere, or by people who know of it.
+_SILENT = frozenset({"needs", "unknown", "not_selected", "paused", "maintenance", "given_up", "circle"})
+_QUOTAS = frozenset({"insufficient_quota", "too_many_accounts", "too_many_deployments"})
+_SIGN_IN = frozenset(
+    {
+        "credential_failed",
+        "invalidauthenticationtoken",
+        "expiredauthenticationtoken",
+        "authenticationfailed",
+        "authenticationfailedmissingtoken",
+        "invalidauthenticationtokentenant",
+        "invalidauthenticationtokenaudience",
+    }
+)
+_STANDING = (Correction.BLOCKED, Correction.OBSERVED, Correction.GIVEN_UP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Something that is so, and is told once it has been so for `after` seconds. `essence` names what must change to
+    be worth another message, and `quiet` how long that waits at least."""
+
+    key: str
+    name: str
+    level: Level
+    labels: Mapping[str, str]
+    summary: str
+    description: str
+    essence: str
+    actors: tuple[str, ...] = ()
+    details: Mapping[str, Json] = field(default_factory=dict)
+    after: float = 0.0
+    quiet: float = _QUIET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finds:
+    """What one look at a fleet finds to be so, and the keys of which it could not see whether they are."""
+
+    fleet: str
+    conditions: Mapping[str, Condition]
+    unseen: frozenset[str] = frozenset()
+    blind: bool = False  # nothing of the fleet was seen
+
+
+def find_conditions(journal: Journal, plan: Plan, report: CycleReport | None = None) -> Finds:
+    """What is so in a fleet: its open drifts, and what a plan and, once they ran, its steps say."""
+    found = [*_drifts(journal, plan.fleet), *_faults(plan.fleet, _faults_of(plan, report))]
+    outcomes = _first_failures(report.outcomes if report else ())
+    drifting = {each.id for each in journal.drifts.values()}
+    for decision in plan.decisions:
+        found += _standing(plan.fleet, decision, outcomes.get(decision.id), drifted=decision.id in drifting)
+    if plan.stopped:
+        found.append(_stopped(plan))
+    found += [_retirement(plan.fleet, each) for each in plan.outlook.near]
+    unread = [each.id for each in plan.decisions if each.code == "unknown" or _is_open(each, report)]
+    unseen = frozenset(f"{word}:{_short(plan.fleet, id)}" for id in unread for word in ("blocked", "quota", "stuck"))
+    unseen |= {
+        each.key
+        for each in journal.alerts.values()
+        if each.name == RETIREMENT and each.labels.get("region") in plan.outlook.unread
+    }
+    return Finds(fleet=plan.fleet, conditions={each.key: each for each in found}, unseen=unseen)
+
+
+def _is_open(decision: Decision, report: CycleReport | None) -> bool:
+    """Whether it has yet to turn out what becomes of what is done about a resource."""
+    if not decision.acts:
+        return False
+    results = [each.result for each in report.outcomes if each.step.id == decision.id] if report else []
+    return not results or any(result is not Result.DONE for result in results)
+
+
+def find_broken_off(fleet: str, fault: Fault) -> Finds:
+    """What is so in a fleet of which nothing was seen."""
+    found = _faults(fleet, [fault])
+    return Finds(fleet=fleet, conditions={each.key: each for each in found}, blind=True)
+
+
+def find_invalid(findings: Iterable[Finding]) -> Finds:
+    """What is wrong with documents, whichever fleet's they are."""
+    errors = sorted({str(each) for each in findings if each.severity is Severity.ERROR})
+    if not errors:
+        return Finds(fleet="", conditions={})
+    listed = [f"- {plain(each)}" for each in errors[:LISTED]]
+    more = [f"- and {len(errors) - LISTED} more"] if len(errors) > LISTED else []
+    condition = Condition(
+        key="invalid",
+        name=INVALID,
+        level=Level.WARNING,
+        labels={},
+        summary=f"{count(len(errors), 'error')} in the desired state",
+        description="\n".join(
+            ["What has errors, and what needs it, is not written; nothing is pruned meanwhile.", *listed, *more]
+        ),
+        essence=make_essence([*errors]),
+        quiet=0.0,
+    )
+    return Finds(fleet="", conditions={condition.key: condition})
+
+
+def _drifts(journal: Journal, fleet: str) -> Iterator[Condition]:
+    for drift in journal.drifts.values():
+        if drift.fleet != fleet or drift.within:
+            continue
+        below = sum(each.within == drift.key for each in journal.drifts.values()) if drift.gone else 0
+        yield _drift(drift, below)
+        if drift.correction is Correction.GIVEN_UP:
+            yield _fight(drift)
+
+
+def _drift(drift: Drift, below: int) -> Condition:
+    edits: list[Json] = [[each.path, each.before, each.after] for each in drift.changes]
+    standing = drift.correction if drift.correction in _STANDING else ""
+    return Condition(
+        key=drift.key,
+        name=DRIFT,
+        level=LEVELS[drift.gravity],
+        labels=_label(drift.fleet, drift.ref, drift.labels, gravity=drift.gravity.value),
+        summary=f"{plain(str(drift.ref))}: {tell_difference(drift)}",
+        description="\n".join(_describe(drift, below)),
+        actors=(drift.actor,) if drift.explained else (),
+        details=_detail(drift),
+        essence=make_essence([drift.gravity, edits, drift.omitted, drift.gone, drift.actor, standing, drift.returns]),
+        quiet=0.0,
+    )
+
+
+def _detail(drift: Drift) -> dict[str, Json]:
+    """A drift for programs; of many fields the first ones."""
+    changes: list[Json] = [
+        {"path": each.path, "declared": each.before, "found": each.after} for each in drift.changes[:_DETAILED]
+    ]
+    return {
+        "id": str(drift.id),
+        "gravity": drift.gravity.value,
+        "gone": drift.gone,
+        "changes": changes,
+        "omitted": drift.omitted + max(0, len(drift.changes) - _DETAILED),
+        "actor": drift.actor,
+        "since": drift.since,
+        "correction": drift.correction.value,
+        "returns": drift.returns,
+    }
+
+
+def tell_difference(drift: Drift) -> str:
+    """The drift on one line: what is not as declared."""
+    if drift.gone:
+        return "does not exist any more"
+    if not drift.changes:
+        return "is not this fleet's any more"
+    first = drift.changes[0]
+    more = len(drift.changes) - 1 + drift.omitted
+    rest = f" (and {count(more, 'more field')})" if more else ""
+    return f"{plain(first.path)} is {_show(first.after)}, declared {_show(first.before)}{rest}"
+
+
+def _show(value: Json) -> str:
+    return plain(value) if isinstance(value, str) else show_value(value)
+
+
+def _describe(drift: Drift, below: int) -> Iterator[str]:
+    yield f"{capital(drift.gravity.value)}: {_COSTS[drift.gravity]}."
+    yield f"By: {drift.actor}{f' at {plain(drift.since)}' if drift.since and drift.explained else ''}."
+    for edit in drift.changes:
+        yield f"- {plain(edit.path)}: declared {_show(edit.before)}, found {_show(edit.after)}"
+    if drift.omitted:
+        yield f"- and {count(drift.omitted, 'more field')}"
+    if below:
+        yield f"With it went {count(below, 'resource')} below it."
+    if drift.returns:
+        yield f"It came back {count(drift.returns, 'time')}."
+    yield _tell_standing(drift)
+
+
+def _tell_standing(drift: Drift) -> str:
+    why = f": {drift.because}" if drift.because else ""
+    return {
+        Correction.DUE: "It is being put right.",
+        Correction.DONE: "It was put right just now.",
+        Correction.BLOCKED: f"It is not put right{why}.",
+        Correction.OBSERVED: f"It is not put right{why}.",
+        Correction.GIVEN_UP: f"It is not put right any more{why}.",
+    }[drift.correction]
+
+
+def _fight(drift: Drift) -> Condition:
+    who = drift.actor if drift.explained else "somebody unknown yet"
+    return Condition(
+        key=f"fight:{drift.key}",
+        name=FIGHT,
+        level=Level.CRITICAL,
+        labels=_label(drift.fleet, drift.ref, drift.labels),
+        summary=f"{plain(str(drift.ref))}: {who} undoes each time what its document says",
+        description="\n".join([*_describe(drift, 0), "Either of the two has to stop: agree on one of them."]),
+        actors=(drift.actor,) if drift.explained else (),
+        essence=make_essence([drift.actor]),
+    )
+
+
+def _label(fleet: str, ref: object, own: Mapping[str, str], **more: str) -> dict[str, str]:
+    """Names and a few words; what documents are labelled with never takes the place of ours."""
+    kind, _, name = str(ref).partition("/")
+    ours = {"fleet": fleet, "kind": kind, "resource": name, **more}
+    return {**own, **ours}
+
+
+def _standing(fleet: str, decision: Decision, failed: Outcome | None, *, drifted: bool) -> Iterator[Condition]:
+    """What a decision, and the first of its steps that failed, say about a resource."""
+    if decision.state is DecisionState.IN_PROGRESS and decision.action is None:
+        yield _stuck(fleet, decision)
+    if failed is not None and failed.fault is not None and failed.fault.cls is FaultClass.QUOTA:
+        yield _quota(fleet, decision, failed.because or str(failed.fault), failed.fault.advice)
+    elif decision.state is DecisionState.BLOCKED and decision.code in _QUOTAS:
+        yield _quota(fleet, decision, decision.reason.removesuffix(decision.who), decision.permit)
+    elif drifted:
+        return  # the drift says why it is not put right
+    elif failed is not None:
+        why = failed.because or (str(failed.fault) if failed.fault else failed.result.value)
+        yield _blocked(fleet, decision, "failed", (why, failed.fault.advice if failed.fault else ""))
+    elif decision.state is DecisionState.BLOCKED and decision.code not in _SILENT:
+        reason = decision.reason.removesuffix(decision.who)
+        yield _blocked(fleet, decision, decision.code or "blocked", (reason, decision.permit))
+
+
+def _stuck(fleet: str, decision: Decision) -> Condition:
+    type_ = type_of(decision.id.type)
+    usual = max(type_.patience.usual_create, type_.patience.usual_update) if type_ else 0
+    patience = max(_STUCK_AFTER, float(_STUCK_TIMES * usual))
+    return Condition(
+        key=f"stuck:{_short(fleet, decision.id)}",
+        name=STUCK,
+        level=Level.WARNING,
+        labels=_label(fleet, decision.ref, decision.labels),
+        summary=f"{plain(str(decision.ref))}: Azure has been working on it for more than {show_duration(patience)}",
+        description=f"{plain(decision.reason)}. Usually this takes {show_duration(usual)}.",
+        essence="",
+        after=patience,
+    )
+
+
+def _quota(fleet: str, decision: Decision, reason: str, advice: str) -> Condition:
+    return Condition(
+        key=f"quota:{_short(fleet, decision.id)}",
+        name=QUOTA,
+        level=Level.WARNING,
+        labels=_label(fleet, decision.ref, decision.labels),
+        summary=f"{plain(str(decision.ref))}: blocked by quota",
+        description=_tell_why(reason, advice),
+        essence=make_essence([reason]),
+        after=_BLOCKED_AFTER,
+    )
+
+
+def _blocked(fleet: str, decision: Decision, code: str, why: tuple[str, str]) -> Condition:
+    reason, advice = why
+    return Condition(
+        key=f"blocked:{_short(fleet, decision.id)}",
+        name=BLOCKED,
+        level=Level.WARNING,
+        labels=_label(fleet, decision.ref, decision.labels, code=code),
+        summary=f"{plain(str(decision.ref))}: {'failed' if code in ('failed', 'held') else 'blocked'}: {plain(reason)}",
+        description=_tell_why(reason, advice),
+        essence=make_essence([reason]),
+        after=_BLOCKED_AFTER,
+    )
+
+
+def _stopped(plan: Plan) -> Condition:
+    return Condition(
+        key=f"stopped:{plan.fleet}",
+        name=BLOCKED,
+        level=Level.WARNING,
+        labels={"fleet": plan.fleet, "code": "stopped"},
+        summary=f"fleet {plain(plan.fleet)}: {plain(plan.stopped)}",
+        description="A safety limit forbids the whole plan: nothing is written.",
+        essence=make_essence([plan.stopped]),
+        after=_BLOCKED_AFTER,
+    )
+
+
+def _retirement(fleet: str, retirement: Retirement) -> Condition:
+    offer = retirement.offer
+    names = {
+        "region": offer.location,
+        "model": retirement.model,
+        "version": retirement.version,
+        "sku": offer.sku,
+    }
+    day, when = show_day(retirement.at), "was retired" if retirement.nearness is Nearness.RETIRED else "retires"
+    return Condition(
+        key=f"retirement:{fleet}:{':'.join(names.values())}".lower(),
+        name=RETIREMENT,
+        level=_NEARNESS[retirement.nearness],
+        labels={"fleet": fleet, **names},
+        summary=plain(f"{retirement.model} {retirement.version} {when} on {day} as {offer.sku} in {offer.location}"),
+        description="\n".join(
+            [
+                *([plain(retirement.told)] if retirement.told else []),
+                *([f"What helps: {plain(retirement.advice)}"] if retirement.advice else []),
+                *(f"- {shorten(id)}" for id in retirement.deployments[:LISTED]),
+            ]
+        ),
+        essence=make_essence([retirement.nearness, day]),
+        quiet=0.0,
+    )
+
+
+def _tell_why(reason: str, advice: str) -> str:
+    return plain(reason) + (f"\nWhat helps: {plain(advice)}" if advice else "")
+
+
+def _faults_of(plan: Plan, report: CycleReport | None) -> list[Fault]:
+    failed = [each.fault for each in report.outcomes if each.fault] if report else []
+    return [*(fault for _, fault in plan.blind), *failed]
+
+
+def _first_failures(outcomes: Iterable[Outcome]) -> dict[ArmId, Outcome]:
+    failed: dict[ArmId, Outcome] = {}
+    for outcome in outcomes:
+        if outcome.result in (Result.FAILED, Result.BLOCKED, Result.NOT_CONVERGING):
+            failed.setdefault(outcome.step.id, outcome)
+    return failed
+
+
+def _is_sign_in(fault: Fault) -> bool:
+    return fault.status == 401 or fault.code.lower() in _SIGN_IN
+
+
+def _faults(fleet: str, faults: list[Fault]) -> Iterator[Condition]:
+    """What goes wrong with all that is asked of Azure for a fleet."""
+    groups = (
+        (CREDENTIALS, "credentials", Level.CRITICAL, 0.0, [each for each in faults if _is_sign_in(each)]),
+        (THROTTLED, "throttled", Level.WARNING, _THROTTLED_AFTER, [f for f in faults if f.cls is FaultClass.THROTTLED]),
+    )
+    told = {CREDENTIALS: "its credential does not work", THROTTLED: "Azure throttles its requests"}
+    for name, key, level, after, some in groups:
+        if not some:
+            continue
+        words = sorted({plain(str(each)) for each in some})[:3]
+        advice = sorted({each.advice for each in some if each.advice})[:1]
+        yield Condition(
+            key=f"{key}:{fleet}",
+            name=name,
+            level=level,
+            labels={"fleet": fleet},
+            summary=f"fleet {plain(fleet)}: {told[name]}",
+            description="\n".join([*words, *(f"What helps: {plain(each)}" for each in advice)]),
+            essence=make_essence([each.code for each in some][:1]),
+            after=after,
+        )
+
+
+def _short(fleet: str, id: ArmId) -> str:
+    return name_drift(fleet, id).removeprefix("drift-")
+
+
+def make_essence(parts: Sequence[Json]) -> str:
+    """A short name for what a message says."""
+    return digest([*parts]).removeprefix("sha256:")[:16]
+
+
+def capital(words: str) -> str:
+    """The words with which a sentence begins."""
+    return words[:1].upper() + words[1:]

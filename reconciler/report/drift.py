@@ -1,0 +1,405 @@
+"""Report: what differs although nobody changed its document. Pure; one look at one fleet against what is remembered.
+
+A difference is a drift where Azure had been as the document says, and it still says the same; or, of what nothing is
+remembered, where Azure names somebody else as its last author. What could not be read is neither there nor over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from typing import Final
+
+from reconciler.kinds.catalog import type_of
+from reconciler.model.alert import Journal
+from reconciler.model.drift import Correction, Drift, Edit, Ending, Gravity, name_drift
+from reconciler.model.finding import Severity
+from reconciler.model.ids import ArmId
+from reconciler.model.memory import Held
+from reconciler.model.moment import read_time
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Verb
+from reconciler.model.resource import Actor
+from reconciler.model.wire import Json, canonical_bytes
+from reconciler.report.words import MASK, count, plain, show_value
+
+# Seconds. The activity log is said to lag by minutes, rarely more than these; clocks differ by less than the slack.
+ASKED_FOR: Final = 15 * 60.0
+_SLACK = 120.0
+_REST: Final = 6 * 3600.0  # how long somebody who undoes us is left alone
+_GRUDGE = 24 * 3600.0  # how long that is remembered: then one more round is enough
+_REMEMBERED = 24 * 3600.0
+_MOST_PAST = 300
+_MOST_UNDONE = 10
+_MOST_EDITS = 20
+_MOST_BYTES = 400  # of one value
+
+_FAILED = (Result.FAILED, Result.BLOCKED, Result.NOT_CONVERGING)
+_OTHERWISE = ""  # what is settled where Azure has yet to become what the document says now
+_UNREAD = frozenset({"unknown"})
+_LOST = frozenset({"not_owned", "rejected"})  # blocked without a changed field, and somebody's doing
+_GUARDS = (
+    "disablelocalauth",
+    "identity",
+    "raipolicy",
+    "encryption",
+    "outbound",
+    "allowedfqdn",
+    "tags.reconciler-fleet",
+)
+_GUARDIANS = ("microsoft.authorization/", "raipolicies", "webapplicationfirewall", "networksecuritygroups")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounds:
+    """How often somebody may undo us within `seconds` before we stop."""
+
+    most: int = 3
+    seconds: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at a fleet at `now`. `outcomes` are those of the plan's steps, none before they ran; `refused` says why
+    none will. `heard` is who else wrote last, of those somebody wondered about."""
+
+    plan: Plan
+    now: float
+    outcomes: tuple[Outcome, ...] = ()
+    refused: str = ""
+    heard: Mapping[ArmId, Actor] = field(default_factory=dict)
+    rounds: Rounds = Rounds()
+
+
+class _Stand(Enum):
+    FINE = auto()
+    UNREAD = auto()
+    LEFT = auto()
+    DIFFERS = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """A look, what was remembered before it, and what became of each resource's steps."""
+
+    look: Look
+    journal: Journal
+    outcomes: Mapping[ArmId, list[Outcome]]
+
+
+def follow_drifts(journal: Journal, look: Look) -> Journal:
+    """The journal after one look: drifts that appeared, changed, came back and ended. The same look told twice, before
+    and after its steps ran, counts once."""
+    fleet, now = look.plan.fleet, look.now
+    scene = _Scene(look=look, journal=journal, outcomes=_group(look.outcomes))
+    drifts = {key: each for key, each in journal.drifts.items() if each.fleet != fleet}
+    past = {each.key: each for each in journal.past if now - (each.ended or now) < _REMEMBERED}
+    settled = dict(journal.settled)
+    followed = _vanished(journal, look)
+    for decision in look.plan.decisions:
+        key = name_drift(fleet, decision.id)
+        drift = _follow(decision, journal.drifts.get(key), past.get(key), scene)
+        _remember(settled, key, decision, scene)
+        if drift is not None:
+            followed[key] = drift
+    for key, drift in followed.items():
+        past.pop(key, None)
+        (drifts if drift.ending is None else past)[key] = drift
+    return replace(
+        journal,
+        drifts=_lay_within(drifts, journal.drifts),
+        past=tuple(_hear(each, look) for each in [*past.values()][-_MOST_PAST:]),
+        settled=settled,
+        looked={**journal.looked, fleet: now},
+    )
+
+
+def forget_fleet(journal: Journal, fleet: str, now: float) -> Journal:
+    """The journal once no document declares the fleet any more."""
+    mine = [each for each in journal.drifts.values() if each.fleet == fleet]
+    ended = [replace(each, ending=Ending.DOCUMENT, ended=now) for each in mine]
+    return replace(
+        journal,
+        drifts={key: each for key, each in journal.drifts.items() if each.fleet != fleet},
+        past=(*journal.past, *ended)[-_MOST_PAST:],
+        looked={name: at for name, at in journal.looked.items() if name != fleet},
+    )
+
+
+def find_wondered(journal: Journal, fleet: str, now: float) -> frozenset[ArmId]:
+    """The resources of which it is still worth asking who changed them."""
+    mine = (each for each in (*journal.past, *journal.drifts.values()) if each.fleet == fleet)
+    return frozenset(each.id for each in mine if not each.explained and now - each.first_seen <= ASKED_FOR)
+
+
+def hold_fights(journal: Journal, fleet: str, now: float, rounds: Rounds) -> dict[ArmId, Held]:
+    """What is not put right, or will not be should it differ once more, because somebody undoes it each time."""
+    held: dict[ArmId, Held] = {}
+    for each in (*journal.past, *journal.drifts.values()):
+        until = _rests_until(each, now, rounds)
+        if each.fleet == fleet and until > now:
+            held[each.id] = _hold(each, until, now, rounds)
+    return held
+
+
+def _rests_until(drift: Drift, now: float, rounds: Rounds) -> float:
+    if drift.correction is Correction.GIVEN_UP and drift.ending is None:
+        return (drift.yielded or now) + _REST
+    bears_grudge = drift.yielded is not None and now - drift.yielded < _GRUDGE
+    undone = len(_recent(drift, now, rounds))
+    armed = drift.correction is Correction.DONE and (bears_grudge or undone >= rounds.most - 1)
+    return now + _REST if armed else 0.0
+
+
+def _recent(drift: Drift, now: float, rounds: Rounds) -> list[float]:
+    return [each for each in drift.undone if now - each < rounds.seconds]
+
+
+def _hold(drift: Drift, until: float, now: float, rounds: Rounds) -> Held:
+    who = drift.actor if drift.explained else "somebody (unknown yet)"
+    given_up = drift.correction is Correction.GIVEN_UP
+    times = max(1, len(drift.undone) if given_up else len(_recent(drift, now, rounds)) + 1)
+    return Held(
+        until=until,
+        times=times,
+        reason=f"{who} undid it {count(times, 'time')}, so it is left as it is",
+        advice="agree with them, or change its document: that is tried at once",
+        wants=drift.wants,
+    )
+
+
+def _group(outcomes: Iterable[Outcome]) -> Mapping[ArmId, list[Outcome]]:
+    grouped: dict[ArmId, list[Outcome]] = {}
+    for outcome in outcomes:
+        grouped.setdefault(outcome.step.id, []).append(outcome)
+    return grouped
+
+
+def _follow(decision: Decision, known: Drift | None, past: Drift | None, scene: _Scene) -> Drift | None:
+    """The drift of one resource after this look, ended or not; None where there is none."""
+    stand, look = _stand(decision), scene.look
+    if known is None:
+        drifted = stand is _Stand.DIFFERS and _is_drift(decision, scene)
+        return _amend(_open(decision, past, scene), decision, scene) if drifted else None
+    if stand is _Stand.UNREAD:
+        return _hear(known, look)
+    if stand is _Stand.LEFT or decision.wants != known.wants:
+        return replace(_hear(known, look), ending=Ending.DOCUMENT, ended=look.now)
+    if stand is _Stand.FINE:
+        return replace(_hear(known, look), ending=_ending(known), ended=look.now)
+    return _amend(known, decision, scene)
+
+
+def _stand(decision: Decision) -> _Stand:
+    if decision.state is DecisionState.IGNORED or not decision.wants:
+        return _Stand.LEFT
+    if decision.state is DecisionState.IN_SYNC:
+        return _Stand.FINE
+    if decision.code in _UNREAD:
+        return _Stand.UNREAD
+    odd = decision.missing or decision.changes or decision.action or decision.code in _LOST
+    return _Stand.DIFFERS if odd else _Stand.UNREAD
+
+
+def _is_drift(decision: Decision, scene: _Scene) -> bool:
+    plan = scene.look.plan
+    before = scene.journal.settled.get(_short(name_drift(plan.fleet, decision.id)))
+    if before is not None:
+        return before == _short(decision.wants)
+    author = decision.author
+    if author is None or not plan.principal or _is_ours(author, plan):
+        return False
+    if decision.missing:
+        return author.removed
+    return decision.action is not Action.ADOPT and decision.code not in _LOST
+
+
+def _open(decision: Decision, past: Drift | None, scene: _Scene) -> Drift:
+    """A drift that is new, or comes back."""
+    look, fleet = scene.look, scene.look.plan.fleet
+    fresh = Drift(
+        key=name_drift(fleet, decision.id),
+        fleet=fleet,
+        id=decision.id,
+        ref=decision.ref,
+        first_seen=look.now,
+        last_seen=look.now,
+        after=scene.journal.looked.get(fleet, 0.0),
+        wants=decision.wants,
+    )
+    if past is None or past.wants != decision.wants:
+        return fresh
+    undone = past.undone if past.ending is Ending.SOMEBODY else (*past.undone, look.now)[-_MOST_UNDONE:]
+    return replace(fresh, returns=past.returns + 1, undone=undone, yielded=past.yielded)
+
+
+def _amend(drift: Drift, decision: Decision, scene: _Scene) -> Drift:
+    """The drift as this look finds it."""
+    look = scene.look
+    if drift.correction is Correction.DONE and drift.last_seen < look.now:
+        undone = (*drift.undone, look.now)[-_MOST_UNDONE:]
+        drift = replace(drift, returns=drift.returns + 1, undone=undone)
+    edits = () if decision.missing else tuple(_edit(each) for each in decision.changes)
+    drift = replace(
+        drift,
+        ref=decision.ref,
+        labels=decision.labels,
+        gravity=_weigh(decision),
+        changes=edits[:_MOST_EDITS],
+        omitted=max(0, len(edits) - _MOST_EDITS),
+        gone=decision.missing,
+        last_seen=look.now,
+    )
+    return _correct(_hear(_witness(drift, decision, look.plan), look), decision, scene)
+
+
+def _correct(drift: Drift, decision: Decision, scene: _Scene) -> Drift:
+    correction, because = _tell_correction(decision, scene)
+    began = correction is Correction.GIVEN_UP and drift.correction is not Correction.GIVEN_UP
+    yielded = scene.look.now if began else drift.yielded
+    return replace(drift, correction=correction, because=plain(because), yielded=yielded)
+
+
+def _tell_correction(decision: Decision, scene: _Scene) -> tuple[Correction, str]:
+    reason = decision.reason.removesuffix(decision.who)
+    if decision.state is DecisionState.DRIFTED:
+        return Correction.OBSERVED, "it is only observed"
+    if decision.state is DecisionState.BLOCKED:
+        given_up = decision.code == Correction.GIVEN_UP.value
+        return (Correction.GIVEN_UP if given_up else Correction.BLOCKED), reason
+    if decision.state is not DecisionState.ACT:
+        return Correction.DUE, reason
+    if scene.look.refused:
+        return Correction.OBSERVED, scene.look.refused
+    if scene.look.plan.stopped:
+        return Correction.BLOCKED, scene.look.plan.stopped
+    return _tell_outcomes(scene.outcomes.get(decision.id, []))
+
+
+def _tell_outcomes(outcomes: list[Outcome]) -> tuple[Correction, str]:
+    open_ = next((each for each in outcomes if each.result is not Result.DONE), None)
+    if open_ is None:
+        return (Correction.DONE if outcomes else Correction.DUE), ""
+    because = open_.because or (str(open_.fault) if open_.fault else "")
+    return (Correction.BLOCKED if open_.result in _FAILED else Correction.DUE), because
+
+
+def _remember(settled: dict[str, str], key: str, decision: Decision, scene: _Scene) -> None:
+    """Keep what Azure was last seen to be like; whatever is half done is like nothing."""
+    key, wants = _short(key), _short(decision.wants)
+    mine = scene.outcomes.get(decision.id, [])
+    done = bool(mine) and all(each.result is Result.DONE for each in mine)
+    made = done and decision.acts and decision.action is not Action.DELETE
+    if decision.wants and (decision.state is DecisionState.IN_SYNC or made):
+        settled[key] = wants
+        return
+    # What was taken away and not made again is gone by our own hand.
+    removed = any(each.step.verb is Verb.DELETE for each in mine)
+    if decision.state is DecisionState.IGNORED:
+        settled.pop(key, None)
+    elif removed or settled.get(key, wants) != wants:
+        settled[key] = _OTHERWISE
+
+
+def _vanished(journal: Journal, look: Look) -> dict[str, Drift]:
+    """What drifted and is in no document any more; while documents are broken nobody knows which."""
+    here = {name_drift(look.plan.fleet, each.id) for each in look.plan.decisions}
+    lost = {key: each for key, each in journal.drifts.items() if each.fleet == look.plan.fleet and key not in here}
+    if any(finding.severity is Severity.ERROR for finding in look.plan.findings):
+        return lost
+    return {key: replace(each, ending=Ending.DOCUMENT, ended=look.now) for key, each in lost.items()}
+
+
+def _lay_within(drifts: Mapping[str, Drift], before: Mapping[str, Drift]) -> dict[str, Drift]:
+    """The drifts; what has just gone together with what it lies in is a part of that."""
+    gone = {(each.fleet, each.id): each.key for each in drifts.values() if each.gone}
+
+    def lay(drift: Drift) -> Drift:
+        if drift.key in before or not drift.gone:
+            return drift
+        within = next((gone[drift.fleet, id] for id in _above(drift.id) if (drift.fleet, id) in gone), "")
+        return replace(drift, within=within)
+
+    return {key: lay(each) for key, each in drifts.items()}
+
+
+def _above(id: ArmId) -> Iterator[ArmId]:
+    above = id.parent
+    while above is not None:
+        yield above
+        above = above.parent
+
+
+def _edit(change: FieldChange) -> Edit:
+    """What a plan would change back: its `after` is what is declared."""
+    if change.sensitive:
+        before, after = (None if value is None else MASK for value in (change.after, change.before))
+        return Edit(path=change.path, before=before, after=after)
+    return Edit(path=change.path, before=_cut(change.after), after=_cut(change.before))
+
+
+def _cut(value: Json) -> Json:
+    if len(canonical_bytes(value)) <= _MOST_BYTES:
+        return value
+    text = show_value(value)
+    return text if len(text) <= _MOST_BYTES else text[: _MOST_BYTES - 1] + "…"
+
+
+def _weigh(decision: Decision) -> Gravity:
+    kind = decision.id.type.lower()
+    guardian = any(word in kind for word in _GUARDIANS)
+    if decision.closed or any(change.closes for change in decision.changes):
+        return Gravity.EXPOSURE
+    if decision.missing:
+        return Gravity.SECURITY if guardian else Gravity.CAPACITY
+    # What takes a way from somebody who needs it serves less, too.
+    if decision.opened or any(change.opens or _is_cut(decision.id, change) for change in decision.changes):
+        return Gravity.CAPACITY
+    guards = any(word in change.path.lower() for change in decision.changes for word in _GUARDS)
+    return Gravity.SECURITY if guards or guardian or decision.code in _LOST else Gravity.COSMETIC
+
+
+def _is_cut(id: ArmId, change: FieldChange) -> bool:
+    type_ = type_of(id.type)
+    return type_ is not None and type_.lens(change.path).field.cuts(change.after, change.before)
+
+
+def _witness(drift: Drift, decision: Decision, plan: Plan) -> Drift:
+    """The drift with the author that its decision names, where that is somebody else."""
+    author = decision.author
+    if author is None or _is_ours(author, plan) or (decision.missing and not author.removed):
+        return drift
+    return _name(drift, author)
+
+
+def _hear(drift: Drift, look: Look) -> Drift:
+    actor = look.heard.get(drift.id)
+    if drift.explained or actor is None or drift.fleet != look.plan.fleet:
+        return drift
+    return _name(drift, actor)
+
+
+def _name(drift: Drift, actor: Actor) -> Drift:
+    """Somebody who was there before it was last seen as declared had nothing to do with it."""
+    at = read_time(actor.at) if actor.at else None
+    if at is not None and at < drift.after - _SLACK:
+        return drift
+    return replace(drift, actor=plain(actor.name), since=actor.at)
+
+
+def _is_ours(author: Actor, plan: Plan) -> bool:
+    return author.name.lower() == plan.principal.lower()
+
+
+def _ending(drift: Drift) -> Ending:
+    if drift.correction is Correction.DONE:
+        return Ending.US
+    # A process that ended between its write and its report has left no word about it.
+    return Ending.UNSEEN if drift.correction is Correction.DUE else Ending.SOMEBODY
+
+
+def _short(text: str) -> str:
+    """Twelve digits that tell one name from another: there are thousands of them in one journal."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

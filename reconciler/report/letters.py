@@ -1,0 +1,158 @@
+"""Report: an alert as each sink wants it: for Alertmanager, as a CloudEvent, for Slack and for Teams. Pure.
+
+Whatever a document or Azure says is text and nothing else, everywhere: no mention, no markup, no link. Everything is
+bounded, and nothing in here has ever seen a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from reconciler.model.alert import Alert, Letter, Level, Shape, Turn
+from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
+from reconciler.report.words import plain
+
+SOURCE: Final = "/reconciler"
+_LABEL, _SUMMARY, _DESCRIPTION = 200, 300, 3000  # characters
+_HEADER, _SECTION = 150, 2900  # what Slack takes
+_MARKS: Final[Mapping[Level, str]] = {Level.CRITICAL: "Attention", Level.WARNING: "Warning", Level.INFO: "Accent"}
+_WORDS: Final[Mapping[Turn, str]] = {Turn.OPENED: "new", Turn.AMENDED: "more", Turn.RESOLVED: "over"}
+
+
+def shape_letter(letter: Letter, shape: Shape) -> bytes:
+    """The body of the request that carries the letter."""
+    return canonical_bytes(_SHAPES[shape](letter))
+
+
+def name_media(shape: Shape) -> str:
+    return "application/cloudevents+json" if shape is Shape.CLOUDEVENTS else "application/json"
+
+
+def shape_alerts(alerts: Iterable[Alert], now: float, lifetime: float) -> list[JsonObject]:
+    """What Alertmanager's v2 API takes. An open alert is one for `lifetime` seconds, unless it is told again."""
+    return [
+        {
+            "labels": label_alert(alert),
+            "annotations": {
+                "summary": _cut(alert.summary, _SUMMARY),
+                "description": _cut(alert.description, _DESCRIPTION),
+                "actor": _cut(", ".join(alert.actors), _SUMMARY) or "unknown yet",
+            },
+            "startsAt": show_moment(alert.began),
+            "endsAt": show_moment(now + lifetime if alert.ended is None else max(alert.ended, alert.began + 0.001)),
+        }
+        for alert in alerts
+    ]
+
+
+def label_alert(alert: Alert) -> dict[str, Json]:
+    """The labels by which Alertmanager tells alerts apart. Names are of the kind that it has always taken."""
+    labels: dict[str, Json] = {}
+    for name, value in sorted(alert.labels.items()):
+        folded = re.sub(r"[^a-zA-Z0-9_]", "_", name) or "_"
+        folded = f"_{folded}" if folded[0].isdigit() else folded
+        if value:
+            labels.setdefault(folded, _cut(value, _LABEL))
+    labels |= {"alertname": alert.name, "severity": alert.level.value, "alert": _cut(alert.key, _LABEL)}
+    return labels
+
+
+def show_moment(seconds: float) -> str:
+    """`2025-10-01T00:00:00.000Z`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _shape_event(letter: Letter) -> JsonObject:
+    alert = letter.alert
+    return {
+        "specversion": "1.0",
+        "id": letter.id,
+        "source": SOURCE,
+        "type": f"reconciler.alert.{letter.turn}",
+        "subject": plain(alert.key),
+        "time": show_moment(letter.written),
+        "datacontenttype": "application/json",
+        "data": {
+            "key": plain(alert.key),
+            "name": alert.name,
+            "level": alert.level.value,
+            "open": alert.open,
+            "labels": {plain(name): _cut(value, _LABEL) for name, value in alert.labels.items()},
+            "summary": _cut(alert.summary, _SUMMARY),
+            "description": _cut(alert.description, _DESCRIPTION),
+            "actors": [plain(each) for each in alert.actors],
+            "began": show_moment(alert.began),
+            "ended": show_moment(alert.ended) if alert.ended is not None else None,
+            "revision": alert.revision,
+            "members": [*alert.members],
+            "details": thaw(alert.details),
+        },
+    }
+
+
+def _shape_slack(letter: Letter) -> JsonObject:
+    """Blocks of plain text, which Slack takes for nothing else; the line of a notification is escaped as it asks."""
+    title = _cut(f"{_head(letter)} {letter.alert.summary}", _HEADER)
+    whole = f"{letter.alert.summary}\n{letter.alert.description}"
+    return {
+        "text": title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
+        "mrkdwn": False,
+        "blocks": [
+            {"type": "header", "text": _slack_text(title)},
+            {"type": "section", "text": _slack_text(_cut(whole, _SECTION))},
+            {"type": "context", "elements": [_slack_text(_cut(_foot(letter.alert), _SECTION))]},
+        ],
+    }
+
+
+def _slack_text(text: str) -> JsonObject:
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def _shape_teams(letter: Letter) -> JsonObject:
+    """An adaptive card out of runs of text, in which Teams reads no markdown."""
+    alert = letter.alert
+    color = _MARKS[alert.level] if alert.open else "Good"
+    lines = [_cut(line, _SECTION) for line in alert.description.split("\n")[:60]]
+    body: list[Json] = [
+        _teams_line(_cut(f"{_head(letter)} {alert.summary}", _SUMMARY), weight="Bolder", color=color, size="Medium"),
+        *(_teams_line(line) for line in lines if line),
+        _teams_line(_cut(_foot(alert), _SUMMARY), isSubtle=True, size="Small"),
+    ]
+    card: JsonObject = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": body,
+    }
+    content = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [thaw(content)]}
+
+
+def _teams_line(text: str, **look: Json) -> JsonObject:
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **look}]}
+
+
+def _head(letter: Letter) -> str:
+    return f"[{letter.alert.level} {_WORDS[letter.turn]}]"
+
+
+def _foot(alert: Alert) -> str:
+    labels = ", ".join(f"{name}: {value}" for name, value in sorted(alert.labels.items()))
+    return f"{alert.name}; {labels}" if labels else alert.name
+
+
+def _cut(text: str, most: int) -> str:
+    """`text` as it can be shown, on its lines, and no longer than `most`."""
+    shown = "\n".join(plain(line) for line in text.split("\n"))
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+_SHAPES: Final[Mapping[Shape, Callable[[Letter], JsonObject]]] = {
+    Shape.CLOUDEVENTS: _shape_event,
+    Shape.SLACK: _shape_slack,
+    Shape.TEAMS: _shape_teams,
+}

@@ -1,0 +1,411 @@
+"""What people hear of a drift: once that it is there, once who did it, once that it is over; of a storm, one digest."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.apply import Budget
+from reconciler.herald import Desk, Herald
+from reconciler.model.alert import Letter, Level, Route, SinkKind, Turn
+from reconciler.model.drift import Correction, Ending
+from reconciler.model.finding import Fault
+from reconciler.model.plan import DecisionState
+from reconciler.report.drift import ASKED_FOR
+from reconciler.runtime.sinks import Courier, Receipt, Sinks
+from tests.daemon.running import INTERVAL, Running, running, sign_in
+from tests.daemon.test_loop import fleet_of, open_up, quiet, state
+from tests.laws.stage import (
+    Document,
+    Stage,
+    account_document,
+    account_id,
+    fleet_document,
+    group_document,
+    network_document,
+    network_id,
+    rule,
+)
+
+pytestmark = pytest.mark.virtual_time
+
+MALLORY = "mallory@example.com"
+
+
+@dataclass
+class Shelf:
+    """A store that outlives its daemons. `fault` is what reading it says; `why` is why writing fails."""
+
+    text: str = ""
+    fault: Fault | None = None
+    why: str = ""
+
+    async def load(self) -> str | Fault:
+        return self.fault or self.text
+
+    async def save(self, text: str) -> str:
+        if not self.why:
+            self.text = text
+        return self.why
+
+
+@dataclass
+class Inbox:
+    """Everything that was delivered, in order."""
+
+    letters: list[Letter] = field(default_factory=list)
+    refuses: bool = False
+
+    async def __call__(self, letter: Letter) -> Receipt:
+        if self.refuses:
+            return Receipt(why="HTTP 503")
+        self.letters.append(letter)
+        return Receipt()
+
+    def told(self, name: str = "") -> list[tuple[str, str]]:
+        return [(str(each.turn), each.alert.name) for each in self.letters if name in ("", each.alert.name)]
+
+    def last(self) -> Letter:
+        return self.letters[-1]
+
+
+@dataclass
+class Watch:
+    """A daemon that tells, who hears it, and what it remembers."""
+
+    daemon: Running
+    herald: Herald
+    inbox: Inbox
+
+    async def settle(self) -> None:
+        """A pass, and the time for what it tells to arrive."""
+        await self.daemon.next_pass("interval")
+        await asyncio.sleep(1)
+
+    async def interval(self) -> None:
+        await self.settle()
+        await asyncio.sleep(INTERVAL)
+
+
+@asynccontextmanager
+async def watching(
+    azure: Stage,
+    documents: Iterable[Document],
+    shelf: Shelf | None = None,
+    inbox: Inbox | None = None,
+    budget: Budget | None = Budget(seconds=INTERVAL),  # noqa: B008 - a frozen value
+) -> AsyncIterator[Watch]:
+    inbox = inbox or Inbox()
+    made: list[Herald] = []
+
+    def remember(daemon: Running) -> Herald:
+        courier = Courier("inbox", inbox, azure.clock, random.Random(azure.seed))
+        desk = Desk(
+            store=shelf or Shelf(),
+            sinks=Sinks(couriers={"inbox": courier}),
+            routes=(Route(name="inbox", sink=SinkKind.WEBHOOK),),
+            clock=azure.clock,
+            lease=daemon.lead,
+            lifetime=3 * INTERVAL,
+            observes=budget is None,
+        )
+        made.append(Herald(desk))
+        return made[0]
+
+    async with running(azure, documents, budget=budget, remember=remember) as daemon, asyncio.TaskGroup() as group:
+        task = group.create_task(made[0].run())
+        yield Watch(daemon, made[0], inbox)
+        daemon.stop()
+        await daemon.ended.wait()
+        await made[0].flush(5)
+        task.cancel()
+
+
+def guarded(*rules: Document) -> list[Document]:
+    group = network_document("NetworkSecurityGroup", "nsg", securityRules=[rule("web"), *rules])
+    return [fleet_document(), group_document(), group]
+
+
+async def test_a_converge_tells_nobody_anything(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a", "aoai-b")) as watch:
+        await watch.daemon.until(quiet)
+        await watch.interval()
+        assert watch.inbox.letters == []
+        assert not watch.herald.journal.drifts
+
+
+async def test_an_edit_is_told_once_with_its_author_and_once_when_it_is_over(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.interval()
+        await watch.interval()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+        opened, resolved = watch.inbox.letters
+        assert opened.alert.level is Level.CRITICAL
+        assert opened.alert.summary == ("Account/aoai-a: publicNetworkAccess is Enabled, declared Disabled")
+        assert opened.alert.labels == {
+            "fleet": "law",
+            "kind": "Account",
+            "resource": "aoai-a",
+            "gravity": "exposure",
+        }
+        assert opened.alert.actors == (MALLORY,)
+        assert opened.alert.key == resolved.alert.key
+        assert resolved.alert.summary.startswith("over: ")
+        assert resolved.alert.description.startswith("Put right by us after ")
+
+
+async def test_who_did_it_is_told_as_soon_as_azure_says_so(azure: Stage) -> None:
+    """A security group carries no systemData: only the activity log knows, minutes later, when we have written too."""
+    await azure.set(activity_lag=240.0)
+    async with watching(azure, guarded()) as watch:
+        await watch.daemon.until(quiet)
+        await asyncio.sleep(600)
+        await watch.interval()
+        name = network_id(azure, "networkSecurityGroups", "nsg")
+        body = azure.resource(name)
+        body = {**body, "properties": {**body["properties"], "securityRules": []}}
+        await azure.mutate("PUT", name, body)
+        for _ in range(8):
+            await watch.interval()
+        assert watch.inbox.told() == [
+            ("opened", "ReconcilerDrift"),
+            ("resolved", "ReconcilerDrift"),
+            ("amended", "ReconcilerDrift"),
+        ]
+        opened, _, amended = watch.inbox.letters
+        assert "By: unknown yet." in opened.alert.description
+        assert amended.alert.actors == (MALLORY,)
+        assert MALLORY in amended.alert.summary
+        assert not watch.herald.wonder("law")
+
+
+async def test_who_did_it_is_not_asked_for_ever(azure: Stage) -> None:
+    await azure.set(activity_lag=7200.0)
+    async with watching(azure, guarded()) as watch:
+        await watch.daemon.until(quiet)
+        name = network_id(azure, "networkSecurityGroups", "nsg")
+        body = azure.resource(name)
+        await azure.mutate("PUT", name, {**body, "properties": {**body["properties"], "securityRules": []}})
+        await watch.interval()
+        assert watch.herald.wonder("law") == {name}
+        await asyncio.sleep(ASKED_FOR)
+        await watch.interval()
+        assert not watch.herald.wonder("law")
+
+
+async def test_fifty_edits_at_once_are_one_digest_and_end_as_one(azure: Stage) -> None:
+    names = [f"aoai-{number:02}" for number in range(50)]
+    regions = ("swedencentral", "eastus2")
+    accounts = [account_document(name, location=regions[number % 2]) for number, name in enumerate(names)]
+    documents = [fleet_document(), group_document(), *accounts]
+    async with watching(azure, documents) as watch:
+        await watch.daemon.until(quiet)
+        for name in names:
+            await open_up(azure, account_id(azure, name))
+        for _ in range(4):
+            await watch.interval()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+        opened, resolved = watch.inbox.letters
+        assert opened.alert.summary == f"fleet law: 50 resources are not as declared, by {MALLORY}"
+        assert opened.alert.labels == {"digest": "true", "fleet": "law"}
+        assert "- and 30 more" in opened.alert.description
+        assert resolved.alert.description.startswith("All 50 are over: 50 put right by us, after ")
+
+
+async def test_whoever_undoes_us_each_time_is_named_and_left_alone(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+        name = account_id(azure, "aoai-a")
+
+        async def meddle() -> None:
+            if azure.resource(name)["properties"]["publicNetworkAccess"] == "Disabled":
+                await open_up(azure, name)
+
+        watch.daemon.after = meddle
+        await open_up(azure, name)
+        await azure.forget()
+        for _ in range(12):
+            await watch.interval()
+        writes = [each for each in await azure.writes() if each["path"].lower() == name.key]
+        assert len(writes) == 3
+        (drift,) = watch.herald.journal.drifts.values()
+        assert (drift.correction, drift.returns) == (Correction.GIVEN_UP, 3)
+        (fight,) = [each.alert for each in watch.inbox.letters if each.alert.name == "ReconcilerFight"]
+        assert fight.summary == f"Account/aoai-a: {MALLORY} undoes each time what its document says"
+        assert fight.level is Level.CRITICAL
+        done = await watch.daemon.next_pass("interval")
+        (decision,) = [each for each in done.reports["law"].plan.decisions if each.code == "given_up"]
+        assert decision.state is DecisionState.BLOCKED
+        assert f"{MALLORY} undid it 3 times, so it is left as it is; tried again at " in decision.reason
+        # Once they have stopped it is put right again.
+        watch.daemon.after = None
+        await asyncio.sleep(6 * 3600)
+        await watch.interval()
+        await watch.interval()
+        assert state(watch.daemon.passes[-1], "Account/aoai-a") is DecisionState.IN_SYNC
+        assert watch.inbox.told("ReconcilerFight") == [
+            ("opened", "ReconcilerFight"),
+            ("resolved", "ReconcilerFight"),
+        ]
+        assert watch.inbox.told("ReconcilerDrift")[-1] == ("resolved", "ReconcilerDrift")
+
+
+async def test_a_fight_is_over_when_its_document_says_something_else(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+        name = account_id(azure, "aoai-a")
+
+        async def meddle() -> None:
+            await open_up(azure, name)
+
+        watch.daemon.after = meddle
+        for _ in range(8):
+            await watch.interval()
+        assert watch.inbox.told("ReconcilerFight") == [("opened", "ReconcilerFight")]
+        watch.daemon.after = None
+        estate = azure.load_estate(fleet_of("aoai-a", disableLocalAuth=True))
+        watch.daemon.estate = sign_in(azure, estate)
+        await watch.interval()
+        await watch.interval()
+        assert quiet(watch.daemon.passes[-1])
+        assert watch.inbox.last().turn is Turn.RESOLVED
+        endings = {each.ending for each in watch.herald.journal.past}
+        assert Ending.DOCUMENT in endings
+
+
+async def test_a_change_of_a_document_is_no_drift(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+        watch.daemon.estate = sign_in(azure, azure.load_estate(fleet_of("aoai-a", disableLocalAuth=True)))
+        await watch.interval()
+        await watch.interval()
+        assert quiet(watch.daemon.passes[-1])
+        assert watch.inbox.letters == []
+
+
+async def test_what_is_only_observed_is_told_and_amended_and_ends_by_somebody_else(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+    shelf = Shelf()
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf, budget=None) as watch:
+        await watch.interval()
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.interval()
+        await watch.interval()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift")]
+        assert "It is not put right: the daemon only observes." in watch.inbox.last().alert.description
+        await azure.mutate("PATCH", account_id(azure, "aoai-a"), {"properties": {"publicNetworkAccess": "Disabled"}})
+        await watch.interval()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+        assert watch.inbox.last().alert.description.startswith("Put right by somebody else after ")
+
+
+async def test_a_successor_ends_what_was_open_and_repeats_nothing(azure: Stage) -> None:
+    shelf = Shelf()
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf) as watch:
+        await watch.daemon.until(quiet)
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf, budget=None) as watch:
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.interval()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift")]
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf, budget=None) as watch:
+        await watch.interval()
+        assert watch.inbox.letters == []
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf) as watch:
+        await watch.interval()
+        await watch.interval()
+        assert watch.inbox.told() == [("amended", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+
+
+async def test_what_a_killed_process_put_right_is_still_told(azure: Stage) -> None:
+    """The journal as it was when the write left; nothing after that was remembered."""
+    shelf, lost = Shelf(), Inbox(refuses=True)
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf, inbox=lost) as watch:
+        await watch.daemon.until(quiet)
+        await open_up(azure, account_id(azure, "aoai-a"))
+        texts: list[str] = []
+        save = shelf.save
+
+        async def note(text: str) -> str:
+            texts.append(text)
+            return await save(text)
+
+        shelf.save = note  # type: ignore[method-assign]
+        await watch.settle()
+    killed = Shelf(text=texts[0])
+    async with watching(azure, fleet_of("aoai-a"), shelf=killed) as watch:
+        await watch.interval()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+        assert watch.inbox.last().alert.description.startswith("Put right after ")
+
+
+async def test_letters_outlive_a_receiver_that_is_down(azure: Stage) -> None:
+    shelf, inbox = Shelf(), Inbox(refuses=True)
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf, inbox=inbox) as watch:
+        await watch.daemon.until(quiet)
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.interval()
+        await watch.interval()
+        assert len(watch.herald.journal.letters) == 2
+    inbox.refuses = False
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf, inbox=inbox) as watch:
+        await asyncio.sleep(INTERVAL)
+        await watch.interval()
+        await asyncio.sleep(300)
+        assert inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+        assert watch.herald.journal.letters == ()
+
+
+async def test_a_journal_that_cannot_be_kept_holds_up_nothing(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a"), shelf=Shelf(why="disk full")) as watch:
+        await watch.daemon.until(quiet)
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.interval()
+        await watch.interval()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+
+
+async def test_what_cannot_be_read_leaves_open_what_is_open(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+    async with watching(azure, fleet_of("aoai-a"), budget=None) as watch:
+        await watch.interval()
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.interval()
+        await azure.fault(kind="status", status=403, count=-1, match={"method": "GET", "path": "*/accounts"})
+        await watch.interval()
+        assert watch.inbox.told("ReconcilerDrift") == [("opened", "ReconcilerDrift")]
+        await azure.mend()
+        await watch.interval()
+        assert watch.inbox.told("ReconcilerDrift") == [("opened", "ReconcilerDrift")]
+
+
+async def test_documents_with_errors_are_told_until_they_are_mended(azure: Stage) -> None:
+    broken: list[dict[str, Any]] = [*fleet_of("aoai-a"), {"apiVersion": "reconciler/v1", "kind": "Acount"}]
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+        good = watch.daemon.estate
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "fleet.yaml"
+            place.write_text(yaml.safe_dump_all(broken), encoding="utf-8")
+            watch.daemon.estate = sign_in(azure, azure._read(place))
+            await watch.interval()
+        assert watch.inbox.told() == [("opened", "ReconcilerInvalidDesiredState")]
+        assert "fleet.yaml:" in watch.inbox.last().alert.description
+        watch.daemon.estate = good
+        await watch.interval()
+        assert watch.inbox.told() == [
+            ("opened", "ReconcilerInvalidDesiredState"),
+            ("resolved", "ReconcilerInvalidDesiredState"),
+        ]
