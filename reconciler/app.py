@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -21,12 +22,14 @@ from reconciler.model.alert import Route, SinkKind
 from reconciler.model.outcome import CycleReport
 from reconciler.model.ports import Alone, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
 from reconciler.model.resource import CloudTarget, Fleet, Scope, Snapshot
+from reconciler.outside import Door, open_door
 from reconciler.report.alerts import Storm
 from reconciler.report.drift import Rounds
 from reconciler.report.letters import name_media, shape_alerts, shape_letter
 from reconciler.runtime.halt import Brake
 from reconciler.runtime.journal import ConfigMapStore, FileStore, NoStore, Store
 from reconciler.runtime.kube import Kube, find_place
+from reconciler.runtime.pulse import Pulse, Sources, Traffic
 from reconciler.runtime.sinks import (
     Alertmanager,
     Courier,
@@ -103,6 +106,7 @@ class Duty:
     pauses: Pauses
     budget: Budget | None
     telling: Telling = field(default_factory=Telling)
+    door: Door = field(default_factory=Door)
 
 
 async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
@@ -110,6 +114,7 @@ async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
     async with (
         KeptWorlds.keep(replace(wiring, halt=brake), read_only=duty.budget is None) as worlds,
         open_herald(duty, wiring) as herald,
+        open_pulse(duty, wiring, bell, (herald, brake)) as pulse,
     ):
         service = Service(
             load=duty.library.load,
@@ -122,6 +127,8 @@ async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
             chance=wiring.chance,
             budget=duty.budget,
             chronicle=herald,
+            closers=(pulse.close,),
+            onlooker=pulse,
         )
         async with asyncio.TaskGroup() as group:
             herald_ = group.create_task(herald.run(), name="herald")
@@ -132,6 +139,26 @@ async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
             await herald.flush(_FLUSH)
             herald_.cancel()
             watcher.cancel()
+
+
+@asynccontextmanager
+async def open_pulse(duty: Duty, wiring: Wiring, bell: Bell, inside: tuple[Herald, Brake]) -> AsyncIterator[Pulse]:
+    """What is known of how the daemon is, and the door at which it is shown."""
+    herald, brake = inside
+    budgets = wiring.budgets
+    sources = Sources(
+        clock=wiring.clock,
+        lease=wiring.lease,
+        halt=brake,
+        traffic=lambda: Traffic(
+            answers=budgets.answers, answered_at=budgets.answered_at, allowances=budgets.allowances()
+        ),
+        journal=lambda: herald.journal,
+    )
+    observes = duty.budget is None
+    pulse = Pulse(sources, interval=duty.timing.interval, observes=observes, version=version("reconciler"))
+    async with open_door(duty.door, pulse, lambda: bell.fire("request"), wiring.clock):
+        yield pulse
 
 
 def check_cluster(telling: Telling, environment: Mapping[str, str]) -> None:

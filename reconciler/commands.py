@@ -39,6 +39,7 @@ from reconciler.model.quota import Pool
 from reconciler.model.reach import Way
 from reconciler.model.resource import CloudTarget, Estate, Fleet, Scope
 from reconciler.model.wire import Json, JsonObject
+from reconciler.outside import Door
 from reconciler.parser import Exit, Options
 from reconciler.pausing import add_pause, end_pauses, read_until, tell_document, tell_scope
 from reconciler.plan import NothingSelectedError, declared_ways, select, tell_pause
@@ -71,12 +72,23 @@ from reconciler.runtime.halt import Brake
 from reconciler.runtime.logs import configure_logs
 from reconciler.runtime.pauses import PauseFile
 from reconciler.runtime.trigger import Bell, Timing
-from reconciler.settings import LogFormat, LogLevel, Output, Settings, Source, load_settings, tell_settings
+from reconciler.settings import (
+    OFF,
+    LogFormat,
+    LogLevel,
+    Output,
+    Settings,
+    Source,
+    load_settings,
+    read_place,
+    tell_settings,
+)
 from reconciler.simulate import Simulation, SimulationError, SimulationRequest, run_simulation
 from reconciler.terminal import Terminal
 from reconciler.verdict import judge_plans, judge_runs
 
 Result = TypeVar("Result")
+_SHORTEST_TOKEN = 16  # characters
 _SHORTEST_BUDGET = 30.0  # seconds; a write alone may take longer than an interval of a few
 
 
@@ -269,6 +281,7 @@ def keep(call: Call) -> Exit:
             storm=Storm(most=settings.alert_storm),
             rounds=Rounds(most=settings.fight_rounds),
         ),
+        door=_choose_door(call),
     )
     missing = check_variables(settings.alerts, call.environment)
     if missing:
@@ -280,6 +293,19 @@ def keep(call: Call) -> Exit:
         raise UsageError(f"alerts need a cluster: {error}") from error
     asyncio.run(_keep(call, duty, replace(_wire(call, Events()), clock=clock)))
     return Exit.OK
+
+
+def _choose_door(call: Call) -> Door:
+    """Where the daemon is to be seen, with a token that nobody guesses, or none."""
+    variable = call.settings.token_variable
+    token = call.environment.get(variable, "") if variable else ""
+    if variable and len(token) < _SHORTEST_TOKEN:
+        why = f"is {len(token)} characters long" if token else "is not set"
+        raise UsageError(f"tokenVariable names {variable}, which {why}; a token has at least {_SHORTEST_TOKEN}")
+    if call.settings.listen == OFF:
+        return Door()
+    host, port = read_place(call.settings.listen)
+    return Door(host=host, port=port, token=token)
 
 
 def pause(call: Call) -> Exit:

@@ -22,7 +22,7 @@ from reconciler.model.memory import NOTHING, Memory
 from reconciler.model.outcome import CycleReport, Pass, Result
 from reconciler.model.pause import Pause
 from reconciler.model.plan import DecisionState, Plan
-from reconciler.model.ports import Chance, Clock, Lease, Pauses, World
+from reconciler.model.ports import Chance, Clock, Lease, Onlooker, Pauses, Unwatched, World
 from reconciler.model.resource import Estate, Fleet
 from reconciler.plan import remember_failures
 from reconciler.runtime.halt import Brake
@@ -104,6 +104,7 @@ class Service:
     budget: Budget | None
     chronicle: Chronicle = field(default_factory=Forgetful)
     closers: tuple[Closer, ...] = ()
+    onlooker: Onlooker = field(default_factory=Unwatched)
 
 
 async def run_forever(service: Service) -> None:
@@ -153,9 +154,10 @@ class _Loop:
     async def _pass_on(self) -> None:
         service = self._service
         while triggers := await service.bell.wait():
+            service.onlooker.heard(triggers)
             if not self._leading():
                 continue
-            with bound_contextvars(cycle=next(self._numbers)):
+            with bound_contextvars(cycle=next(self._numbers), trigger=triggers[0]):
                 done = await self._look_after(triggers)
                 for closer in (service.chronicle.close, *service.closers):
                     await _fence(closer(done))

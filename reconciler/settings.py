@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "RECONCILER_"
 CONFIG_FILE: Final = "reconciler.yaml"
+OFF: Final = "off"
 _ALERTS: Final = "alerts"  # a list of sinks: nothing that a flag or a variable could say
 
 
@@ -119,6 +120,8 @@ class Settings:
     journal: str
     model_age: float
     pause_file: str
+    listen: str
+    token_variable: str
     given: Mapping[str, Given]
 
 
@@ -155,6 +158,26 @@ def _read_zone(text: str) -> str:
 def _read_flag(text: str) -> str:
     if text not in ("true", "false"):
         raise ValueError("true or false")
+    return text
+
+
+def read_place(text: str) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:8080` or `[::1]:8080`; port 0 is any that is free."""
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.\-]+)):(\d{1,5})", text)
+    if not match or int(match[3]) > 65535:
+        raise ValueError("an address is host:port, such as 127.0.0.1:8080 or [::]:8080, or off")
+    return match[1] or match[2], int(match[3])
+
+
+def _read_listen(text: str) -> str:
+    if text != OFF:
+        read_place(text)
+    return text
+
+
+def _read_variable(text: str) -> str:
+    if text and (not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text) or text.startswith(PREFIX)):
+        raise ValueError(f"the name of an environment variable, which does not start with {PREFIX}")
     return text
 
 
@@ -273,6 +296,18 @@ SETTINGS: Final = (
         default="3",
         read=_read_count,
         summary="how often within an hour somebody may undo what `run` puts right before it stops",
+    ),
+    Setting(
+        name="listen",
+        default="127.0.0.1:8080",
+        read=_read_listen,
+        summary="where `run` shows health, metrics and a page: host:port, or off",
+    ),
+    Setting(
+        name="tokenVariable",
+        default="",
+        read=_read_variable,
+        summary="environment variable with the token of those who may ask `run` for a pass; without it nobody may",
     ),
 )
 
@@ -447,6 +482,8 @@ def _assemble(values: Mapping[str, Value], given: Mapping[str, Given]) -> Settin
         grace=float(str(values["grace"])),
         model_age=float(str(values["modelAge"])),
         pause_file=str(values["pauseFile"]),
+        listen=str(values["listen"]),
+        token_variable=str(values["tokenVariable"]),
         observe_only=values["observeOnly"] == "true",
         alerts=given[_ALERTS].routes if _ALERTS in given else (),
         alert_storm=int(str(values["alertStorm"])),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import IntEnum, StrEnum
@@ -133,6 +134,12 @@ class Gate:
         if pause is not None:
             self.close(pause)
 
+    @property
+    def left(self) -> float:
+        """How many more may leave now."""
+        self._refill()
+        return 0.0 if self._closed_until > self._clock.monotonic() else max(0.0, self._level)
+
     def close(self, seconds: float) -> None:
         """Let nobody through before `seconds` have passed, and not everybody in the same instant after."""
         until = self._clock.monotonic() + seconds + self._chance.uniform(0.05, 0.05 + min(1.0, seconds * 0.1))
@@ -188,6 +195,8 @@ class Budgets:
 
     def __init__(self) -> None:
         self._gates: dict[tuple[str, str, str, Toll], Gate] = {}
+        self.answers: Counter[str] = Counter()
+        self.answered_at = 0.0  # on the monotonic clock
 
     def gate(self, place: tuple[str, str, str], toll: Toll, clock: Clock, chance: Chance) -> Gate:
         """The gate of (endpoint, subscription, principal) for a class of requests."""
@@ -195,6 +204,18 @@ class Budgets:
         if key not in self._gates:
             self._gates[key] = Gate(toll, clock, chance)
         return self._gates[key]
+
+    def tally(self, status: str, clock: Clock) -> None:
+        """Count what came back: an HTTP status, or `none`."""
+        self.answers[status] += 1
+        self.answered_at = clock.monotonic()
+
+    def allowances(self) -> dict[str, float]:
+        """What is granted yet of each class, where it is least."""
+        left: dict[str, float] = {}
+        for (*_, toll), gate in self._gates.items():
+            left[toll.value] = min(left.get(toll.value, math.inf), gate.left)
+        return left
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -71,8 +71,13 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         gate = self._gate(request.http_request)
         async with gate.admit(urgency) as passage:
             self.sent += 1
-            response = await self._await_answer(request)
+            try:
+                response = await self._await_answer(request)
+            except Exception:
+                self._budgets.tally("none", self._clock)
+                raise
             answer = response.http_response
+            self._budgets.tally(str(answer.status_code), self._clock)
             headers = lower(answer.headers)
             gate.learn(passage, answer.status_code, headers)
         # The path alone: a query may carry a signature.

@@ -158,6 +158,19 @@ class Pauses(Protocol):
     async def save(self, pauses: tuple[Pause, ...]) -> None: ...
 
 
+class Onlooker(Protocol):
+    """Who is told that the loop is alive, and what woke it. Must not raise or wait."""
+
+    def heard(self, triggers: tuple[str, ...]) -> None: ...
+
+
+class Unwatched:
+    """Keeps the `Onlooker` port where nobody looks."""
+
+    def heard(self, triggers: tuple[str, ...]) -> None:
+        del triggers
+
+
 class Alone:
     """Keeps the `Lease` port where nobody else is: always covered."""
 

@@ -229,10 +229,10 @@ def _describe(drift: Drift, below: int) -> Iterator[str]:
         yield f"With it went {count(below, 'resource')} below it."
     if drift.returns:
         yield f"It came back {count(drift.returns, 'time')}."
-    yield _tell_standing(drift)
+    yield tell_standing(drift)
 
 
-def _tell_standing(drift: Drift) -> str:
+def tell_standing(drift: Drift) -> str:
     why = f": {drift.because}" if drift.because else ""
     return {
         Correction.DUE: "It is being put right.",
@@ -382,14 +382,14 @@ def _first_failures(outcomes: Iterable[Outcome]) -> dict[ArmId, Outcome]:
     return failed
 
 
-def _is_sign_in(fault: Fault) -> bool:
+def is_sign_in(fault: Fault) -> bool:
     return fault.status == 401 or fault.code.lower() in _SIGN_IN
 
 
 def _faults(fleet: str, faults: list[Fault]) -> Iterator[Condition]:
     """What goes wrong with all that is asked of Azure for a fleet."""
     groups = (
-        (CREDENTIALS, "credentials", Level.CRITICAL, 0.0, [each for each in faults if _is_sign_in(each)]),
+        (CREDENTIALS, "credentials", Level.CRITICAL, 0.0, [each for each in faults if is_sign_in(each)]),
         (THROTTLED, "throttled", Level.WARNING, _THROTTLED_AFTER, [f for f in faults if f.cls is FaultClass.THROTTLED]),
     )
     told = {CREDENTIALS: "its credential does not work", THROTTLED: "Azure throttles its requests"}

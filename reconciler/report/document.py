@@ -126,7 +126,7 @@ def tell_stale(saved: SavedPlan, plans: Iterable[Plan]) -> str:
 
 def tell_moved(saved: SavedFleet, plan: Plan) -> tuple[str, ...]:
     """What is not as it was when the plan was saved, one line per resource."""
-    fresh = {decision.id.key: _decision(decision) for decision in plan.decisions}
+    fresh = {decision.id.key: tell_decision(decision) for decision in plan.decisions}
     moved = []
     for key in sorted(saved.decisions.keys() | fresh.keys()):
         before, after = saved.decisions.get(key), fresh.get(key)
@@ -191,7 +191,7 @@ def _plan(plan: Plan) -> JsonObject:
             "requests_spent": summary.requests_spent,
             "usual_seconds": round(summary.seconds),
         },
-        "decisions": [{**_decision(each), "requests": costs.get(str(each.ref), 0)} for each in plan.decisions],
+        "decisions": [{**tell_decision(each), "requests": costs.get(str(each.ref), 0)} for each in plan.decisions],
         "steps": [_step(step) for step in plan.steps],
         "findings": [tell_finding(finding) for finding in plan.findings],
         "blind": [{"scope": scope, "fault": tell_fault(fault)} for scope, fault in plan.blind],
@@ -205,7 +205,7 @@ def _run(reports: tuple[CycleReport, ...]) -> JsonObject:
     first, last = reports[0], reports[-1]
     return {
         **_plan(first.plan),
-        "outcomes": [_outcome(outcome) for outcome in merge_outcomes(reports)],
+        "outcomes": [tell_outcome(outcome) for outcome in merge_outcomes(reports)],
         "cycles": len(reports),
         "seconds": round(last.ended - first.began, 3),
         "requests": sum(report.requests for report in reports),
@@ -218,7 +218,7 @@ def _author(author: Actor | None) -> JsonObject | None:
     return {"name": author.name, "at": author.at, "operation": author.operation} if author else None
 
 
-def _decision(decision: Decision) -> JsonObject:
+def tell_decision(decision: Decision) -> JsonObject:
     origin = decision.origin
     return {
         "id": str(decision.id),
@@ -285,7 +285,7 @@ def _masked(id: ArmId, fields: Mapping[str, Json]) -> JsonObject:
     return {path: thaw(value) for path, value in shown.items()}
 
 
-def _outcome(outcome: Outcome) -> JsonObject:
+def tell_outcome(outcome: Outcome) -> JsonObject:
     return {
         "step": outcome.step.name,
         "id": str(outcome.step.id),

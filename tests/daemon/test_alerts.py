@@ -383,7 +383,7 @@ async def test_what_cannot_be_read_leaves_open_what_is_open(azure: Stage) -> Non
         await watch.interval()
         await open_up(azure, account_id(azure, "aoai-a"))
         await watch.interval()
-        await azure.fault(kind="status", status=403, count=-1, match={"method": "GET", "path": "*/accounts"})
+        await azure.fault(kind="status", status=403, count=-1, match={"method": "GET", "path": "/accounts$"})
         await watch.interval()
         assert watch.inbox.told("ReconcilerDrift") == [("opened", "ReconcilerDrift")]
         await azure.mend()

@@ -1,0 +1,318 @@
+"""Report: how the daemon is, from the most to the least important: whether it lives, is ready, and what is wrong. Pure.
+
+What is wrong is what alerts are made of, so that nobody reads one thing here and another in a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from reconciler.model.alert import Level
+from reconciler.model.drift import Correction, Drift
+from reconciler.model.finding import Fault
+from reconciler.model.health import FleetHealth, Health
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Decision, DecisionState, Plan
+from reconciler.report.conditions import (
+    DRIFT,
+    FIGHT,
+    STUCK,
+    THROTTLED,
+    Condition,
+    Finds,
+    find_broken_off,
+    find_conditions,
+    find_invalid,
+    is_sign_in,
+    tell_standing,
+)
+from reconciler.report.words import RESULT_WORDS, count, group_blind, join_words, plain, show_duration, tell_reason
+
+UNREAD: Final = "Unread"
+BROKEN_OFF: Final = "BrokenOff"
+HELPS: Final = "What helps: "
+_INTERVALS = 3  # without a pass that saw every fleet, after which nobody knows any more
+
+
+class Mood(StrEnum):
+    """How everything is in one word; whoever only stands by, or has not looked yet, cannot tell."""
+
+    CALM = "calm"
+    BUSY = "busy"
+    NOTICE = "notice"
+    TROUBLE = "trouble"
+    ALARM = "alarm"
+    STANDBY = "standby"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concern:
+    """One thing that is wrong. `since` is in epoch seconds, or None where that is not known. `doing` is what becomes of
+    it and `lines` are all there is to say; `drift` is there where it is one."""
+
+    key: str
+    name: str
+    level: Level
+    fleet: str
+    what: str
+    since: float | None = None
+    who: str = ""
+    doing: str = ""
+    lines: tuple[str, ...] = ()
+    drift: Drift | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """One resource that something is being done about, or that Azure is working on."""
+
+    fleet: str
+    ref: str
+    why: str
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Resources that are left alone for one reason, which somebody wanted or which is told elsewhere."""
+
+    fleet: str
+    code: str
+    why: str
+    refs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    mood: Mood
+    verdict: str
+    concerns: tuple[Concern, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    holds: tuple[Hold, ...] = ()
+
+
+def judge_live(health: Health) -> str:
+    """Why the process must be started anew; "" while it lives."""
+    if health.silence <= health.patience:
+        return ""
+    return f"the loop has given no sign of life for {show_duration(health.silence)}"
+
+
+def judge_ready(health: Health) -> str:
+    """Why nobody should count on this process; "" while it looks after the fleets, or stands by and could."""
+    if health.stopping:
+        return f"draining: {health.stopping}"
+    if stuck := judge_live(health):
+        return stuck
+    return _judge_leader(health) if health.leads else ""
+
+
+def _judge_leader(health: Health) -> str:
+    if health.fault is not None:
+        return f"the last pass broke off: {plain(str(health.fault))}"
+    for fleet in health.fleets:
+        if (fault := _find_sign_in(fleet)) is not None:
+            return f"the credential of fleet {plain(fleet.name)} does not work: {plain(str(fault))}"
+    if health.succeeded_at is None:
+        return f"no pass has seen every fleet yet{_tell_last(health)}"
+    return ""
+
+
+def _find_sign_in(fleet: FleetHealth) -> Fault | None:
+    faults = [fleet.fault] if fleet.fault else []
+    if fleet.report and not fleet.fault:
+        faults += [fault for _, fault in fleet.report.plan.blind]
+    return next((fault for fault in faults if is_sign_in(fault)), None)
+
+
+def _tell_last(health: Health) -> str:
+    return f": {plain(health.passes[0].why)}" if health.passes and health.passes[0].why else ""
+
+
+def survey(health: Health) -> Overview:
+    """Everything that is worth a look, the most urgent first."""
+    concerns = sorted(_find_concerns(health), key=lambda each: (each.level.rank, each.since or 0.0, each.what))
+    waits = tuple(wait for fleet in health.fleets for wait in _find_waits(fleet))
+    holds = tuple(hold for fleet in health.fleets for hold in _find_holds(fleet))
+    mood, verdict = _judge(health, concerns, waits)
+    return Overview(mood=mood, verdict=verdict, concerns=tuple(concerns), waits=waits, holds=holds)
+
+
+def _judge(health: Health, concerns: list[Concern], waits: tuple[Wait, ...]) -> tuple[Mood, str]:
+    if stuck := judge_live(health):
+        return Mood.ALARM, f"Stuck: {stuck}"
+    if health.stopping:
+        return Mood.UNKNOWN, "Stopping: nothing new is begun"
+    if not health.leads:
+        return Mood.STANDBY, "Standing by: another replica looks after the fleets"
+    if not health.passes:
+        return Mood.UNKNOWN, "Looking for the first time"
+    seen = health.succeeded_at or health.began_at
+    if health.taken_at - seen > _INTERVALS * health.interval and health.passes[0].result == "failed":
+        return Mood.ALARM, f"Blind: no pass has seen every fleet for {show_duration(health.taken_at - seen)}"
+    return _weigh(concerns, waits, resting=bool(health.pauses))
+
+
+def _weigh(concerns: list[Concern], waits: tuple[Wait, ...], *, resting: bool) -> tuple[Mood, str]:
+    urgent = [each for each in concerns if each.level is Level.CRITICAL]
+    if urgent:
+        rest = f", and {count(len(concerns) - len(urgent), 'thing')} besides" if len(concerns) > len(urgent) else ""
+        return Mood.ALARM, f"{_need(len(urgent))} attention now{rest}"
+    if any(each.level is Level.WARNING for each in concerns):
+        return Mood.TROUBLE, f"{_need(len(concerns))} attention"
+    if concerns:
+        return Mood.NOTICE, f"{count(len(concerns), 'small difference')} from what is declared"
+    under_way = [each for each in waits if not each.done]
+    if under_way:
+        return Mood.BUSY, f"Nothing is wrong; {count(len(under_way), 'resource')} under way"
+    if waits:
+        return Mood.BUSY, f"Nothing is wrong; {count(len(waits), 'resource')} written just now"
+    return (Mood.NOTICE, "Nothing is wrong; some is paused") if resting else (Mood.CALM, "All is as declared")
+
+
+def _need(number: int) -> str:
+    return f"{count(number, 'thing')} {'needs' if number == 1 else 'need'}"
+
+
+def _find_concerns(health: Health) -> Iterator[Concern]:
+    if health.fault is not None:
+        yield _broken_off(health, "", health.fault)
+    yield from _read(health, find_invalid(health.findings))
+    for fleet in health.fleets:
+        if fleet.fault is not None:
+            named = [*_read(health, find_broken_off(fleet.name, fleet.fault))]
+            yield from named or [_broken_off(health, fleet.name, fleet.fault)]
+        elif fleet.report is not None:
+            yield from _read(health, find_conditions(health.journal, fleet.report.plan, fleet.report))
+            yield from _find_unread(health, fleet.report.plan)
+
+
+def _read(health: Health, finds: Finds) -> Iterator[Concern]:
+    for condition in finds.conditions.values():
+        drift = health.journal.drifts.get(condition.key.removeprefix("fight:"))
+        since = _find_since(health, finds.fleet, condition, drift)
+        if condition.name in _PASSING and health.taken_at - (since or health.taken_at) < condition.after:
+            continue
+        yield Concern(
+            key=condition.key,
+            name=condition.name,
+            level=condition.level,
+            fleet=finds.fleet,
+            what=condition.summary,
+            since=since,
+            who=_tell_who(condition, drift),
+            doing=_tell_doing(condition, drift),
+            lines=tuple(condition.description.split("\n")),
+            drift=drift,
+        )
+
+
+# What usually ends by itself, and is no concern before it has lasted.
+_PASSING: Final = (STUCK, THROTTLED)
+
+
+def _find_since(health: Health, fleet: str, condition: Condition, drift: Drift | None) -> float | None:
+    if drift is not None and condition.name == DRIFT:
+        return drift.first_seen
+    alert = health.journal.alerts.get(condition.key)
+    if alert is not None and alert.open:
+        return alert.began
+    return health.journal.waiting.get(f"{fleet}/{condition.key}")
+
+
+def _tell_who(condition: Condition, drift: Drift | None) -> str:
+    if condition.actors:
+        return plain(join_words(condition.actors))
+    return drift.actor if drift is not None else ""
+
+
+def _tell_doing(condition: Condition, drift: Drift | None) -> str:
+    if condition.name == FIGHT:
+        return "Either of the two has to stop: agree on one of them."
+    if drift is not None:
+        return tell_standing(drift)
+    helps = [line for line in condition.description.split("\n") if line.startswith(HELPS)]
+    return helps[0] if helps else ""
+
+
+def _broken_off(health: Health, fleet: str, fault: Fault) -> Concern:
+    name = f"fleet {plain(fleet)}" if fleet else "the whole pass"
+    seen = next((each.looked_at for each in health.fleets if each.name == fleet), health.succeeded_at)
+    return Concern(
+        key=f"broken-off:{fleet}",
+        name=BROKEN_OFF,
+        level=Level.WARNING,
+        fleet=fleet,
+        what=f"{name} broke off: {plain(str(fault))}",
+        since=seen,
+        doing=f"{HELPS}{plain(fault.advice)}" if fault.advice else "It is tried again with the next pass.",
+    )
+
+
+def _find_unread(health: Health, plan: Plan) -> Iterator[Concern]:
+    for (told, advice), places in group_blind(plan).items():
+        yield Concern(
+            key=f"unread:{plan.fleet}:{told}",
+            name=UNREAD,
+            level=Level.WARNING,
+            fleet=plan.fleet,
+            what=f"{count(len(places), 'place')} could not be read: {plain(told)}",
+            since=health.passes[0].began if health.passes else None,
+            doing=f"{HELPS}{plain(advice)}" if advice else "It is read again with the next pass.",
+            lines=tuple(plain(place) for place in places),
+        )
+
+
+def _find_waits(fleet: FleetHealth) -> Iterator[Wait]:
+    report = fleet.report
+    if report is None or fleet.fault is not None:
+        return
+    outcomes = {outcome.step.id: outcome for outcome in report.outcomes}
+    for decision in report.plan.decisions:
+        ref = plain(str(decision.ref))
+        outcome = outcomes.get(decision.id)
+        if decision.acts and outcome is not None and outcome.result in _GOING:
+            yield Wait(fleet=fleet.name, ref=ref, why=_tell_outcome(decision, outcome), done=_is_done(outcome))
+        elif decision.acts and outcome is None:
+            yield Wait(fleet=fleet.name, ref=ref, why=plain(report.refused or tell_reason(decision)))
+        elif decision.state is DecisionState.IN_PROGRESS:
+            yield Wait(fleet=fleet.name, ref=ref, why=tell_reason(decision))
+
+
+_GOING: Final = (Result.DONE, Result.IN_PROGRESS, Result.NOT_STARTED, Result.STALE)
+
+
+def _is_done(outcome: Outcome) -> bool:
+    return outcome.result is Result.DONE
+
+
+def _tell_outcome(decision: Decision, outcome: Outcome) -> str:
+    action = decision.action.value if decision.action else ""
+    because = f": {plain(outcome.because)}" if outcome.because else ""
+    return f"{action} {RESULT_WORDS[outcome.result]}{because}"
+
+
+def _find_holds(fleet: FleetHealth) -> Iterator[Hold]:
+    """What is blocked, by why; a drift that is kept from being put right is told there as well."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for decision in fleet.report.plan.decisions if fleet.report else ():
+        if decision.state is DecisionState.BLOCKED:
+            why = plain(decision.reason) + (f". What helps: {plain(decision.permit)}" if decision.permit else "")
+            groups.setdefault((decision.code or "blocked", why), []).append(plain(str(decision.ref)))
+    for (code, why), refs in sorted(groups.items()):
+        yield Hold(fleet=fleet.name, code=code, why=why, refs=tuple(refs))
+
+
+def standing(drift: Drift) -> str:
+    """What becomes of a drift, in a few words."""
+    return {
+        Correction.DUE: "being put right",
+        Correction.DONE: "put right just now",
+        Correction.BLOCKED: "not put right: blocked",
+        Correction.OBSERVED: "only observed",
+        Correction.GIVEN_UP: "given up",
+    }[drift.correction]
