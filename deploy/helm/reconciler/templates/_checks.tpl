@@ -37,6 +37,11 @@
 {{- $set := dict }}
 {{- range .Values.secrets }}{{ $_ := set $set .name true }}{{ end }}
 {{- range $name, $_ := .Values.env }}{{ $_ := set $set $name true }}{{ end }}
+{{- with .Values.settings.tokenVariable }}
+{{- if not (hasKey $set .) }}
+{{- $wrong = append $wrong (printf "settings.tokenVariable names %s, which nothing sets: add it to secrets." .) }}
+{{- end }}
+{{- end }}
 {{- range $number, $sink := .Values.alerts }}
 {{- range $key := list "urlVariable" "secretVariable" "tokenVariable" }}
 {{- with get $sink $key }}
