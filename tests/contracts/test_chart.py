@@ -263,6 +263,14 @@ def test_the_pod_reaches_names_and_https_and_what_the_values_add() -> None:
     assert ports(EVERYTHING) == [53, 53, 443, 22, 9093]
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("networkPolicy", "NetworkPolicy"), ("podDisruptionBudget", "PodDisruptionBudget")]
+)
+def test_what_is_switched_off_is_not_there(name: str, kind: str) -> None:
+    assert kind in [each["kind"] for each in render(LEAST)]
+    assert kind not in [each["kind"] for each in render(with_values(LEAST, {name: {"enabled": False}}))]
+
+
 def test_one_replica_needs_no_budget_of_disruptions() -> None:
     kinds = [each["kind"] for each in render(with_values(LEAST, {"replicas": 1}))]
     assert "PodDisruptionBudget" not in kinds
