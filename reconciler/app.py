@@ -11,24 +11,29 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from reconciler.apply import Budget
+from reconciler.apply import Budget, run_plan
 from reconciler.cloud import Budgets, CloudSettings, open_cloud
 from reconciler.cloud.session import trust
 from reconciler.cycle import CycleRequest, converge, run_cycle
 from reconciler.daemon import Service, run_forever
+from reconciler.deleted import survey_deleted
 from reconciler.herald import Desk, Herald
+from reconciler.leading import LeaseChoice, compete, lead
 from reconciler.library import Library
 from reconciler.model.alert import Route, SinkKind
-from reconciler.model.outcome import CycleReport
-from reconciler.model.ports import Alone, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
+from reconciler.model.burial import Graveyard
+from reconciler.model.outcome import CycleReport, Outcome
+from reconciler.model.plan import Plan
+from reconciler.model.ports import Alone, Auditor, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
 from reconciler.model.resource import CloudTarget, Fleet, Scope, Snapshot
 from reconciler.outside import Door, open_door
 from reconciler.report.alerts import Storm
+from reconciler.report.audit import AuditLog
 from reconciler.report.drift import Rounds
 from reconciler.report.letters import name_media, shape_alerts, shape_letter
 from reconciler.runtime.halt import Brake
 from reconciler.runtime.journal import ConfigMapStore, FileStore, NoStore, Store
-from reconciler.runtime.kube import Kube, find_place
+from reconciler.runtime.kube import Kube, Place
 from reconciler.runtime.pulse import Pulse, Sources, Traffic
 from reconciler.runtime.sinks import (
     Alertmanager,
@@ -41,11 +46,11 @@ from reconciler.runtime.sinks import (
     Sinks,
     Webhook,
 )
-from reconciler.runtime.trigger import Bell, Timing, keep_time, watch
+from reconciler.runtime.trigger import Bell, Timing, insist, keep_time, watch
 
 Result = TypeVar("Result")
+_SHORTEST_PATIENCE = 45.0  # seconds
 _FLUSH = 5.0  # seconds that alerts have to leave in when the daemon stops
-_CONFIG_MAP = "configmap:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +64,14 @@ class Wiring:
     chance: Chance = field(default_factory=Random)  # jitter only
     budgets: Budgets = field(default_factory=Budgets)
     model_age: float = 600.0  # seconds
+    choice: LeaseChoice = field(default_factory=LeaseChoice)
     lease: Lease = field(default_factory=Alone)
     halt: Halt = field(default_factory=Unhalted)
+    auditor: Auditor = field(default_factory=AuditLog)
+
+    def bar(self) -> str:
+        """Why nothing may be written at this moment, or ""."""
+        return self.halt.because or ("" if self.lease.remaining() > 0 else "the lease does not cover it any more")
 
 
 def wire(environment: Mapping[str, str], clock: Clock, watcher: Watcher, ca_bundle: str) -> Wiring:
@@ -75,10 +86,26 @@ async def plan_fleets(fleets: tuple[Fleet, ...], wiring: Wiring, request: CycleR
 
 
 async def converge_fleets(
-    fleets: tuple[Fleet, ...], wiring: Wiring, request: CycleRequest
+    fleets: tuple[Fleet, ...], wiring: Wiring, request: CycleRequest, tell: Callable[[str], None]
 ) -> tuple[tuple[CycleReport, ...], ...]:
-    """Every fleet's cycles until nothing is left, all fleets at once."""
-    return await _each(fleets, wiring, lambda world, fleet: converge(world, fleet, request), read_only=False)
+    """Every fleet's cycles until nothing is left, all fleets at once; `tell` hears what is waited for before. Raises
+    LeaseHeldError before anything is looked at, where somebody else leads."""
+    brake = Brake(wiring.clock)
+    async with lead(wiring.choice, wiring.chance, lambda lost: brake.pull(lost, 0.0), tell) as lease:
+        covered = replace(wiring, lease=lease, halt=brake)
+        return await _each(fleets, covered, lambda world, fleet: converge(world, fleet, request), read_only=False)
+
+
+async def survey_fleets(fleets: tuple[Fleet, ...], wiring: Wiring, regions: frozenset[str]) -> tuple[Graveyard, ...]:
+    """What is deleted softly in every fleet's subscription. The clouds refuse to write."""
+    return await _each(fleets, wiring, lambda world, fleet: survey_deleted(world, fleet, regions), read_only=True)
+
+
+async def carry_out(target: CloudTarget, plan: Plan, wiring: Wiring, budget: Budget) -> tuple[Outcome, ...]:
+    """Exactly this plan, which somebody has agreed to."""
+    async with open_world(target, wiring, read_only=False) as world:
+        world.watcher.planned(plan)
+        return await run_plan(plan, world, budget)
 
 
 async def look(target: CloudTarget, scope: Scope, wiring: Wiring) -> Snapshot:
@@ -89,10 +116,14 @@ async def look(target: CloudTarget, scope: Scope, wiring: Wiring) -> Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
-    """Whom the daemon tells, and where it remembers that: a file, `configmap:NAME` in a cluster, or nowhere."""
+    """Whom the daemon tells, and where it remembers that: in `file`, in the ConfigMap `map` at `place`, or nowhere.
+    `pod` is what events in the cluster are about."""
 
     routes: tuple[Route, ...] = ()
-    journal: str = ""
+    file: str = ""
+    map: str = ""
+    place: Place | None = None
+    pod: Regarding = field(default_factory=lambda: Regarding(name="reconciler"))
     storm: Storm = field(default_factory=Storm)
     rounds: Rounds = field(default_factory=Rounds)
 
@@ -110,11 +141,27 @@ class Duty:
 
 
 async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
-    """Passes over all fleets until `bell` is closed; returns when all is in order."""
+    """Passes over all fleets until `bell` is closed, while we lead; returns when all is in order."""
+    lost = ""
+
+    def heed(why: str) -> None:
+        nonlocal lost
+        if why:
+            brake.pull(why, 0.0)
+        else:
+            brake.lift(lost)
+            bell.fire("lease" if lost else "start")
+        lost = why
+
+    async with compete(wiring.choice, wiring.chance, heed) as lease:
+        await _serve_under(duty, replace(wiring, lease=lease, halt=brake), bell, brake)
+
+
+async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
     async with (
-        KeptWorlds.keep(replace(wiring, halt=brake), read_only=duty.budget is None) as worlds,
+        KeptWorlds.keep(wiring, read_only=duty.budget is None) as worlds,
         open_herald(duty, wiring) as herald,
-        open_pulse(duty, wiring, bell, (herald, brake)) as pulse,
+        open_pulse(duty, wiring, (bell, brake), herald) as pulse,
     ):
         service = Service(
             load=duty.library.load,
@@ -126,6 +173,7 @@ async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
             clock=wiring.clock,
             chance=wiring.chance,
             budget=duty.budget,
+            patience=max(duty.timing.interval, _SHORTEST_PATIENCE),
             chronicle=herald,
             closers=(pulse.close,),
             onlooker=pulse,
@@ -133,23 +181,24 @@ async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
         async with asyncio.TaskGroup() as group:
             herald_ = group.create_task(herald.run(), name="herald")
             watcher = group.create_task(watch(bell, wiring.clock, duty.library.look), name="files")
+            reminder = group.create_task(insist(bell, wiring.clock, duty.timing.interval), name="insist")
             with keep_time(bell, duty.timing):
-                bell.fire("start")
                 await run_forever(service)
             await herald.flush(_FLUSH)
             herald_.cancel()
             watcher.cancel()
+            reminder.cancel()
 
 
 @asynccontextmanager
-async def open_pulse(duty: Duty, wiring: Wiring, bell: Bell, inside: tuple[Herald, Brake]) -> AsyncIterator[Pulse]:
+async def open_pulse(duty: Duty, wiring: Wiring, stop: tuple[Bell, Brake], herald: Herald) -> AsyncIterator[Pulse]:
     """What is known of how the daemon is, and the door at which it is shown."""
-    herald, brake = inside
+    bell, brake = stop
     budgets = wiring.budgets
     sources = Sources(
         clock=wiring.clock,
         lease=wiring.lease,
-        halt=brake,
+        stopping=lambda: brake.because if bell.shut else "",
         traffic=lambda: Traffic(
             answers=budgets.answers, answered_at=budgets.answered_at, allowances=budgets.allowances()
         ),
@@ -161,32 +210,19 @@ async def open_pulse(duty: Duty, wiring: Wiring, bell: Bell, inside: tuple[Heral
         yield pulse
 
 
-def check_cluster(telling: Telling, environment: Mapping[str, str]) -> None:
-    """ValueError says what of a cluster is missing, where it takes one to remember or to tell."""
-    if _is_in_cluster(telling):
-        find_place(environment, "", "")
-
-
-def _is_in_cluster(telling: Telling) -> bool:
-    events = any(route.sink is SinkKind.EVENTS for route in telling.routes)
-    return telling.journal.startswith(_CONFIG_MAP) or events
-
-
 @asynccontextmanager
 async def open_herald(duty: Duty, wiring: Wiring) -> AsyncIterator[Herald]:
     """The herald with its journal and its sinks."""
-    telling, clock = duty.telling, wiring.clock
-    kube: Kube | None = None
+    telling = duty.telling
     async with AsyncExitStack() as stack:
-        if _is_in_cluster(telling):
-            kube = await stack.enter_async_context(Kube.open(find_place(wiring.environment, "", "")))
+        kube = await stack.enter_async_context(Kube.open(telling.place)) if telling.place else None
         poster = await stack.enter_async_context(Poster.open(wiring.ca_bundle))
         yield Herald(
             Desk(
-                store=_open_store(telling.journal, kube),
-                sinks=_open_sinks(telling.routes, wiring, poster, kube),
+                store=_open_store(telling, kube),
+                sinks=_open_sinks(telling, wiring, poster, kube),
                 routes=telling.routes,
-                clock=clock,
+                clock=wiring.clock,
                 lease=wiring.lease,
                 lifetime=3 * duty.timing.interval,
                 storm=telling.storm,
@@ -196,25 +232,25 @@ async def open_herald(duty: Duty, wiring: Wiring) -> AsyncIterator[Herald]:
         )
 
 
-def _open_store(journal: str, kube: Kube | None) -> Store:
-    if kube is not None and journal.startswith(_CONFIG_MAP):
-        return ConfigMapStore(kube, journal.removeprefix(_CONFIG_MAP))
-    return FileStore(Path(journal)) if journal else NoStore()
+def _open_store(telling: Telling, kube: Kube | None) -> Store:
+    if telling.map:
+        assert kube is not None
+        return ConfigMapStore(kube, telling.map)
+    return FileStore(Path(telling.file)) if telling.file else NoStore()
 
 
-def _open_sinks(routes: tuple[Route, ...], wiring: Wiring, poster: Poster, kube: Kube | None) -> Sinks:
+def _open_sinks(telling: Telling, wiring: Wiring, poster: Poster, kube: Kube | None) -> Sinks:
     environment, clock = wiring.environment, wiring.clock
     shapes = Shapes(letter=shape_letter, media=name_media, alerts=shape_alerts)
     sinks = Sinks()
-    for route in routes:
+    for route in telling.routes:
         if route.sink is SinkKind.ALERTMANAGER:
             sinks.alertmanagers.append(Alertmanager(route, environment, poster, clock, shapes))
             continue
         deliver: Deliver = Webhook(route, environment, poster, clock, shapes)
         if route.sink is SinkKind.EVENTS:
             assert kube is not None
-            pod = Regarding(name=environment.get("POD_NAME", ""), uid=environment.get("POD_UID", ""))
-            deliver = KubeEvents(kube, pod, clock)
+            deliver = KubeEvents(kube, telling.pod, clock)
         sinks.couriers[route.name] = Courier(route.name, deliver, clock, wiring.chance)
     return sinks
 
@@ -257,6 +293,7 @@ async def open_world(target: CloudTarget, wiring: Wiring, *, read_only: bool) ->
         ca_bundle=wiring.ca_bundle,
         budgets=wiring.budgets,
         model_age=wiring.model_age,
+        barred=wiring.bar,
     )
     async with open_cloud(target, wiring.clock, wiring.chance, read_only=read_only, settings=settings) as cloud:
         yield World(
@@ -266,6 +303,7 @@ async def open_world(target: CloudTarget, wiring: Wiring, *, read_only: bool) ->
             watcher=wiring.watcher,
             lease=wiring.lease,
             halt=wiring.halt,
+            auditor=wiring.auditor,
         )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -16,7 +17,18 @@ from typing import TextIO, TypeVar
 
 import structlog
 
-from reconciler.app import Duty, Telling, Wiring, check_cluster, converge_fleets, look, plan_fleets, serve, wire
+from reconciler.app import (
+    Duty,
+    Telling,
+    Wiring,
+    carry_out,
+    converge_fleets,
+    look,
+    plan_fleets,
+    serve,
+    survey_fleets,
+    wire,
+)
 from reconciler.apply import Budget
 from reconciler.consent import ask_about
 from reconciler.consultation import Consultation
@@ -29,12 +41,16 @@ from reconciler.desired.tree import Tree
 from reconciler.desired.writer import write_documents
 from reconciler.graphviz import GraphvizError, find_graphviz, make_svg
 from reconciler.importing import Choice, describe_live
+from reconciler.leading import LeaseChoice, LeaseHeldError
 from reconciler.library import Library
-from reconciler.model.finding import Severity
+from reconciler.model.alert import SinkKind
+from reconciler.model.burial import Burial, Graveyard
+from reconciler.model.finding import Origin, Severity
 from reconciler.model.ids import ArmId, fold_location
+from reconciler.model.outcome import Outcome
 from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan
-from reconciler.model.ports import Watcher
+from reconciler.model.ports import Pauses, Watcher
 from reconciler.model.quota import Pool
 from reconciler.model.reach import Way
 from reconciler.model.resource import CloudTarget, Estate, Fleet, Scope
@@ -42,8 +58,24 @@ from reconciler.model.wire import Json, JsonObject
 from reconciler.outside import Door
 from reconciler.parser import Exit, Options
 from reconciler.pausing import add_pause, end_pauses, read_until, tell_document, tell_scope
-from reconciler.plan import NothingSelectedError, declared_ways, select, tell_pause
+from reconciler.plan import (
+    NothingSelectedError,
+    declared_ways,
+    find_burials,
+    merge,
+    plan_one,
+    select,
+    tell_pause,
+)
 from reconciler.report.alerts import Storm
+from reconciler.report.deleted import (
+    render_burial,
+    render_deleted,
+    render_deleted_json,
+    render_deleted_markdown,
+    render_purge,
+    render_purge_json,
+)
 from reconciler.report.document import (
     FORMAT_VERSION,
     Envelope,
@@ -69,11 +101,15 @@ from reconciler.report.words import count, join_words, plain, shorten
 from reconciler.routes import check_variables
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.halt import Brake
+from reconciler.runtime.kube import find_place
+from reconciler.runtime.lease import Terms
 from reconciler.runtime.logs import configure_logs
-from reconciler.runtime.pauses import PauseFile
+from reconciler.runtime.pauses import PauseFile, PauseMap
+from reconciler.runtime.sinks import Regarding
 from reconciler.runtime.trigger import Bell, Timing
 from reconciler.settings import (
     OFF,
+    LeaseForm,
     LogFormat,
     LogLevel,
     Output,
@@ -85,7 +121,7 @@ from reconciler.settings import (
 )
 from reconciler.simulate import Simulation, SimulationError, SimulationRequest, run_simulation
 from reconciler.terminal import Terminal
-from reconciler.verdict import judge_plans, judge_runs
+from reconciler.verdict import judge_outcome, judge_plans, judge_runs
 
 Result = TypeVar("Result")
 _SHORTEST_TOKEN = 16  # characters
@@ -141,6 +177,9 @@ def run(options: Options, environment: Mapping[str, str]) -> Exit:
     except (UsageError, NothingSelectedError) as error:
         terminal.complain(f"reconciler {options.command}: {error}\n")
         return Exit.USAGE
+    except LeaseHeldError as error:
+        terminal.complain(f"reconciler {options.command}: {error}\n")
+        return Exit.STOPPED
     except (SimulationError, GraphvizError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -166,6 +205,7 @@ def once(call: Call) -> Exit:
     options, terminal = call.options, call.terminal
     if not (options.dry_run or options.yes or options.plan or terminal.interactive):
         raise UsageError("there is no terminal to ask on; add --yes to write without being asked, or --dry-run")
+    choice = LeaseChoice() if options.dry_run else choose_lease(call)
     saved = _read_saved(options.plan) if options.plan else None
     estate = _load(call)
     if _broken(estate):
@@ -179,7 +219,7 @@ def once(call: Call) -> Exit:
     chosen = _choose(estate, selection)
     if options.dry_run:
         return _dry_run(call, estate, selection, chosen)
-    return _converge(call, estate, saved, chosen)
+    return _converge(call, estate, saved, chosen, choice)
 
 
 def _dry_run(call: Call, estate: Estate, selection: Selection, chosen: frozenset[ArmId] | None) -> Exit:
@@ -202,7 +242,9 @@ def _dry_run(call: Call, estate: Estate, selection: Selection, chosen: frozenset
     return code
 
 
-def _converge(call: Call, estate: Estate, saved: SavedPlan | None, chosen: frozenset[ArmId] | None) -> Exit:
+def _converge(
+    call: Call, estate: Estate, saved: SavedPlan | None, chosen: frozenset[ArmId] | None, choice: LeaseChoice
+) -> Exit:
     terminal = call.terminal
     consultation = Consultation(
         fleets=frozenset(fleet.name for fleet in estate.fleets),
@@ -214,7 +256,9 @@ def _converge(call: Call, estate: Estate, saved: SavedPlan | None, chosen: froze
     )
     budget = Budget(seconds=call.settings.timeout, parallel=call.settings.parallelism)
     request = CycleRequest(chosen=chosen, budget=budget, consent=consultation.consent)
-    runs = _complete(call, converge_fleets(estate.fleets, _wire(call, consultation), request))
+    wiring = replace(_wire(call, consultation), choice=choice)
+    with structlog.contextvars.bound_contextvars(trigger="once"):
+        runs = _complete(call, converge_fleets(estate.fleets, wiring, request, terminal.tell))
     first = tuple(reports[0].plan for reports in runs)
     moved = tell_stale(saved, first) if saved else ""
     code = Exit.STOPPED if moved else judge_runs(runs)
@@ -259,7 +303,11 @@ def _show_plans(plans: tuple[Plan, ...], terminal: Terminal, stream: TextIO) -> 
 def keep(call: Call) -> Exit:
     """Passes for ever. What is wrong with documents is told and spoils only what needs them."""
     settings, clock = call.settings, call.clock
-    budget = Budget(seconds=max(settings.interval, _SHORTEST_BUDGET), parallel=settings.parallelism)
+    missing = check_variables(settings.alerts, call.environment)
+    if missing:
+        call.terminal.complain(render_findings(missing, call.terminal.style(call.terminal.err)))
+        return Exit.USAGE
+    budget = Budget(seconds=max(0.75 * settings.interval, _SHORTEST_BUDGET), parallel=settings.parallelism)
     if "-" in settings.sources:
         raise UsageError("standard input can be read only once; name the files or directories of the desired state")
     _check_sources(settings)
@@ -273,25 +321,12 @@ def keep(call: Call) -> Exit:
             zone=settings.time_zone,
             pace=clock.rate,
         ),
-        pauses=PauseFile(settings.pause_file),
+        pauses=_find_pauses(call),
         budget=None if settings.observe_only else budget,
-        telling=Telling(
-            routes=settings.alerts,
-            journal=settings.journal,
-            storm=Storm(most=settings.alert_storm),
-            rounds=Rounds(most=settings.fight_rounds),
-        ),
+        telling=_choose_telling(call),
         door=_choose_door(call),
     )
-    missing = check_variables(settings.alerts, call.environment)
-    if missing:
-        call.terminal.complain(render_findings(missing, call.terminal.style(call.terminal.err)))
-        return Exit.USAGE
-    try:
-        check_cluster(duty.telling, call.environment)
-    except ValueError as error:
-        raise UsageError(f"alerts need a cluster: {error}") from error
-    asyncio.run(_keep(call, duty, replace(_wire(call, Events()), clock=clock)))
+    asyncio.run(_keep(call, duty, replace(_wire(call, Events()), clock=clock, choice=choose_lease(call))))
     return Exit.OK
 
 
@@ -306,6 +341,46 @@ def _choose_door(call: Call) -> Door:
         return Door()
     host, port = read_place(call.settings.listen)
     return Door(host=host, port=port, token=token)
+
+
+def _choose_telling(call: Call) -> Telling:
+    """Whom the settings want to be told, and where that is remembered."""
+    settings, environment = call.settings, call.environment
+    if settings.journal_file and settings.journal_map:
+        raise UsageError("the journal is kept in one place: leave out journalFile or journalMap")
+    place = None
+    if settings.journal_map or any(route.sink is SinkKind.EVENTS for route in settings.alerts):
+        try:
+            place = find_place(environment, settings.service_account, settings.lease_namespace)
+        except ValueError as error:
+            raise UsageError(f"{'journalMap' if settings.journal_map else 'sink: events'}: {error}") from error
+    pod = settings.lease_identity or environment.get("HOSTNAME", "") or "reconciler"
+    return Telling(
+        routes=settings.alerts,
+        file=settings.journal_file,
+        map=settings.journal_map,
+        place=place,
+        pod=Regarding(name=pod, uid=environment.get("POD_UID", "")),
+        storm=Storm(most=settings.alert_storm),
+        rounds=Rounds(most=settings.fight_rounds),
+    )
+
+
+def choose_lease(call: Call) -> LeaseChoice:
+    """The lease that the settings ask for. A simulated Azure of our own has nobody else to write to it."""
+    settings = call.settings
+    try:
+        terms = Terms(duration=settings.lease_duration, deadline=settings.lease_deadline, retry=settings.lease_retry)
+        if settings.lease is LeaseForm.OFF or call.simulation:
+            return LeaseChoice()
+        if settings.lease is LeaseForm.FILE and not settings.lease_file:
+            raise UsageError("lease is file, but leaseFile names none; add --lease-file FILE")
+        if settings.lease is LeaseForm.FILE:
+            return LeaseChoice(file=settings.lease_file, who=settings.lease_identity, terms=terms)
+        place = find_place(call.environment, settings.service_account, settings.lease_namespace)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return LeaseChoice(name=settings.lease_name, place=place, who=settings.lease_identity, terms=terms)
 
 
 def pause(call: Call) -> Exit:
@@ -369,15 +444,29 @@ def _tell_pauses(call: Call, pauses: tuple[Pause, ...], head: str) -> Exit:
     return Exit.OK
 
 
-def _open_pauses(call: Call) -> PauseFile:
-    if not call.settings.pause_file:
+def _open_pauses(call: Call) -> Pauses:
+    if not (call.settings.pause_file or call.settings.pause_map):
         raise UsageError("name the file that keeps pauses, for whoever writes as well: --pause-file, or pauseFile")
-    return PauseFile(call.settings.pause_file)
+    return _find_pauses(call)
+
+
+def _find_pauses(call: Call) -> Pauses:
+    """Where the settings say that pauses are kept; without a word about it, nowhere."""
+    settings = call.settings
+    if not settings.pause_map:
+        return PauseFile(settings.pause_file)
+    if settings.pause_file:
+        raise UsageError("pauses are kept in one place: leave out pauseFile or pauseMap")
+    try:
+        place = find_place(call.environment, settings.service_account, settings.lease_namespace)
+    except ValueError as error:
+        raise UsageError(f"pauseMap: {error}") from error
+    return PauseMap(place, settings.pause_map)
 
 
 def _pauses_in_force(call: Call) -> tuple[Pause, ...]:
     now = call.clock.now()
-    return tuple(each for each in asyncio.run(PauseFile(call.settings.pause_file).load()) if each.until > now)
+    return tuple(each for each in asyncio.run(_find_pauses(call).load()) if each.until > now)
 
 
 async def _keep(call: Call, duty: Duty, wiring: Wiring) -> None:
@@ -626,6 +715,106 @@ def _find_unsold(chosen: Filter, pools: list[Pool]) -> list[str]:
     return sentences
 
 
+def deleted(call: Call) -> Exit:
+    """Every soft-deleted account, what it may hold, and what becomes of it."""
+    terminal = call.terminal
+    regions = frozenset(fold_location(region) for region in call.options.regions)
+    estate = _load_or_subscription(call)
+    terminal.complain(render_findings(estate.findings, terminal.style(terminal.err)))
+    if _broken(estate):
+        terminal.complain("The desired state is wrong, so no request was sent.\n")
+        if call.json:
+            terminal.say(render_deleted_json((), Envelope(exit_code=Exit.ERROR, findings=estate.findings)))
+        return Exit.ERROR
+    graveyards = merge(_complete(call, survey_fleets(estate.fleets, _wire(call, Quiet()), regions)))
+    code = _complain_unread(call, graveyards)
+    match call.settings.output:
+        case Output.JSON:
+            terminal.say(render_deleted_json(graveyards, Envelope(exit_code=code, findings=estate.findings)))
+        case Output.MARKDOWN:
+            terminal.say(render_deleted_markdown(graveyards))
+        case Output.TEXT:
+            terminal.say(render_deleted(graveyards, terminal.style(terminal.out)))
+    return code
+
+
+def _load_or_subscription(call: Call) -> Estate:
+    """The desired state, or a fleet that declares nothing where somebody names a subscription instead."""
+    subscription = call.options.subscription
+    if not subscription:
+        return _load(call)
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", subscription):
+        raise UsageError(f"--subscription {subscription}: write the subscription's id, not a name")
+    if call.simulation:
+        call.simulation.know_subscriptions({subscription: call.environment.get("AZURE_TENANT_ID", "")})
+    nowhere = Origin(file="", line=0, column=0)
+    return Estate(fleets=(Fleet(name="", subscription=subscription, target=_target(call), desired={}, origin=nowhere),))
+
+
+def _complain_unread(call: Call, graveyards: Iterable[Graveyard]) -> Exit:
+    unread = [each for graveyard in graveyards for each in graveyard.unread]
+    call.terminal.complain("".join(plain(f"{what} could not be read: {fault}") + "\n" for what, fault in unread))
+    return Exit.ERROR if unread else Exit.OK
+
+
+def purge(call: Call) -> Exit:
+    """One soft-deleted account purged by hand, and what it held waited for."""
+    terminal, options = call.terminal, call.options
+    if not (options.yes or terminal.interactive):
+        raise UsageError("there is no terminal to ask on; add --yes to purge without being asked")
+    estate = _load_or_subscription(call)
+    terminal.complain(render_findings(estate.findings, terminal.style(terminal.err)))
+    if _broken(estate):
+        terminal.complain("The desired state is wrong, so no request was sent.\n")
+        return Exit.ERROR
+    graveyards = merge(_complete(call, survey_fleets(estate.fleets, _wire(call, Quiet()), frozenset())))
+    unread = _complain_unread(call, graveyards)
+    burial = _pick(graveyards, options.name, complete=unread is Exit.OK)
+    if burial is None:
+        return Exit.ERROR
+    fleet = next(each for each in estate.fleets if each.name == burial.fleet)
+    stream = terminal.out if call.settings.output is Output.TEXT else terminal.err
+    stream.write(render_burial(burial, terminal.style(stream)))
+    stream.flush()
+    outcome = _complete(call, _purge_one(call, fleet, burial))
+    code = Exit.STOPPED if outcome is None else judge_outcome(outcome.result)
+    if call.json:
+        terminal.say(render_purge_json(burial, outcome, Envelope(exit_code=code)))
+    elif outcome is None:
+        terminal.complain("not agreed to; nothing was purged\n")
+    else:
+        terminal.say(render_purge(outcome, terminal.style(terminal.out)))
+    return code
+
+
+async def _purge_one(call: Call, fleet: Fleet, burial: Burial) -> Outcome | None:
+    if not call.options.yes and not await call.terminal.ask(f"\nPurge {plain(burial.name)} for good?"):
+        return None
+    budget = Budget(seconds=call.settings.timeout, parallel=1)
+    (outcome,) = await carry_out(fleet.target, plan_one(burial), _wire(call, _open_progress(call)), budget)
+    return outcome
+
+
+def _pick(graveyards: Iterable[Graveyard], word: str, *, complete: bool) -> Burial | None:
+    """The one account that is meant; None where it is not there among what could be read."""
+    burials = [burial for graveyard in graveyards for burial in graveyard.burials]
+    found = find_burials(burials, word)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        groups = [f"{each.deleted.id.group}/{each.deleted.id.name}" for each in found]
+        told = groups if len(set(groups)) == len(groups) else [str(each.deleted.id) for each in found]
+        raise UsageError(plain(f"{word} is the name of {len(found)} soft-deleted accounts; write {' or '.join(told)}"))
+    if not complete:
+        return None
+    names = [burial.name for burial in burials]
+    if not names:
+        raise UsageError(plain(f"there is no soft-deleted account {word}; there is none at all"))
+    close = get_close_matches(word.lower(), names, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise UsageError(plain(f"there is no soft-deleted account {word}; {hint}There are {join_words(names)}"))
+
+
 def simulate(call: Call) -> Exit:
     """A simulated Azure for other clients, until somebody ends it."""
     options = call.options
@@ -845,5 +1034,7 @@ COMMANDS: Mapping[str, Callable[[Call], Exit]] = {
     "import": import_live,
     "graph": graph,
     "quota": quota,
+    "deleted": deleted,
+    "purge": purge,
     "simulate": simulate,
 }

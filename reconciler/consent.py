@@ -73,7 +73,9 @@ def _covers_span(spans: Iterable[tuple[int, int]], span: tuple[int, int]) -> boo
 def agree_to(plan: Plan) -> Agreement:
     acting = [decision for decision in plan.decisions if decision.acts]
     waiting = (each for each in plan.decisions if each.state is DecisionState.IN_PROGRESS and each.action)
-    following = [each for each in (*list_following(plan), *waiting) if each.action not in _DESTROYS]
+    # A purge is only said to follow where it is said what for, and only if those before it give back too little.
+    unasked = (Action.DELETE, Action.REPLACE)
+    following = [each for each in (*list_following(plan), *waiting) if each.action not in unasked]
     return Agreement(
         decisions={decision.id: decision for decision in (*following, *acting)},
         opened=tuple(way for decision in acting for way in decision.opened),

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.apply import Budget, run_plan
-from reconciler.model.ids import ArmId
+from reconciler.apply import RETURN_PATIENCE, Budget, run_plan
+from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.lifecycle import ManagePolicy
 from reconciler.model.memory import NOTHING, Memory
-from reconciler.model.outcome import CycleReport, Result
-from reconciler.model.plan import DecisionState, Plan
+from reconciler.model.outcome import CycleReport, Outcome, Result
+from reconciler.model.plan import DecisionState, Plan, Verb
 from reconciler.model.ports import World
 from reconciler.model.quota import QuotaScope
 from reconciler.model.resource import Activity, Actor, Fleet, Scope, Snapshot
@@ -21,11 +21,13 @@ from reconciler.plan import (
     approve,
     find_asked,
     find_closer,
+    find_lingering,
     find_lists,
     find_places,
     find_regions,
     find_strangers,
     find_unexplained,
+    find_watched,
     live_ways,
     make_plan,
     tell_authors,
@@ -94,7 +96,8 @@ def scope_of(fleet: Fleet) -> Scope:
     for id, desired in fleet.desired.items():
         if desired.lifecycle.policy is ManagePolicy.DETACH:
             continue
-        ids[ArmId(subscription=id.subscription, group=id.group)] = None
+        if id.group:
+            ids[ArmId(subscription=id.subscription, group=id.group)] = None
         ids[id] = None
         subdomain = desired.fields.get("customSubDomainName")
         if isinstance(subdomain, str):
@@ -124,8 +127,25 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
         ended=world.clock.now(),
         requests=snapshot.requests + sum(outcome.requests for outcome in outcomes),
         ways=live_ways(fleet, snapshot) if request.ways else (),
-        memory=request.memory,
         heard=_heard(snapshot, request),
+        memory=_remember(request.memory, snapshot, world.clock.now() - began, outcomes),
+    )
+
+
+def _remember(memory: Memory, snapshot: Snapshot, took: float, outcomes: tuple[Outcome, ...]) -> Memory:
+    """What was purged, and where what a purge gave back has not been seen yet."""
+    now = snapshot.taken_at + took
+    purges = [each for each in outcomes if each.step.verb is Verb.PURGE]
+    purged = [each.step.id for each in purges if each.result in (Result.DONE, Result.IN_PROGRESS)]
+    waited = {result: [each.step for each in purges if each.result is result and each.step.awaits] for result in Result}
+    returning = {fold_location(step.location): now + RETURN_PATIENCE for step in waited[Result.IN_PROGRESS]}
+    lingering = dict.fromkeys(find_lingering(snapshot), snapshot.taken_at + RETURN_PATIENCE)
+    over = {fold_location(step.location): now for step in waited[Result.DONE]}
+    return replace(
+        memory,
+        purged=tuple(dict.fromkeys((*memory.purged, *purged))),
+        returning={**memory.returning, **returning},
+        lingering={**lingering, **memory.lingering, **over},
     )
 
 
@@ -183,43 +203,37 @@ async def _browse(world: World, fleet: Fleet, snapshot: Snapshot) -> Snapshot:
 async def _weigh(
     world: World, fleet: Fleet, request: CycleRequest, seen: tuple[Snapshot, Plan]
 ) -> tuple[Snapshot, Plan]:
-    """The plan held against the quota that there is. It is read where the plan changes what deployments hold, and who
-    else holds it only where a pool turns out too small, or where somebody asked: a quiet look costs nothing."""
+    """The plan held against the quota that there is. It is read where the plan changes what deployments hold or a
+    document speaks of it, and who else holds it only where a pool turns out too small, or where somebody asked: a quiet
+    look costs nothing."""
     snapshot, plan = seen
-    regions = find_asked(plan, fleet, snapshot)
+    both, watched = find_watched(fleet, request.chosen)
+    regions = find_asked(plan, fleet, snapshot) | both
     surveys: frozenset[str] = frozenset()
     if request.regions:
         surveys = request.regions.named or find_regions(fleet, snapshot)
         regions |= surveys
-    if not regions:
+    if not regions and not watched:
         return seen
-    measured = await _measure(world, fleet, snapshot, (regions, surveys))
+    scope = QuotaScope(subscription=fleet.subscription, locations=regions, watched=watched, surveys=surveys)
+    measured = await _measure(world, fleet, snapshot, scope)
     plan = make_plan(fleet, measured, request.chosen, request.memory)
     assert plan.ledger is not None
     tight = frozenset(pool.location for pool in plan.ledger.pools if pool.short) - surveys
     if tight:
-        measured = await _measure(world, fleet, measured, (frozenset(), tight))
+        scope = QuotaScope(subscription=fleet.subscription, surveys=tight)
+        measured = await _measure(world, fleet, measured, scope)
         plan = make_plan(fleet, measured, request.chosen, request.memory)
     return measured, plan
 
 
-async def _measure(
-    world: World, fleet: Fleet, snapshot: Snapshot, asked: tuple[frozenset[str], frozenset[str]]
-) -> Snapshot:
-    """The snapshot with the lists of the first regions, and with everybody's deployments in the second ones."""
-    locations, surveys = asked
-    scope = QuotaScope(
-        subscription=fleet.subscription,
-        locations=locations,
-        surveys=surveys,
-        accounts=find_strangers(fleet, snapshot, surveys),
-    )
-    found = await world.cloud.measure(scope)
+async def _measure(world: World, fleet: Fleet, snapshot: Snapshot, scope: QuotaScope) -> Snapshot:
+    """The snapshot with the lists that `scope` names, and with everybody's deployments in the regions it surveys."""
+    found = await world.cloud.measure(replace(scope, accounts=find_strangers(fleet, snapshot, scope.surveys)))
     requests = snapshot.requests + found.requests
     if snapshot.quotas is not None:
-        found = replace(
-            snapshot.quotas, strangers=found.strangers, unseen=found.unseen, surveyed=snapshot.quotas.surveyed | surveys
-        )
+        surveyed = snapshot.quotas.surveyed | scope.surveys
+        found = replace(snapshot.quotas, strangers=found.strangers, unseen=found.unseen, surveyed=surveyed)
     return replace(snapshot, quotas=found, requests=requests)
 
 
@@ -240,7 +254,7 @@ async def converge(world: World, fleet: Fleet, request: CycleRequest) -> tuple[C
         # What is done over and over again is no progress: Azure takes it each time and does not do it yet.
         done, moved = _done(report), bool(_done(report) - done)
         fruitless = 0 if moved else fruitless + 1
-        if _finished(report) or (report.outcomes and fruitless >= _FRUITLESS):
+        if _finished(report) or world.halt.because or (report.outcomes and fruitless >= _FRUITLESS):
             return tuple(reports)
         pause = 0.0 if moved else min(5.0 + 2.5 * pauses, 15.0)
         if world.clock.monotonic() + pause >= end:

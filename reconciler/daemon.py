@@ -15,6 +15,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from reconciler.apply import Budget
+from reconciler.crew import LAST_WORDS, Crew
 from reconciler.cycle import CycleRequest, Hearing, run_cycle
 from reconciler.model.finding import Fault, FaultClass, Finding
 from reconciler.model.ids import ArmId
@@ -33,11 +34,10 @@ _log = structlog.get_logger("reconciler")
 T = TypeVar("T")
 Closer = Callable[[Pass], Coroutine[object, object, None]]
 
-_STOPPED = Fault(cls=FaultClass.TRANSIENT, code="stopped", message="the daemon was stopped before it had looked")
 OBSERVED = "observe-only mode: nothing is written"
 # A pass that got something done is followed by another at once, but not for ever: two that undo each other always do.
 _MOST_IN_A_ROW = 10
-_LAST_WORDS = 10.0  # seconds
+_LONGEST = 86_400.0  # seconds; whatever is waited for at the end is cut long before
 
 
 class Worlds(Protocol):
@@ -90,8 +90,9 @@ class Forgetful:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What the loop is made of. Without `budget` nothing is ever written. `chronicle` and then the `closers` are told
-    every pass, one after the other: whoever remembers, alerts, or shows it."""
+    """What the loop is made of. A pass waits for a fleet `patience` seconds, and leaves it to a later one then. Without
+    `budget` nothing is ever written. `chronicle` and then the `closers` are told every pass, one after the other:
+    whoever remembers, alerts, or shows it."""
 
     load: Callable[[], Coroutine[object, object, Estate]]
     worlds: Worlds
@@ -102,6 +103,7 @@ class Service:
     clock: Clock
     chance: Chance
     budget: Budget | None
+    patience: float = 60.0
     chronicle: Chronicle = field(default_factory=Forgetful)
     closers: tuple[Closer, ...] = ()
     onlooker: Onlooker = field(default_factory=Unwatched)
@@ -129,41 +131,52 @@ class _Loop:
         self._known: dict[str, _Recollection] = {}
         self._numbers = count(1)
         self._in_a_row = 0
-        self._leads = True
+        self._leads = False
         self._fresh = True
         self._findings: tuple[Finding, ...] = ()
-        self._reading: dict[str, asyncio.Task[CycleReport | Fault]] = {}  # cycles that have not begun to write
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            passes = group.create_task(self._pass_on(), name="passes")
+            crew = Crew(group, self._service.brake, self._service.clock)
+            keeper = group.create_task(crew.heed(), name="brake")
+            passes = group.create_task(self._pass_on(crew), name="passes")
             warden = group.create_task(self._cut(passes), name="warden")
             await asyncio.wait({passes})
+            await crew.finish()
+            keeper.cancel()
             warden.cancel()
 
     async def _cut(self, passes: asyncio.Task[None]) -> None:
-        """End what only reads at once, and all else when the grace is over and everybody had time to say how it ended;
-        a write that has left is awaited all the same."""
+        """End the pass when the grace is over and everybody had time to say how it ended."""
         await self._service.bell.closed()
-        for task in self._reading.values():
-            task.cancel()
         await self._service.brake.cut()
-        await self._service.clock.sleep(_LAST_WORDS)
+        await self._service.clock.sleep(2 * LAST_WORDS)
         passes.cancel()
 
-    async def _pass_on(self) -> None:
+    async def _pass_on(self, crew: Crew) -> None:
         service = self._service
         while triggers := await service.bell.wait():
             service.onlooker.heard(triggers)
             if not self._leading():
                 continue
-            with bound_contextvars(cycle=next(self._numbers), trigger=triggers[0]):
-                done = await self._look_after(triggers)
-                for closer in (service.chronicle.close, *service.closers):
-                    await _fence(closer(done))
+            with service.lease.work(), bound_contextvars(cycle=next(self._numbers), trigger=triggers[0]):
+                await self._close(await self._look_after(crew, triggers))
             self._in_a_row = self._in_a_row + 1 if self._moved() else 0
             if 0 < self._in_a_row <= _MOST_IN_A_ROW:
                 service.bell.fire("progress")
+
+        if crew.fleets:
+            await self._close(await self._await_rest(crew))
+
+    async def _close(self, done: Pass) -> None:
+        for closer in (self._service.chronicle.close, *self._service.closers):
+            await _fence(closer(done))
+
+    async def _await_rest(self, crew: Crew) -> Pass:
+        """What became of the cycles that no pass has told of when the end came."""
+        began = self._service.clock.now()
+        found = await crew.gather(_LONGEST)
+        return replace(_sort(found), began=began, ended=self._service.clock.now(), trigger="stop")
 
     def _leading(self) -> bool:
         """Whether this process may look after the fleets; whoever only stands by says so once."""
@@ -172,31 +185,37 @@ class _Loop:
             _log.info("leader.began" if leads else "leader.ended")
             self._leads = leads
             self._fresh = self._fresh or leads
+            # Somebody else may have led meanwhile: what was remembered is not how things stand.
+            self._known = {}
         return leads
 
-    async def _look_after(self, triggers: tuple[str, ...]) -> Pass:
+    async def _look_after(self, crew: Crew, triggers: tuple[str, ...]) -> Pass:
         """One pass, whatever happens in it."""
         clock = self._service.clock
         began, mark = clock.now(), clock.monotonic()
         _log.info("pass.started", triggers=list(triggers))
-        prepared = await _fence(self._prepare())
+        prepared = await _fence(self._prepare(crew))
         if isinstance(prepared, Fault):
             done = Pass(began=began, ended=clock.now(), trigger=triggers[0], faults={"": prepared})
         else:
-            found = await self._run_cycles(prepared)
-            done = Pass(
+            for fleet in prepared.estate.fleets:
+                if not crew.has(fleet.name):
+                    paused = replace(fleet, pauses=prepared.pauses)
+                    crew.start(paused, self._run_cycle(crew, prepared.worlds[fleet.name], paused))
+            found = await crew.gather(self._service.patience)
+            done = replace(
+                _sort(found),
                 began=began,
                 ended=clock.now(),
                 trigger=triggers[0],
-                reports={name: each for name, each in found.items() if isinstance(each, CycleReport)},
-                faults={name: each for name, each in found.items() if isinstance(each, Fault)},
+                under_way=tuple(fleet.name for fleet in crew.fleets),
                 findings=prepared.estate.findings,
                 pauses=prepared.pauses,
             )
         _tell(done, clock.monotonic() - mark)
         return done
 
-    async def _prepare(self) -> _Prepared:
+    async def _prepare(self, crew: Crew) -> _Prepared:
         now = self._service.clock.now()
         await self._service.chronicle.begin(fresh=self._fresh)
         self._fresh = False
@@ -204,7 +223,9 @@ class _Loop:
         estate = await self._service.load()
         self._tell_findings(estate.findings)
         self._known = {fleet.name: self._known.get(fleet.name) or _Recollection() for fleet in estate.fleets}
-        return _Prepared(estate=estate, pauses=pauses, worlds=await self._service.worlds.open(estate.fleets))
+        # The world of a cycle that is under way stays open, also where its fleet has moved since or is gone.
+        worlds = await self._service.worlds.open((*crew.fleets, *estate.fleets))
+        return _Prepared(estate=estate, pauses=pauses, worlds=worlds)
 
     def _tell_findings(self, findings: tuple[Finding, ...]) -> None:
         """What is wrong with documents is told once, and again when it has changed."""
@@ -213,20 +234,11 @@ class _Loop:
             _log.warning("document.wrong", place=place, code=finding.code, message=finding.message, hint=finding.hint)
         self._findings = findings
 
-    async def _run_cycles(self, prepared: _Prepared) -> Mapping[str, CycleReport | Fault]:
-        async with asyncio.TaskGroup() as group:
-            for fleet in prepared.estate.fleets:
-                world, paused = prepared.worlds[fleet.name], replace(fleet, pauses=prepared.pauses)
-                self._reading[fleet.name] = group.create_task(self._run_cycle(world, paused), name=fleet.name)
-            tasks = dict(self._reading)
-        self._reading.clear()
-        return {name: _STOPPED if task.cancelled() else task.result() for name, task in tasks.items()}
-
-    async def _run_cycle(self, world: World, fleet: Fleet) -> CycleReport | Fault:
+    async def _run_cycle(self, crew: Crew, world: World, fleet: Fleet) -> CycleReport | Fault:
         known, budget, chronicle = self._known[fleet.name], self._service.budget, self._service.chronicle
 
         async def consent(plan: Plan) -> str:
-            self._reading.pop(fleet.name, None)
+            crew.begin_writing(fleet.name)
             await _fence(chronicle.note(plan))
             return self._service.brake.because
 
@@ -238,7 +250,7 @@ class _Loop:
             wonder=chronicle.wonder(fleet.name),
         )
         known.moved = False
-        with bound_contextvars(fleet=fleet.name):
+        with self._service.lease.work(), bound_contextvars(fleet=fleet.name):
             report = await _fence(run_cycle(world, fleet, request))
         if isinstance(report, Fault):
             return report
@@ -271,12 +283,23 @@ class _Prepared:
     worlds: Mapping[str, World]
 
 
+def _sort(found: Mapping[str, CycleReport | Fault]) -> Pass:
+    return Pass(
+        began=0.0,
+        ended=0.0,
+        trigger="",
+        reports={name: each for name, each in found.items() if isinstance(each, CycleReport)},
+        faults={name: each for name, each in found.items() if isinstance(each, Fault)},
+    )
+
+
 def _tell(done: Pass, seconds: float) -> None:
     told = _log.warning if done.faults else _log.info
     told(
         "pass.finished",
         fleets=len(done.reports),
         broken_off=sorted(done.faults),
+        under_way=list(done.under_way),
         findings=len(done.findings),
         requests=sum(report.requests for report in done.reports.values()),
         seconds=round(seconds, 3),

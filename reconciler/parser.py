@@ -50,6 +50,7 @@ class Options:
     targets: list[str] = field(default_factory=list)
     selector: str = ""
     topic: str = ""
+    name: str = ""
     kind: str = ""
     subscription: str = ""
     groups: list[str] = field(default_factory=list)
@@ -80,6 +81,7 @@ Keeps a fleet of Azure OpenAI accounts exactly as its YAML says.
   reconciler import --subscription ID       live Azure as YAML
   reconciler graph desired_state/           a picture of what needs what
   reconciler quota desired_state/           who holds which quota, what is left
+  reconciler deleted desired_state/         what is deleted softly, and may hold
 
 No Azure at hand? --simulate on any command starts a simulated one for it:
 
@@ -206,6 +208,28 @@ Azure and writes nothing.
   reconciler quota --output json          for programs, pools without use as well
 """
 
+_DELETED = """\
+Tells every soft-deleted account: how old it is, when Azure purges it by itself,
+whose it was, what it holds at most, and what the next run does with it, or why
+not. Reads Azure and writes nothing.
+
+  reconciler deleted                      of every fleet's subscription
+  reconciler deleted --region eastus2     only there
+  reconciler deleted --subscription ID    without a desired state
+  reconciler deleted --output json        for programs
+"""
+
+_PURGE = """\
+Purges one soft-deleted account for good, whatever Fleet spec.purge says: shows
+what it is, asks, waits until Azure is done and until usages show what came
+back. It cannot be restored afterwards.
+
+  reconciler purge aoai-old               by name
+  reconciler purge rg-ai/aoai-old         where two have one name; or an ARM id
+  reconciler purge aoai-old --yes         do not ask
+  reconciler purge aoai-old --subscription ID    without a desired state
+"""
+
 _SIMULATE = """\
 Runs a simulated Azure (Resource Manager, Entra ID, Cognitive Services) on this
 machine until Ctrl-C, and says where it is and who you are there.
@@ -235,7 +259,12 @@ class _Parser(argparse.ArgumentParser):
 def parse(words: Sequence[str]) -> Options:
     """The command line as a value. Ends the process for --help, --version and wrong usage."""
     parser = _make_parser()
-    options = parser.parse_args(words, namespace=Options())
+    options, rest = parser.parse_known_args(words, namespace=Options())
+    if options.command == "purge" and not any(each.startswith("-") for each in rest):
+        # argparse looks for paths only up to the first flag after the name.
+        options.paths, rest = [*options.paths, *rest], []
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.flags = {name[5:]: str(value) for name, value in vars(options).items() if name.startswith("flag_")}
     if options.paths:
         options.flags["sources"] = os.pathsep.join(options.paths)
@@ -274,6 +303,10 @@ def _contradiction(options: Options) -> str:
         (
             options.simulate_state and not options.simulate and options.command != "simulate",
             "--simulate-state goes with --simulate",
+        ),
+        (
+            options.command in ("deleted", "purge") and options.subscription and options.paths,
+            "--subscription stands in for a desired state; do not name one besides",
         ),
     )
     return next((problem for wrong, problem in problems if wrong), "")
@@ -316,6 +349,11 @@ def _make_parser() -> _Parser:
     _add_import(command("import", "live Azure as YAML that plans empty", _IMPORT, ""))
     _add_graph(command("graph", "a picture of what needs what", _GRAPH, "[PATH ...]"))
     _add_quota(command("quota", "who holds which quota, and what is left", _QUOTA, "[PATH ...]"))
+    deleted = command("deleted", "soft-deleted accounts and what they may hold", _DELETED, "[PATH ...]")
+    _add_paths(deleted)
+    _add_regions(deleted, "only this region; repeatable")
+    _add_subscription(deleted)
+    _add_purge(command("purge", "purge one soft-deleted account by hand", _PURGE, "NAME [PATH ...]"))
     _add_simulate(command("simulate", "run a simulated Azure", _SIMULATE, ""))
     return parser
 
@@ -363,13 +401,8 @@ def _add_once(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     _add_choice(parser)
     _add_pause_file(parser)
-    parser.add_argument(
-        "--timeout",
-        dest="flag_timeout",
-        default=argparse.SUPPRESS,
-        metavar="DURATION",
-        help="how long to wait for provisioning, such as 90s, 10m, 2h (2h)",
-    )
+    _add_lease(parser)
+    _add_timeout(parser, "how long to wait for provisioning, such as 90s, 10m, 2h (2h)")
     parser.add_argument(
         "--parallelism",
         dest="flag_parallelism",
@@ -390,6 +423,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     setting("--grace", "grace", "DURATION", "how long writes are waited for at the end (30s)")
     setting("--parallelism", "parallelism", "N", "writes under way at once (100)")
     _add_pause_file(parser)
+    _add_lease(parser)
     parser.add_argument(
         "--observe-only",
         dest="flag_observeOnly",
@@ -416,6 +450,23 @@ def _add_pause_scope(parser: argparse.ArgumentParser) -> None:
         "--target", action="append", default=[], dest="targets", metavar="NAME", help="only this: KIND/NAME or ARM id"
     )
     _add_pause_file(parser)
+
+
+def _add_lease(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lease",
+        dest="flag_lease",
+        default=argparse.SUPPRESS,
+        metavar="FORM",
+        help="so that only one writes: off, kubernetes or file (off)",
+    )
+    parser.add_argument(
+        "--lease-file",
+        dest="flag_leaseFile",
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="with --lease file: the file to lock",
+    )
 
 
 def _add_pause_file(parser: argparse.ArgumentParser) -> None:
@@ -462,16 +513,29 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="", metavar="FILE", help="write here, not to stdout")
 
 
+def _add_subscription(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--subscription", default="", metavar="ID", help="this one, without a desired state")
+
+
+def _add_purge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="name, GROUP/NAME or ARM id")
+    _add_paths(parser)
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    _add_subscription(parser)
+    _add_timeout(parser, "how long to wait, such as 90s, 10m, 2h (2h)")
+
+
+def _add_timeout(parser: argparse.ArgumentParser, told: str) -> None:
+    parser.add_argument("--timeout", dest="flag_timeout", default=argparse.SUPPRESS, metavar="DURATION", help=told)
+
+
+def _add_regions(parser: argparse.ArgumentParser, told: str) -> None:
+    parser.add_argument("--region", action="append", default=[], dest="regions", metavar="NAME", help=told)
+
+
 def _add_quota(parser: argparse.ArgumentParser) -> None:
     _add_paths(parser)
-    parser.add_argument(
-        "--region",
-        action="append",
-        default=[],
-        dest="regions",
-        metavar="NAME",
-        help="this region, also one without accounts; repeatable",
-    )
+    _add_regions(parser, "this region, also one without accounts; repeatable")
     parser.add_argument(
         "--model",
         action="append",

@@ -55,6 +55,14 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class LeaseForm(StrEnum):
+    """What keeps two processes from writing at once."""
+
+    OFF = "off"
+    KUBERNETES = "kubernetes"
+    FILE = "file"
+
+
 class LogLevel(StrEnum):
     DEBUG = "debug"
     INFO = "info"
@@ -117,9 +125,20 @@ class Settings:
     alerts: tuple[Route, ...]
     alert_storm: int
     fight_rounds: int
-    journal: str
+    journal_file: str
+    journal_map: str
     model_age: float
     pause_file: str
+    pause_map: str
+    lease: LeaseForm
+    lease_name: str
+    lease_namespace: str
+    lease_identity: str
+    lease_file: str
+    lease_duration: float
+    lease_deadline: float
+    lease_retry: float
+    service_account: str
     listen: str
     token_variable: str
     given: Mapping[str, Given]
@@ -152,6 +171,16 @@ def _read_crons(text: str) -> tuple[str, ...]:
 
 def _read_zone(text: str) -> str:
     check_zone(text)
+    return text
+
+
+def _read_map_name(text: str) -> str:
+    return _read_lease_name(text) if text else ""
+
+
+def _read_lease_name(text: str) -> str:
+    if len(text) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", text):
+        raise ValueError("a name of Kubernetes has lower-case letters, digits, - and . only")
     return text
 
 
@@ -273,17 +302,48 @@ SETTINGS: Final = (
         summary="for how long a region's model list is not read again",
     ),
     Setting(name="pauseFile", default="", read=str, summary="where `pause` tells `run` and `once` what not to write"),
+    Setting(name="pauseMap", default="", read=_read_map_name, summary="the same in a cluster: the name of a ConfigMap"),
+    Setting(
+        name="lease",
+        default="off",
+        read=_one_of(LeaseForm),
+        summary="what keeps two processes from writing at once: off, kubernetes or file",
+    ),
+    Setting(name="leaseName", default="reconciler", read=_read_lease_name, summary="name of the Kubernetes Lease"),
+    Setting(name="leaseNamespace", default="", read=str, summary="its namespace; that of the pod when left out"),
+    Setting(name="leaseIdentity", default="", read=str, summary="who holds it, for people; the host when left out"),
+    Setting(name="leaseFile", default="", read=str, summary="the file to lock, for `lease: file`"),
+    Setting(
+        name="leaseDuration",
+        default="15s",
+        read=read_duration,
+        summary="for how long a rival leaves a lease alone that is not renewed; whole seconds",
+    ),
+    Setting(
+        name="leaseDeadline",
+        default="10s",
+        read=read_duration,
+        summary="after how long without a renewal the leader stops",
+    ),
+    Setting(name="leaseRetry", default="2s", read=read_duration, summary="how often the leader renews"),
+    Setting(
+        name="serviceAccount",
+        default="",
+        read=str,
+        summary="folder with ca.crt, token and namespace; where Kubernetes mounts it when left out",
+    ),
     Setting(
         name="observeOnly",
         default="false",
         read=_read_flag,
         summary="whether `run` only plans and tells, and never writes",
     ),
+    Setting(name="journalFile", default="", read=str, summary="where `run` remembers what it told, on one machine"),
     Setting(
-        name="journal",
+        name="journalMap",
         default="",
-        read=str,
-        summary="where `run` remembers what it told: a file, or configmap:NAME in a cluster",
+        read=_read_map_name,
+        summary="the ConfigMap in which it does, in a cluster",
     ),
     Setting(
         name="alertStorm",
@@ -482,12 +542,23 @@ def _assemble(values: Mapping[str, Value], given: Mapping[str, Given]) -> Settin
         grace=float(str(values["grace"])),
         model_age=float(str(values["modelAge"])),
         pause_file=str(values["pauseFile"]),
+        pause_map=str(values["pauseMap"]),
+        lease=LeaseForm(str(values["lease"])),
+        lease_name=str(values["leaseName"]),
+        lease_namespace=str(values["leaseNamespace"]),
+        lease_identity=str(values["leaseIdentity"]),
+        lease_file=str(values["leaseFile"]),
+        lease_duration=float(str(values["leaseDuration"])),
+        lease_deadline=float(str(values["leaseDeadline"])),
+        lease_retry=float(str(values["leaseRetry"])),
+        service_account=str(values["serviceAccount"]),
         listen=str(values["listen"]),
         token_variable=str(values["tokenVariable"]),
         observe_only=values["observeOnly"] == "true",
         alerts=given[_ALERTS].routes if _ALERTS in given else (),
         alert_storm=int(str(values["alertStorm"])),
         fight_rounds=int(str(values["fightRounds"])),
-        journal=str(values["journal"]),
+        journal_file=str(values["journalFile"]),
+        journal_map=str(values["journalMap"]),
         given=given,
     )

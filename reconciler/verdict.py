@@ -23,6 +23,15 @@ def judge_runs(runs: Iterable[tuple[CycleReport, ...]]) -> Exit:
     return _worst(_judge_run(reports) for reports in runs)
 
 
+def judge_outcome(result: Result) -> Exit:
+    """A single write: whether it is done, and if not, what kept it."""
+    if result is Result.STALE:
+        return Exit.STOPPED
+    if result in (Result.BLOCKED, Result.IN_PROGRESS):
+        return Exit.BLOCKED
+    return Exit.OK if result is Result.DONE else Exit.ERROR
+
+
 def _judge_plan(plan: Plan) -> Exit:
     if not plan.complete:
         return Exit.ERROR

@@ -14,7 +14,7 @@ from reconciler.apply.operation import StepRun
 from reconciler.kinds.base import Patience
 from reconciler.kinds.catalog import type_of
 from reconciler.model.outcome import Outcome, Result
-from reconciler.model.plan import Action, Plan, Step, Verb
+from reconciler.model.plan import Action, Plan, Step, Verb, Warrant
 from reconciler.model.ports import World
 
 
@@ -41,6 +41,9 @@ class _Walk:
     def __init__(self, plan: Plan, world: World, budget: Budget) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self._steps = plan.steps
+        self._digest = plan.digest
+        self._reasons = {decision.id: decision.reason for decision in plan.decisions}
+        self._plan = plan
         self._world = world
         self._budget = budget
         self._end = world.clock.monotonic() + budget.seconds
@@ -95,7 +98,7 @@ class _Walk:
     async def _run_step(self, step: Step) -> None:
         self._world.watcher.started(step)
         deadline = min(self._end, self._world.clock.monotonic() + _patience(step))
-        run = StepRun(step=step, world=self._world, deadline=deadline)
+        run = StepRun(step=step, world=self._world, deadline=deadline, warrant=self._warrant(step))
         try:
             outcome = await run.run()
         except asyncio.CancelledError:
@@ -103,6 +106,10 @@ class _Walk:
                 raise
             outcome = run.cut()
         self._done.put_nowait(outcome)
+
+    def _warrant(self, step: Step) -> Warrant:
+        plan, reason = self._plan, self._reasons.get(step.id, "")
+        return Warrant(fleet=plan.fleet, plan=self._digest, reason=reason, principal=plan.principal)
 
     def _close(self, outcome: Outcome) -> None:
         self._running -= 1

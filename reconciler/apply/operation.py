@@ -10,18 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.apply.patience import Backoff, next_pause
+from reconciler.apply.returning import Returning
 from reconciler.kinds.base import ResourceType, compose, compose_patch, find_users, project
 from reconciler.kinds.catalog import type_of
 from reconciler.kinds.diff import compare
-from reconciler.model.finding import Fault, FaultClass
+from reconciler.model.finding import LEASE_LOST, Fault, FaultClass
 from reconciler.model.ids import ArmId
+from reconciler.model.moment import read_time
 from reconciler.model.outcome import Outcome, Result
-from reconciler.model.plan import Step, Verb
+from reconciler.model.plan import Step, Verb, Warrant
 from reconciler.model.ports import Answer, Operation, Progress, World, Write
 from reconciler.model.resource import Live, LiveState, Scope
 from reconciler.model.wire import Json, JsonObject
 
 _HEAL_SECONDS = 90.0  # a create that ended Failed may turn Succeeded by itself
+_UNCOVERED = "the lease does not cover a write any more; whoever leads goes on"
 _REMOVALS = (Verb.DELETE, Verb.PURGE)
 
 
@@ -32,11 +35,14 @@ class StepRun:
     step: Step
     world: World
     deadline: float
+    warrant: Warrant
     backoff: Backoff = field(init=False)
     began: float = field(init=False)
     requests: int = field(init=False, default=0)
+    returning: Returning = field(init=False)
 
     def __post_init__(self) -> None:
+        self.returning = Returning(step=self.step, world=self.world)
         self.backoff = Backoff(self.world.chance)
         self.began = self.world.clock.now()
 
@@ -61,6 +67,8 @@ class StepRun:
         return self._ended(Result.IN_PROGRESS, f"not waited for any longer: {self.world.halt.because}")
 
     async def _attempt(self) -> Outcome:
+        if self.step.verb is Verb.PURGE:
+            return await self._purge()
         live = await self._look()
         if isinstance(live, Fault) and live.cls is not FaultClass.ABSENT:
             return self._failed(live)
@@ -73,6 +81,44 @@ class StepRun:
             return waited if waited is not None else await self._attempt_settled()
         return await self._send(present)
 
+    async def _purge(self) -> Outcome:
+        """What was deleted again meanwhile is not what the plan was made for, and may have been wanted for a while."""
+        early = await self._look_deleted()
+        if early is not None and early.result is not Result.DONE:
+            return early
+        if self.step.awaits and not self.returning.began:
+            told = await self.returning.begin()
+            if isinstance(told, Fault):
+                return self._failed(told)
+            if told:
+                return self._ended(Result.STALE, f"{told}; the next plan decides")
+        if early is None:
+            early = await self._send_purge()
+        if early.result is not Result.DONE or not self.step.awaits:
+            return early
+        result, because = await self.returning.wait(self.deadline)
+        return self._ended(result, "; ".join(each for each in (early.because, because) if each))
+
+    async def _look_deleted(self) -> Outcome | None:
+        """What is to be purged as it stands now; what this very plan has deleted was never seen before."""
+        if not self.step.deleted_at:
+            return None
+        self.requests += 1
+        deleted = await self.world.cloud.read_deleted(self.step.id, self.step.location)
+        if isinstance(deleted, Fault):
+            absent = deleted.cls is FaultClass.ABSENT
+            return self._ended(Result.DONE, "was already gone") if absent else self._failed(deleted)
+        if read_time(deleted.deleted_at) == read_time(self.step.deleted_at):
+            return None
+        return self._ended(Result.STALE, f"it was deleted again at {deleted.deleted_at}, after the plan; it is kept")
+
+    async def _send_purge(self) -> Outcome:
+        self.requests += 1
+        answer = await self.world.cloud.write(self._write(None))
+        if answer.fault is not None:
+            return self._refused(answer.fault)
+        return await self._follow(answer) or self._ended(Result.DONE)
+
     async def _attempt_settled(self) -> Outcome:
         live = await self._look()
         if isinstance(live, Fault) and live.cls is not FaultClass.ABSENT:
@@ -81,9 +127,7 @@ class StepRun:
         return self._already(present) or await self._send(present)
 
     async def _look(self) -> Live | Fault:
-        """A fresh read; a purge acts on what only exists deleted, so it looks at nothing."""
-        if self.step.verb is Verb.PURGE:
-            return Fault(cls=FaultClass.ABSENT, code="not_read", message="not read before a purge")
+        """A fresh read."""
         self.requests += 1
         return await self.world.cloud.read(self.step.id)
 
@@ -118,8 +162,6 @@ class StepRun:
         return self._ended(Result.DONE, "was already so")
 
     def _removal_state(self, live: Live | None) -> Outcome | None:
-        if self.step.verb is Verb.PURGE:
-            return None
         if live is None:
             return self._ended(Result.DONE, "was already gone")
         moved = self._moved(live, self.step.expects or {})
@@ -159,14 +201,30 @@ class StepRun:
         newcomers = await self._find_newcomers()
         if newcomers is not None:
             return newcomers
-        if self.world.halt.because:
-            return self._ended(Result.NOT_STARTED, self.world.halt.because)
+        if (withheld := self._withheld()) is not None:
+            return withheld
         self.requests += 1
-        answer = await self.world.cloud.write(self._write(live))
+        answer = await self._write_down(self._write(live))
         if answer.fault is not None:
             return self._refused(answer.fault)
         waited = await self._follow(answer)
         return waited if waited is not None else await self._verify()
+
+    def _withheld(self) -> Outcome | None:
+        """What becomes of a write that must not leave any more."""
+        if self.world.halt.because:
+            return self._ended(Result.NOT_STARTED, self.world.halt.because)
+        return self._ended(Result.NOT_STARTED, _UNCOVERED) if self.world.lease.remaining() <= 0 else None
+
+    async def _write_down(self, write: Write) -> Answer:
+        """Send it, with a word before and after."""
+        auditor, answer = self.world.auditor, None
+        auditor.sending(self.warrant, self.step)
+        try:
+            answer = await self.world.cloud.write(write)
+        finally:
+            auditor.answered(self.warrant, self.step, answer)
+        return answer
 
     def _write(self, live: Live | None) -> Write:
         step = self.step
@@ -182,6 +240,8 @@ class StepRun:
     def _refused(self, fault: Fault) -> Outcome:
         if fault.cls is FaultClass.ABSENT and self.step.verb in _REMOVALS:
             return self._ended(Result.DONE, "was already gone")
+        if fault.code == LEASE_LOST:
+            return self._ended(Result.NOT_STARTED, self.world.halt.because or _UNCOVERED)
         return self._failed(fault)
 
     async def _follow(self, answer: Answer) -> Outcome | None:
@@ -247,8 +307,6 @@ class StepRun:
 
     async def _verify(self) -> Outcome:
         """Read back and compare: a write that Azure took and did not do is an error with a name."""
-        if self.step.verb is Verb.PURGE:
-            return self._ended(Result.DONE)
         live = await self._look_back()
         if self.step.verb is Verb.DELETE:
             return self._verify_gone(live)
@@ -309,7 +367,7 @@ class StepRun:
             because=because,
             began=self.began,
             ended=self.world.clock.now(),
-            requests=self.requests,
+            requests=self.requests + self.returning.requests,
         )
 
 

@@ -5,13 +5,13 @@ Promises one request per call, never a second one for a write. What it takes to 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Set
+from collections.abc import Collection, Mapping, Set
 
 from reconciler.cloud.activity import Witness
 from reconciler.cloud.budget import Urgency, retry_after
 from reconciler.cloud.faults import own_fault, read_operation_fault
 from reconciler.cloud.gateway import Gateway, Reply
-from reconciler.cloud.live import text_at, to_live
+from reconciler.cloud.live import text_at, to_deleted, to_live
 from reconciler.cloud.models import BELIEVED, ModelLists
 from reconciler.cloud.observe import Observer
 from reconciler.cloud.patience import Patience
@@ -23,8 +23,8 @@ from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Verb
 from reconciler.model.ports import Answer, Chance, Clock, Operation, Poll, Progress, Write
-from reconciler.model.quota import Catalogue, Quotas, QuotaScope
-from reconciler.model.resource import Activity, Live, LiveState, Scope, Snapshot
+from reconciler.model.quota import Catalogue, Quotas, QuotaScope, Usage
+from reconciler.model.resource import Activity, DeletedAccount, Live, LiveState, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
 
 # Not URLs: what is polled where Azure gave none is the resource itself, until it is settled or until it is gone.
@@ -67,6 +67,19 @@ class ArmCloud:
 
     async def read(self, id: ArmId) -> Live | Fault:
         return await self._look(id, Urgency.STEP)
+
+    async def read_deleted(self, id: ArmId, location: str) -> DeletedAccount | Fault:
+        type_ = _table(id)
+        reply = await self._patience.through_cuts(lambda: self._gateway.get_deleted(type_.binding, id, location))
+        if isinstance(reply, Fault):
+            return reply
+        try:
+            return to_deleted(type_, reply.body if isinstance(reply.body, dict) else {})
+        except ValueError as error:
+            return own_fault("unreadable_answer", str(error), request_id=reply.request_id)
+
+    async def read_usages(self, subscription: str, location: str) -> Mapping[str, Usage] | Fault:
+        return await self._appraiser.read_usages(subscription, location)
 
     async def write(self, write: Write) -> Answer:
         type_ = _table(write.id)

@@ -12,7 +12,7 @@ import aiohttp
 from reconciler.cloud.credential import make_credential, read_principal
 from reconciler.cloud.policies import BudgetPolicy
 from reconciler.cloud.session import CloudSettings
-from reconciler.cloud.transport import ExactTransport, Proxies, send_once
+from reconciler.cloud.transport import CoveredConnector, ExactTransport, Proxies, send_once
 from reconciler.model.ports import Chance, Clock
 from reconciler.model.resource import CloudTarget
 
@@ -40,7 +40,7 @@ class Connection:
         async with AsyncExitStack() as stack:
             session = aiohttp.ClientSession(
                 # The budget bounds how many requests are under way; a second bound here would only hide a wait in it.
-                connector=aiohttp.TCPConnector(ssl=trust, limit=0, limit_per_host=0),
+                connector=CoveredConnector(settings.barred, ssl=trust, limit=0, limit_per_host=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # azure-core does it
                 middlewares=(send_once,),

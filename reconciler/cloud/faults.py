@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from reconciler.cloud.budget import retry_after
-from reconciler.model.finding import Fault, FaultClass
+from reconciler.model.finding import LEASE_LOST, Fault, FaultClass
 from reconciler.model.wire import Json, JsonObject
 
 
@@ -240,6 +240,7 @@ TABLE: Mapping[str, tuple[FaultClass, str]] = {
     ),
     "credential_failed": (_F, _SIGN_IN),
     "sign_in_unavailable": (_T, "Entra ID did not give a token just now; it is tried again by itself."),
+    LEASE_LOST: (_F, "Whoever leads then goes on with it."),
     "throttled": (_R, _SLOWER),
     "refused_by_client": (_I, "Correct the name or value that the message names; Azure was not asked."),
     "list_too_long": (_F, "Nothing is to be done: what lies beyond is not read, because no decision hangs on it."),

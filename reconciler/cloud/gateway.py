@@ -31,8 +31,9 @@ from reconciler.cloud.budget import GateClosedError, Urgency
 from reconciler.cloud.connection import Connection
 from reconciler.cloud.faults import own_fault, read_fault, request_id
 from reconciler.cloud.policies import BearerPolicy, ReadOnlyPolicy, lower
+from reconciler.cloud.transport import UncoveredError
 from reconciler.kinds.base import Binding
-from reconciler.model.finding import Fault
+from reconciler.model.finding import LEASE_LOST, Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Verb
 from reconciler.model.ports import Write
@@ -164,6 +165,12 @@ class Gateway:
     async def list_deleted(self, binding: Binding, subscription: str) -> Page:
         group = getattr(self._client(binding, subscription), binding.deleted_group)
         return await self._list(getattr(group, binding.deleted_list))
+
+    async def get_deleted(self, binding: Binding, id: ArmId, location: str) -> Reply | Fault:
+        """A soft-deleted resource by the id that it had alive; Azure finds it in its own location only."""
+        group = getattr(self._client(binding, id.subscription), binding.deleted_group)
+        operation = getattr(group, binding.deleted_get)
+        return await self._read(operation, Urgency.STEP, **_names(binding, id), location=location)
 
     async def send(self, binding: Binding, write: Write) -> Reply | Fault:
         """One mutating request, answered by whatever Azure says first."""
@@ -320,8 +327,9 @@ def client_class(name: str) -> Any:
 
 
 def _names(binding: Binding, id: ArmId) -> dict[str, str]:
-    """The names in an id by the keywords that take them; a parent's id fills as many as it has."""
-    values = (id.group, *(name for _, name in id.segments))
+    """The names in an id by the keywords that take them; a parent's id fills as many as it has. What lies in no group
+    has no keyword for one."""
+    values = (*([id.group] if id.group else []), *(name for _, name in id.segments))
     return dict(zip(binding.names, values, strict=False))
 
 
@@ -353,6 +361,7 @@ def _parse(text: str) -> tuple[Json, bool]:
 
 # What there was instead of an answer, first match first: our code, and whether the request may have had its effect.
 _SILENCES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
+    ((UncoveredError,), LEASE_LOST, False),
     ((ClientAuthenticationError,), "credential_failed", False),
     ((SerializationError,), "refused_by_client", False),
     ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError), "certificate_untrusted", False),

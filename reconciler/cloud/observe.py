@@ -52,7 +52,7 @@ class Observer:
 
     async def observe(self, scope: Scope) -> Snapshot:
         """The snapshot that answers `scope`."""
-        taken_at, before = self._clock.now(), self._gateway.requests
+        before = self._gateway.requests
         sight = _Sight()
         principal = await self._patience.through_faults(self._gateway.principal, _fault)
         if isinstance(principal, Fault):
@@ -62,7 +62,8 @@ class Observer:
         else:
             await self._look_around(scope, sight)
         return Snapshot(
-            taken_at=taken_at,
+            # Azure's own time, for it is what Azure's dates are compared with.
+            taken_at=self._clock.now() if self._gateway.now is None else self._gateway.now,
             live={id: sight.live[id] for id in sorted(sight.live)},
             deleted={id: sight.deleted[id] for id in sorted(sight.deleted)},
             taken=frozenset(sight.taken),
@@ -139,8 +140,9 @@ class Observer:
 
     async def _confirm_absent(self, scope: Scope, sight: _Sight) -> None:
         """A list over a subscription may lag for one region, so a wanted resource that it lacks is asked for by name;
-        groups first, for what would be in a group that is not there need not be asked for."""
-        for type_ in sorted(_listed_types(), key=lambda type_: type_.arm_type != GROUP_TYPE):
+        groups first, for what would be in a group that is not there need not be asked for. What no list holds is asked
+        for here alone."""
+        for type_ in sorted(_named_types(), key=lambda type_: type_.arm_type != GROUP_TYPE):
             if sight.blind_to(type_.arm_type):
                 continue
             missing = [id for id in _wanted(scope, type_) if id not in sight.live and id.parent not in sight.absent]
@@ -207,8 +209,9 @@ def _look_inside(sight: _Sight) -> None:
             _take(type_, parent.id, page, sight, parent.owner)
 
 
-def _listed_types() -> list[ResourceType]:
-    return [type_ for type_ in TYPES if type_.binding.list_all]
+def _named_types() -> list[ResourceType]:
+    """The types of which single resources are asked for: those that no answer about another one holds."""
+    return [type_ for type_ in TYPES if not type_.binding.list_children and not type_.embedded]
 
 
 def _wanted(scope: Scope, type_: ResourceType) -> list[ArmId]:

@@ -37,10 +37,14 @@ class ReadOnlyPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """Refuses whatever could change something: the second lock on a dry run."""
 
     def on_request(self, request: Request) -> None:
-        method, path = request.http_request.method, urlsplit(request.http_request.url).path
-        if method in ("GET", "HEAD") or (method == "POST" and path.lower().endswith(_ASKING)):
-            return
-        raise ReadOnlyViolation(f"{method} {path} must not be sent: this session only reads")
+        if _changes(request.http_request):
+            path = urlsplit(request.http_request.url).path
+            raise ReadOnlyViolation(f"{request.http_request.method} {path} must not be sent: this session only reads")
+
+
+def _changes(request: HttpRequest) -> bool:
+    asks = request.method == "POST" and urlsplit(request.url).path.lower().endswith(_ASKING)
+    return request.method not in ("GET", "HEAD") and not asks
 
 
 class BearerPolicy(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpResponse]):

@@ -1,4 +1,4 @@
-"""What quota Azure grants and who holds it: two lists per region, and one per account of other people.
+"""What quota Azure grants and who holds it: one or two lists per region, and one per account of other people.
 
 Promises that a region is known whole or not at all: half of an answer would make a pool look emptier than it is.
 """
@@ -6,6 +6,7 @@ Promises that a region is known whole or not at all: half of an answer would mak
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from math import ceil, floor
 
 from reconciler.cloud.faults import own_fault
@@ -29,10 +30,15 @@ class Appraiser:
     async def measure(self, scope: QuotaScope) -> Quotas:
         before = self._gateway.requests
         markets: dict[str, Market] = {}
+        usages: dict[str, Mapping[str, Usage]] = {}
         unread: dict[str, Fault] = {}
         unseen: dict[ArmId, Fault] = {}
         async with asyncio.TaskGroup() as group:
             regions = {each: group.create_task(self._market(scope, each)) for each in sorted(scope.locations)}
+            watched = {
+                each: group.create_task(self.read_usages(scope.subscription, each))
+                for each in sorted(scope.watched - scope.locations)
+            }
             accounts = {id: group.create_task(self._holdings(id, scope.accounts[id])) for id in sorted(scope.accounts)}
         for location, region in regions.items():
             found = region.result()
@@ -40,6 +46,12 @@ class Appraiser:
                 unread[location] = found
             else:
                 markets[location] = found
+        for location, lines in watched.items():
+            listed = lines.result()
+            if isinstance(listed, Fault):
+                unread[location] = listed
+            else:
+                usages[location] = listed
         strangers: list[Holding] = []
         for id, account in accounts.items():
             held, fault = account.result()
@@ -48,6 +60,7 @@ class Appraiser:
                 unseen[id] = fault
         return Quotas(
             markets=markets,
+            usages=usages,
             unread=unread,
             strangers=tuple(strangers),
             surveyed=scope.surveys,
@@ -55,20 +68,25 @@ class Appraiser:
             requests=self._gateway.requests - before,
         )
 
-    async def _market(self, scope: QuotaScope, location: str) -> Market | Fault:
+    async def read_usages(self, subscription: str, location: str) -> Mapping[str, Usage] | Fault:
+        """The pools of a region by folded name."""
         page = await self._patience.through_faults(
-            lambda: self._gateway.list_usages(scope.subscription, location), _fault_of_page
+            lambda: self._gateway.list_usages(subscription, location), _fault_of_page
         )
         if page.fault is not None:
             return page.fault
-        models = await self._models.read(scope.subscription, location)
-        if models.fault is not None:
-            return models.fault
         try:
             usages = [_usage(wire) for wire in page.items]
         except ValueError as error:
             return own_fault("unreadable_answer", str(error))
-        return Market(usages={each.name.lower(): each for each in usages}, terms=models.terms, editions=models.editions)
+        return {each.name.lower(): each for each in usages}
+
+    async def _market(self, scope: QuotaScope, location: str) -> Market | Fault:
+        usages = await self.read_usages(scope.subscription, location)
+        if isinstance(usages, Fault):
+            return usages
+        models = await self._models.read(scope.subscription, location)
+        return models.fault or Market(usages=usages, terms=models.terms, editions=models.editions)
 
     async def _holdings(self, account: ArmId, location: str) -> tuple[list[Holding], Fault | None]:
         page = await self._patience.through_faults(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +24,14 @@ class ReadOnlyViolation(Exception):  # noqa: N818 — the house calls it so
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudSettings:
     """What a cloud takes from its surroundings. `ca_bundle`, a file or a directory, goes before the environment's.
-    `model_age` is for how many seconds a region's model list is believed."""
+    `model_age` is for how many seconds a region's model list is believed. `barred` says why no write may be sent at
+    this moment, "" where it may."""
 
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     ca_bundle: str = ""
     budgets: Budgets = field(default_factory=Budgets)
     model_age: float = 600.0
+    barred: Callable[[], str] = str
 
 
 @asynccontextmanager

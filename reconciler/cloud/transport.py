@@ -6,11 +6,13 @@ Operation URLs carry a signature over their own spelling, and aiohttp would resp
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import quote, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # public, but typeshed lacks it
 
 import aiohttp
+from aiohttp.connector import Connection
 from azure.core.pipeline.transport._aiohttp import AioHttpTransport  # the public name is not typed
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from yarl import URL
@@ -32,6 +34,26 @@ def exact_url(text: str) -> URL:
 
 class CutError(aiohttp.ClientError):
     """The connection broke under a request that may have changed something."""
+
+
+class UncoveredError(aiohttp.ClientError):
+    """A write was ready to leave when nothing may be written any more; nothing was sent."""
+
+
+class CoveredConnector(aiohttp.TCPConnector):
+    """Gives a write its connection only while `barred` says nothing against it. Until there has been a wait for a place
+    in the budget, a token and a handshake; after it there is none."""
+
+    def __init__(self, barred: Callable[[], str], **options: Any) -> None:
+        super().__init__(**options)
+        self._barred = barred
+
+    async def connect(self, req: aiohttp.ClientRequest, *rest: Any, **named: Any) -> Connection:
+        connection = await super().connect(req, *rest, **named)
+        if req.method in ("PUT", "PATCH", "DELETE") and (why := self._barred()):
+            connection.release()
+            raise UncoveredError(why)
+        return connection
 
 
 async def send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

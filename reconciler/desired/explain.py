@@ -127,6 +127,7 @@ _NAMES = {
     "NetworkSecurityGroup": "nsg-app",
     "PrivateDnsZone": "privatelink.openai.azure.com",
     "PrivateEndpoint": "pe-aoai-swc-prod",
+    "Quota": "swedencentral",
     "ResourceGroup": "rg-ai-prod",
     "VirtualNetwork": "vnet-ai",
 }

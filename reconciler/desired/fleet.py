@@ -22,21 +22,43 @@ from reconciler.kinds import (
     endpoint,
     network_security_group,
     private_dns_zone,
+    quota_tier,
     rai_policy,
     subnet,
     virtual_network,
 )
 from reconciler.kinds.addresses import fold_prefix, read_network
-from reconciler.kinds.base import Expansion, Setting
+from reconciler.kinds.base import Expansion, Setting, declare
 from reconciler.kinds.catalog import kind_named
 from reconciler.kinds.common import UNKNOWN, near
-from reconciler.kinds.fleet import CapSpec, CloudSpec, CredentialSpec, FleetSpec, MaintenanceSpec, PruneSpec
+from reconciler.kinds.fleet import (
+    CapSpec,
+    CloudSpec,
+    CredentialSpec,
+    FleetSpec,
+    MaintenanceSpec,
+    PruneSpec,
+    PurgeSpec,
+)
+from reconciler.kinds.quota_tier import tier_of
 from reconciler.kinds.scalars import SUBNET_TYPE, read_seconds
 from reconciler.kinds.subnet_rules import find_subnet
 from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import GROUP_TYPE, ArmId, Ref
+from reconciler.model.lifecycle import Lifecycle, ManagePolicy
 from reconciler.model.pause import Maintenance, Window
-from reconciler.model.resource import Cap, CloudTarget, Desired, Estate, Fleet, FleetPolicy, Protected, SoftDeleted
+from reconciler.model.resource import (
+    Cap,
+    CloudTarget,
+    Desired,
+    Estate,
+    Fleet,
+    FleetPolicy,
+    Protected,
+    PurgePolicy,
+    PurgeWhen,
+    SoftDeleted,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +87,7 @@ def load_estate(sources: Iterable[Path], environment: Mapping[str, str], endpoin
     domains, findings = _divide(files, readings)
     for domain in domains:
         domain.members = _members(domain)
+    _want_tiers(domains)
     conflicts = find_conflicts(member for domain in domains for member in domain.members)
     fleets: list[Fleet] = []
     for domain in domains:
@@ -93,6 +116,7 @@ class _Domain:
     spec: FleetSpec | None
     head: Reading | None = None
     protected: tuple[Protected, ...] = ()
+    tier: Desired | None = None
     readings: list[Reading] = field(default_factory=list)
     files: list[SourceFile] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
@@ -340,6 +364,54 @@ def _near_subnet(word: str, wanted: Iterable[ArmId]) -> str:
     return near(word, [f"{each}/{one}" for each, one in subnets if each.lower() in close], cutoff=0.75)
 
 
+def _want_tiers(domains: Sequence[_Domain]) -> None:
+    """What each Fleet wants of the one quota tier of its subscription. Where some contradict each other it is left as
+    it is: nobody can tell which of them was meant."""
+    wanting: dict[str, list[_Domain]] = {}
+    for domain in sorted(domains, key=lambda each: each.origin):
+        domain.tier = _tier(domain)
+        if domain.tier is not None:
+            wanting.setdefault(domain.tier.id.key, []).append(domain)
+    for first, *others in wanting.values():
+        assert first.tier is not None
+        contradictions = [_contradict(each, first) for each in others if each.tier and not _same_tier(each, first)]
+        for each in (first, *others) if contradictions else ():
+            each.tier = None
+            each.findings += contradictions
+            each.aside[Ref(kind=FLEET, name=each.name)] = tuple(contradictions)
+
+
+def _tier(domain: _Domain) -> Desired | None:
+    spec, head = domain.spec, domain.head
+    if spec is None or spec.quota is None or head is None:
+        return None
+    id, place = tier_of(spec.subscription), head.document().place(("quota", "tierUpgrade"))
+    return Desired(
+        id=id,
+        ref=Ref(kind=FLEET, name=f"{domain.name}/quotaTiers/{id.name}"),
+        fields=declare(quota_tier.TYPE, {"tierUpgradePolicy": spec.quota.tier_upgrade}),
+        lifecycle=Lifecycle(policy=ManagePolicy(spec.quota.policy)),
+        origin=place,
+        origins={"tierUpgradePolicy": place},
+    )
+
+
+def _same_tier(one: _Domain, other: _Domain) -> bool:
+    return bool(one.tier and other.tier and one.tier.fields == other.tier.fields)
+
+
+def _contradict(domain: _Domain, first: _Domain) -> Finding:
+    assert domain.tier is not None
+    assert first.tier is not None
+    here, there = (each.fields["tierUpgradePolicy"] for each in (domain.tier, first.tier))
+    return Finding(
+        code="two_tiers",
+        message=f"quota.tierUpgrade is {here}, and {there} in Fleet {first.name} of the same subscription",
+        hint=f"the other one is at {first.tier.origin}; a subscription has one tier, so say the same, or say it once",
+        origin=domain.tier.origin,
+    )
+
+
 def _places(readings: Iterable[Reading], setting: Setting) -> Iterator[tuple[Ref, ArmId]]:
     """Where each document's resource is, as far as even a broken document says it."""
     for reading in readings:
@@ -403,11 +475,12 @@ class _Connection:
 def _assemble(domain: _Domain, connection: _Connection, target: CloudTarget) -> Fleet:
     assert domain.spec is not None
     about = [finding for findings in connection.broken.values() for finding in findings]
+    tier = {domain.tier.id: domain.tier} if domain.tier else {}
     return Fleet(
         name=domain.name,
         subscription=domain.spec.subscription,
         target=target,
-        desired=connection.connected.desired,
+        desired={**tier, **connection.connected.desired},
         wishes=connection.connected.wishes,
         policy=replace(_policy(domain.spec), never_cut_off=domain.protected),
         broken=connection.broken,
@@ -437,6 +510,7 @@ def _policy(spec: FleetSpec) -> FleetPolicy:
         allow=frozenset(spec.allow or ()),
         allow_empty=spec.allow_empty,
         soft_deleted=SoftDeleted(spec.soft_deleted),
+        purge=_purge(spec.purge),
         deletes=_cap(limits.deletes if limits else None, careful.deletes),
         changes=_cap(limits.changes if limits else None, careful.changes),
         maintenance=_maintenance(spec.maintenance) if spec.maintenance else None,
@@ -449,6 +523,17 @@ def _maintenance(spec: MaintenanceSpec) -> Maintenance:
         for windows in (spec.allow, spec.deny)
     )
     return Maintenance(zone=spec.time_zone, allow=allow, deny=deny)
+
+
+def _purge(written: str | PurgeSpec | None) -> PurgePolicy:
+    if not isinstance(written, PurgeSpec):
+        return PurgePolicy(when=PurgeWhen(written or "never"))
+    return PurgePolicy(
+        when=PurgeWhen(written.policy),
+        names=tuple(name.lower() for name in written.names or ()),
+        minimum_age=read_seconds(written.minimum_age),
+        most=written.most,
+    )
 
 
 def _cap(written: CapSpec | None, careful: Cap) -> Cap:

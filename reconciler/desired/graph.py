@@ -18,7 +18,7 @@ from reconciler.kinds.catalog import kind_named
 from reconciler.model.finding import Finding, Origin, Severity
 from reconciler.model.ids import GROUP_TYPE, ArmId, Ref
 from reconciler.model.resource import Desired
-from reconciler.model.wish import Wish
+from reconciler.model.wish import QuotaWish, Wish
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -71,6 +71,7 @@ def _find_conflicts(members: Iterable[Member]) -> Iterator[Conflict]:
     contested = {id(each) for conflict in moves for each in conflict.members}
     yield from _same_id([each for each in singles if id(each) not in contested])
     yield from _same_unique(singles)
+    yield from _same_pool(singles)
     yield from _cycles(singles)
 
 
@@ -150,6 +151,26 @@ def _same_unique(members: Sequence[Member]) -> Iterator[Conflict]:
                     origin=wanted.origins.get(path, wanted.origin),
                 )
                 yield Conflict(finding=finding, members=(owner, each))
+
+
+def _same_pool(members: Sequence[Member]) -> Iterator[Conflict]:
+    """A pool of which one fleet wants two things. What two fleets want of one can both be granted."""
+    seen: dict[tuple[str, ArmId], tuple[QuotaWish, Member]] = {}
+    for each in members:
+        for wish in each.expansion.wishes:
+            if not isinstance(wish, QuotaWish):
+                continue
+            other, owner = seen.setdefault((each.fleet, wish.id), (wish, each))
+            if other is wish:
+                continue
+            twice = f"{wish.ref} is declared twice"
+            finding = Finding(
+                code="duplicate_pool",
+                message=twice if wish.ref == other.ref else f"{wish.ref} is the same pool as {other.ref}",
+                hint=f"the other one is at {other.origin}; say in one place what is wanted of it",
+                origin=wish.origin,
+            )
+            yield Conflict(finding=finding, members=(owner, each))
 
 
 def _moves(members: Sequence[Member]) -> Iterator[Conflict]:

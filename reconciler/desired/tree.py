@@ -20,9 +20,14 @@ class Tree:
         self._known: dict[Path, tuple[_Look, bytes]] = {}
 
     def digest(self) -> str:
-        """A name for all paths and contents; equal only where the same documents would be read."""
+        """A name for all paths and contents; equal only where the same documents would be read. A tree that cannot be
+        walked has a name too: reading it tells what is wrong."""
         whole, known = hashlib.sha256(), {}
-        for path in walk_sources(self._sources):
+        try:
+            paths = walk_sources(self._sources)
+        except OSError as error:
+            return f"cannot be walked: {error}"
+        for path in paths:
             found = self._read(path)
             if found is not None:
                 known[path] = found

@@ -129,6 +129,7 @@ TYPE = ResourceType(
         list_all="list",
         deleted_group="deleted_accounts",
         deleted_list="list",
+        deleted_get="get",
         purge="begin_purge",
     ),
     fields=(

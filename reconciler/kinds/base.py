@@ -112,7 +112,8 @@ class Binding:
     """Where the SDK keeps the operations of a type. Words only; `cloud` resolves them and a contract test checks them.
 
     `names` are the keyword arguments that take the resource group and then each name of the id, in that order.
-    `body` is the keyword of the body. `list_all` lists a subscription, `list_children` a parent.
+    `body` is the keyword of the body. `list_all` lists a subscription, `list_children` a parent; what neither lists is
+    read by its id. What has no `delete` is never deleted.
     """
 
     client: Literal["cognitiveservices", "resources", "network", "privatedns"]
@@ -120,14 +121,15 @@ class Binding:
     names: tuple[str, ...]
     get: str
     put: str
-    delete: str
     body: str
+    delete: str = ""
     patch: str = ""
     patch_body: str = ""
     list_all: str = ""
     list_children: str = ""
     deleted_group: str = ""
     deleted_list: str = ""
+    deleted_get: str = ""
     purge: str = ""
 
 
@@ -187,6 +189,7 @@ class ResourceType:
     What is `after_all` needs what it needs with all that is below it. `claims` is the path of addresses that no two
     siblings may share. `refuses` tells why a live resource cannot be changed as wanted, whatever is permitted. `joins`
     are wire paths of ids in what is written, each with the end of the action that must be permitted on what it names.
+    `tells` gives what people want to know of a live resource whatever becomes of it.
     """
 
     arm_type: str
@@ -223,6 +226,7 @@ class ResourceType:
     claims: str = ""
     refuses: Callable[[tuple[FieldChange, ...], JsonObject], Hold | None] = lambda _changes, _wire: None
     joins: tuple[tuple[WirePath, str], ...] = ()
+    tells: Callable[[JsonObject], str] = lambda _wire: ""
 
     def reserves(self, name: str) -> bool:
         """Whether a resource of this name is Azure's own: never declared, never deleted."""
@@ -660,14 +664,14 @@ class Kind:
 
     `describe` takes the resource and everything live below it and gives the spec. `relate` takes what one document
     stands for and everything its fleet wants, and says what is wrong between them; what is not among the latter may be
-    broken, or not ours. A kind without `types` stands for no resource, only for wishes. Pure; never raises for a spec
-    that validated.
+    broken, or not ours. A kind without `types` stands for no resource, only for wishes, and describes none. Pure; never
+    raises for a spec that validated.
     """
 
     name: str
     spec: type[Spec]
     types: tuple[ResourceType, ...]
     expand: Callable[[Document, Setting], Expansion]
-    describe: Callable[[Live, tuple[Live, ...]], JsonObject]
     summary: str
+    describe: Callable[[Live, tuple[Live, ...]], JsonObject] = lambda _live, _below: {}
     relate: Callable[[tuple[Desired, ...], Mapping[ArmId, Desired]], tuple[Finding, ...]] = _says_nothing

@@ -7,6 +7,8 @@ from reconciler.kinds import (
     network_security_group,
     private_dns_zone,
     private_endpoint,
+    quota,
+    quota_tier,
     resource_group,
     virtual_network,
 )
@@ -19,9 +21,11 @@ KINDS: tuple[Kind, ...] = (
     private_dns_zone.KIND,
     account.KIND,
     private_endpoint.KIND,
+    quota.KIND,
 )
 
-TYPES: tuple[ResourceType, ...] = tuple(type_ for kind in KINDS for type_ in kind.types)
+# What documents stand for, and what only a Fleet speaks of.
+TYPES: tuple[ResourceType, ...] = (*(type_ for kind in KINDS for type_ in kind.types), quota_tier.TYPE)
 
 _BY_ARM_TYPE = {type_.arm_type.lower(): type_ for type_ in TYPES}
 _BY_TOP = {kind.types[0].arm_type.lower(): kind for kind in KINDS if kind.types}

@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 from pydantic import Field as Described
 from pydantic import JsonValue
 
-from reconciler.kinds.scalars import Cron, Duration, GroupName, Guid, Party, Region, TagName, TagValue, TimeZone
+from reconciler.kinds.scalars import (
+    AccountPattern,
+    Cron,
+    Duration,
+    GroupName,
+    Guid,
+    Party,
+    Region,
+    TagName,
+    TagValue,
+    TimeZone,
+)
 from reconciler.kinds.spec import Flag, Permission, Spec, Text, Whole
 
 _URL = r"^https://[^/\s]+(/\S*)?$"
@@ -74,11 +85,36 @@ class CapSpec(Spec):
     percent: Annotated[Whole, Described(ge=0, le=100, description="Most of the owned resources, in percent.")] = 100
 
 
+class PurgeSpec(Spec):
+    """Which soft-deleted accounts may be purged for what they hold. It needs the permission `purge` as well."""
+
+    policy: Annotated[
+        Literal["never", "blocking", "always"],
+        Described(
+            description="never; blocking: only those that hold a name or quota that the plan needs, one after the "
+            "other and no more than it takes; always: every one that may be."
+        ),
+    ]
+    names: Annotated[
+        list[AccountPattern] | None,
+        Described(
+            description="Accounts that may be purged besides those that carried this fleet's tag, by name; * and ? "
+            "stand for anything. One that carried the tag of another fleet never may.",
+            examples=["[aoai-old-*]"],
+        ),
+    ] = None
+    minimum_age: Annotated[
+        Duration, Described(description="How long ago it must have been deleted, such as 90m, 24h or 2d.")
+    ] = "1h"
+    most: Annotated[Whole, Described(ge=1, description="Most of these purges in one run.")] = 3
+
+
 class LimitsSpec(Spec):
     """How much one run may do before it stops and asks for a person."""
 
     deletes: Annotated[
-        CapSpec | None, Described(description="Deletes, replacements and purges; 5 and 20 % when left out.")
+        CapSpec | None,
+        Described(description="Deletes, replacements, and purges by softDeleted; 5 and 20 % when left out."),
     ] = None
     changes: Annotated[
         CapSpec | None, Described(description="Changes of existing resources; 100 and 100 % when left out.")
@@ -111,6 +147,22 @@ class MaintenanceSpec(Spec):
     deny: Annotated[list[WindowSpec] | None, Described(description="Never write within these, allowed or not.")] = None
 
 
+class SubscriptionQuotaSpec(Spec):
+    """What the fleet wants of the quota of its subscription as a whole."""
+
+    tier_upgrade: Annotated[
+        Literal["OnceUpgradeIsAvailable", "NoAutoUpgrade"],
+        Described(
+            description="Whether Azure may move the subscription to a higher quota tier by itself, which raises limits "
+            "and never lowers one. One setting for the whole subscription."
+        ),
+    ]
+    policy: Annotated[
+        Literal["manage", "observe"],
+        Described(description="manage writes it; observe reports that it is another and never writes."),
+    ] = "manage"
+
+
 class FleetSpec(Spec):
     """Defaults and permissions of every document in this directory and below, down to the next Fleet."""
 
@@ -137,6 +189,13 @@ class FleetSpec(Spec):
         Literal["stop", "restore", "purge"],
         Described(description="What to do when a soft-deleted account holds a wanted name."),
     ] = "stop"
+    purge: Annotated[
+        Literal["never", "blocking", "always"] | PurgeSpec | None,
+        Described(
+            description="Whether soft-deleted accounts are purged for the names and the quota that they hold; never "
+            "when left out. A word, or a mapping that begins with policy."
+        ),
+    ] = None
     allow: Annotated[list[Permission] | None, Described(description="Dangerous actions that are permitted.")] = None
     allow_empty: Annotated[
         Flag, Described(description="Permit a fleet that declares no account although it owns some.")
@@ -152,4 +211,8 @@ class FleetSpec(Spec):
     limits: Annotated[LimitsSpec | None, Described(description="Safety limits per run.")] = None
     maintenance: Annotated[
         MaintenanceSpec | None, Described(description="At what hours writes are made; at any hour when left out.")
+    ] = None
+    quota: Annotated[
+        SubscriptionQuotaSpec | None,
+        Described(description="The quota tier of the subscription; left alone when left out."),
     ] = None

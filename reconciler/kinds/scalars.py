@@ -32,6 +32,8 @@ _GROUP = re.compile(r"[\w().-]{0,89}[\w()-]")
 _REGION = re.compile(r"[A-Za-z][A-Za-z0-9 ]*")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DIGITS = re.compile(r"[0-9]+(\.[0-9]+)+(/[0-9]*)?")
+_PATTERN = re.compile(r"[A-Za-z0-9._*?-]{1,64}")
+_SAID = 3  # letters and digits that a pattern must have at least
 _DURATION = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 _HOST = re.compile(
     r"(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -217,6 +219,20 @@ def _check_host(text: str) -> str:
     return text
 
 
+def _check_pattern(text: str) -> str:
+    """Names of accounts, with * and ?. A purge cannot be undone, so that a pattern has to say whom it means."""
+    if not _PATTERN.fullmatch(text):
+        hint = "write letters, digits, - _ and . of its name, * for any of them and ? for one"
+        raise refuse(f"{text!r} cannot be an account", hint)
+    said = sum(each.isalnum() for each in text)
+    if said < _SAID and set(text) & set("*?"):
+        hint = (
+            f"write at least {_SAID} letters of their names, such as aoai-old-*; what carried this fleet's tag needs "
+        )
+        raise refuse(f"{text!r} would purge accounts of anybody", f"{hint}no pattern")
+    return text
+
+
 def _check_duration(text: str) -> str:
     try:
         read_seconds(text)
@@ -266,6 +282,7 @@ def _check_tag_value(text: str) -> str:
     return text
 
 
+AccountPattern = Annotated[Text, AfterValidator(_check_pattern)]
 Cron = Annotated[Text, AfterValidator(_check_cron)]
 Duration = Annotated[Text, AfterValidator(_check_duration)]
 TimeZone = Annotated[Text, AfterValidator(_check_zone)]

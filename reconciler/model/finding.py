@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -60,6 +61,9 @@ class FaultClass(StrEnum):
     def blocking(self) -> bool:
         """A state of the world with a sentence, not an error of ours: it is reported as blocked."""
         return self in (FaultClass.QUOTA, FaultClass.FORBIDDEN, FaultClass.SOFT_DELETED)
+
+
+LEASE_LOST: Final = "lease_lost"  # the code of a write that did not leave because nothing may be written any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,10 +36,15 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """`purged` are the soft-deleted accounts that this run has purged, by the ids that they had alive. `shunned` are
+    """`purged` are the soft-deleted accounts that this run has purged, by the ids that they had alive. `returning` are
+    the folded regions in which usages have not shown yet what a purge gave back, each with the moment, in epoch seconds
+    of Azure's clock, from which that is waited for no longer. `lingering` are the same for regions where something that
+    is gone still had its place among the accounts, as it has after a purge that nobody here remembers. `shunned` are
     offers that Azure had no hardware for. `holds` are resources that failed."""
 
     purged: tuple[ArmId, ...] = ()
+    returning: Mapping[str, float] = field(default_factory=dict)
+    lingering: Mapping[str, float] = field(default_factory=dict)
     shunned: Mapping[Offer, Shunned] = field(default_factory=dict)
     holds: Mapping[ArmId, Held] = field(default_factory=dict)
 

@@ -63,7 +63,8 @@ class CycleReport:
 class Pass:
     """One pass of the daemon over all fleets; times are epoch seconds. `trigger` is what set it off first.
 
-    A fleet is in `reports` by its name, or in `faults` where its cycle broke off. `findings` are all that is wrong with
+    A fleet is in `reports` by its name, or in `faults` where its cycle broke off, or in `under_way` where a later pass
+    will tell. `findings` are all that is wrong with
     the desired-state tree: a fleet whose own document is broken is in neither of the two. `pauses` are those that were
     in force.
     """
@@ -74,4 +75,5 @@ class Pass:
     reports: Mapping[str, CycleReport] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     faults: Mapping[str, Fault] = field(default_factory=dict)
+    under_way: tuple[str, ...] = ()
     pauses: tuple[Pause, ...] = ()

@@ -89,7 +89,9 @@ class Decision:
 
     `author` is who changed or deleted it last, where that is asked and known; `who` are the words at the end of
     `reason` that say so, or why it is not known. Azure may tell it late: neither is part of a plan's digest.
-    `opened` and `closed` are the ways to an account that it adds and takes, as far as this resource decides it.
+    What is `told_only` nobody acts upon and nobody agrees to: it is not part of it either.
+    `opened` and `closed` are the ways to an account that it adds and takes, as far as this resource decides it. `frees`
+    is the most that a purge gives back, by usage name, of the pools that somebody waits for.
     `wants` names what the document says, whatever Azure is like, and `labels` are the document's. `missing`: nothing of
     that id was seen.
     """
@@ -114,9 +116,11 @@ class Decision:
     who: str = ""
     opened: tuple[Way, ...] = ()
     closed: tuple[Way, ...] = ()
+    told_only: bool = False
     wants: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     missing: bool = False
+    frees: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def acts(self) -> bool:
@@ -140,7 +144,9 @@ class Step:
     `expects` are the owned values that were live when the plan was made: if they moved, the step is stale. None means
     that the resource must not exist yet. `after` names the steps that must have succeeded before. `takes` is what the
     plan knew to lie below a resource that is deleted; whatever else is found there keeps it. `within` is the lane of
-    something else that this write locks, and therefore takes instead of its own; `locks` are more of them.
+    something else that this write locks, and therefore takes instead of its own; `locks` are more of them. A purge is
+    of the account that was deleted at `deleted_at`, where that was known, and ends when usages show that something of
+    the pools in `awaits` came back: folded usage names, each with what will be used of it when the purge is sent.
     """
 
     name: str
@@ -153,6 +159,8 @@ class Step:
     after: tuple[str, ...] = ()
     takes: tuple[ArmId, ...] = ()
     location: str = ""
+    deleted_at: str = ""
+    awaits: Mapping[str, int] = field(default_factory=dict)
     within: str = ""
     locks: tuple[str, ...] = ()
 
@@ -164,6 +172,16 @@ class Step:
     def lanes(self) -> frozenset[str]:
         """Every lane in which no other write may be under way while this one is."""
         return frozenset((self.lane, self.id.lane, *self.locks))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warrant:
+    """Why a write is made: the plan that it is part of, by its digest, what that says of the resource, and as whom."""
+
+    fleet: str
+    plan: str
+    reason: str = ""
+    principal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +233,7 @@ class Plan:
                 "opens": [[*way.key] for way in decision.opened],
             }
             for decision in self.decisions
+            if not decision.told_only
         ]
         steps: list[Json] = [
             {
@@ -226,6 +245,7 @@ class Plan:
                 "expects": thaw(step.expects),
                 "after": list(step.after),
                 "takes": [str(id) for id in step.takes],
+                "awaits": {**step.awaits},
             }
             for step in self.steps
         ]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Collection, Set
+from collections.abc import Collection, Mapping, Set
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -16,9 +17,9 @@ from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome
 from reconciler.model.pause import Pause
-from reconciler.model.plan import Plan, Step, Verb
-from reconciler.model.quota import Catalogue, Quotas, QuotaScope
-from reconciler.model.resource import Activity, Live, Scope, Snapshot
+from reconciler.model.plan import Plan, Step, Verb, Warrant
+from reconciler.model.quota import Catalogue, Quotas, QuotaScope, Usage
+from reconciler.model.resource import Activity, DeletedAccount, Live, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
 from reconciler.model.wire import JsonObject
 
@@ -87,7 +88,8 @@ class Cloud(Protocol):
         ...
 
     async def measure(self, scope: QuotaScope) -> Quotas:
-        """What the regions of `scope` allow and sell, two lists each, and one list for each account of `scope`."""
+        """What the regions of `scope` allow and sell, two lists each, or one where only usages are wanted, and one
+        list for each account of `scope`."""
         ...
 
     async def rights(self, scope: RightsScope) -> Rights:
@@ -97,6 +99,14 @@ class Cloud(Protocol):
 
     async def browse(self, subscription: str, locations: Set[str]) -> Catalogue:
         """What the regions sell and until when: one list each, believed for some minutes, so mostly none."""
+        ...
+
+    async def read_deleted(self, id: ArmId, location: str) -> DeletedAccount | Fault:
+        """A fresh GET of what was deleted softly, by the id that it had alive and in the region that it was in."""
+        ...
+
+    async def read_usages(self, subscription: str, location: str) -> Mapping[str, Usage] | Fault:
+        """How full the pools of one folded region are, by folded name: one list, without what the region sells."""
         ...
 
     async def write(self, write: Write) -> Answer: ...
@@ -138,6 +148,10 @@ class Lease(Protocol):
 
     def remaining(self) -> float: ...
 
+    def work(self) -> AbstractContextManager[None]:
+        """While any such block runs, no new term begins: what an old one planned never acts under it."""
+        ...
+
 
 class Halt(Protocol):
     """Whether writing shall come to an end. While `because` says something no step and no write starts; `cut` returns
@@ -158,6 +172,25 @@ class Pauses(Protocol):
     async def save(self, pauses: tuple[Pause, ...]) -> None: ...
 
 
+class Auditor(Protocol):
+    """Who writes down every write: when it is about to leave, and what Azure said to it, None where nobody waited for
+    that. Must not raise or wait."""
+
+    def sending(self, warrant: Warrant, step: Step) -> None: ...
+
+    def answered(self, warrant: Warrant, step: Step, answer: Answer | None) -> None: ...
+
+
+class Unaudited:
+    """Keeps the `Auditor` port where nothing is written down."""
+
+    def sending(self, warrant: Warrant, step: Step) -> None:
+        del warrant, step
+
+    def answered(self, warrant: Warrant, step: Step, answer: Answer | None) -> None:
+        del warrant, step, answer
+
+
 class Onlooker(Protocol):
     """Who is told that the loop is alive, and what woke it. Must not raise or wait."""
 
@@ -176,6 +209,9 @@ class Alone:
 
     def remaining(self) -> float:
         return math.inf
+
+    def work(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class Unhalted:
@@ -199,3 +235,4 @@ class World:
     watcher: Watcher
     lease: Lease = field(default_factory=Alone)
     halt: Halt = field(default_factory=Unhalted)
+    auditor: Auditor = field(default_factory=Unaudited)

@@ -123,29 +123,38 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaScope:
-    """What shall be read: the lists of `locations` (folded), and the deployments of `accounts`, each with its region.
-    Those are all that an observation has not looked into in the regions of `surveys`."""
+    """What shall be read: both lists of `locations` (folded), of `watched` the usages alone, and the deployments of
+    `accounts`, each with its region. Those are all that an observation has not looked into in the regions of
+    `surveys`."""
 
     subscription: str
     locations: frozenset[str] = frozenset()
+    watched: frozenset[str] = frozenset()
     surveys: frozenset[str] = frozenset()
     accounts: Mapping[ArmId, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """What was read. A region is in `markets`, or in `unread` with the reason.
+    """What was read. A region is in `markets`, in `usages` if nothing else was asked of it, or in `unread` with the
+    reason.
 
     `strangers` are the deployments of other people's accounts, known in the regions of `surveyed` only; `unseen` are
     the accounts there whose deployments could not be listed.
     """
 
     markets: Mapping[str, Market] = field(default_factory=dict)
+    usages: Mapping[str, Mapping[str, Usage]] = field(default_factory=dict)
     unread: Mapping[str, Fault] = field(default_factory=dict)
     strangers: tuple[Holding, ...] = ()
     surveyed: frozenset[str] = frozenset()
     unseen: Mapping[ArmId, Fault] = field(default_factory=dict)
     requests: int = 0
+
+    def usages_of(self, location: str) -> Mapping[str, Usage] | None:
+        """The usages of a region by folded name, None where they are not known."""
+        market = self.markets.get(location)
+        return market.usages if market else self.usages.get(location)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +166,7 @@ class Pool:
     give back, `short` is what it would add and cannot. `models` and `skus` draw on the pool; `tokens` and `requests`
     are all the rates per unit and minute at which they do. `deleted` are the region's soft-deleted accounts. `retires`
     is the first day, in epoch seconds, on which something that this fleet has in it is retired, `days` from now.
+    `declared` and `headroom` are the limit and what shall be left as documents want it, 0 where none does.
     """
 
     subscription: str
@@ -178,6 +188,8 @@ class Pool:
     billed: bool = False
     retires: int | None = None
     days: int | None = None
+    declared: int = 0
+    headroom: int = 0
 
     @property
     def asked(self) -> int:
@@ -201,7 +213,7 @@ class Pool:
     @property
     def touched(self) -> bool:
         """Whether this fleet has anything to do with it."""
-        return bool(self.ours or self.takes or self.gives or self.short)
+        return bool(self.ours or self.takes or self.gives or self.short or self.declared or self.headroom)
 
     @property
     def moves(self) -> bool:

@@ -82,6 +82,26 @@ class SoftDeleted(StrEnum):
     PURGE = "purge"
 
 
+class PurgeWhen(StrEnum):
+    """When a soft-deleted account is purged without a document that wants its name: `blocking` only where it holds a
+    name or quota that the plan needs."""
+
+    NEVER = "never"
+    BLOCKING = "blocking"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgePolicy:
+    """Which soft-deleted accounts may be purged: those that carried the fleet's tag, and those of nobody whose name
+    matches one of `names` (folded patterns); deleted at least `minimum_age` seconds ago, at most `most` in one run."""
+
+    when: PurgeWhen = PurgeWhen.NEVER
+    names: tuple[str, ...] = ()
+    minimum_age: float = 3600.0
+    most: int = 3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cap:
     """A limit per run: at most `count`, and at most `percent` of the owned resources, rounded up."""
@@ -113,6 +133,7 @@ class FleetPolicy:
     allow: frozenset[str] = frozenset()
     allow_empty: bool = False
     soft_deleted: SoftDeleted = SoftDeleted.STOP
+    purge: PurgePolicy = PurgePolicy()
     deletes: Cap = Cap(count=5, percent=20)
     changes: Cap = Cap(count=100, percent=100)
     never_cut_off: tuple[Protected, ...] = ()
@@ -273,7 +294,8 @@ class Blind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Live Azure at `taken_at` (epoch seconds), read through the eyes of `principal` (our own name in systemData).
+    """Live Azure at `taken_at` (epoch seconds by Azure's own clock), read through the eyes of `principal` (our own name
+    in systemData).
 
     `taken` are the ids that do not exist yet and whose wanted subdomain somebody else holds. `rates` gives the tokens
     per minute of one unit of capacity. `activity` is there where somebody had to be asked who changed something,

@@ -4,36 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from reconciler.model.finding import Origin
-from reconciler.model.ids import Ref
+from reconciler.model.ids import ArmId, Ref
 from reconciler.model.lifecycle import MANAGED, Lifecycle
+from reconciler.model.quota import Offer
 from reconciler.model.wire import Json
+
+
+class Measure(StrEnum):
+    """What an amount of quota is counted in; `PERCENT` is of what Azure grants."""
+
+    UNITS = "units"
+    TOKENS = "tokens per minute"
+    PERCENT = "percent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """So much of a pool of quota."""
+
+    number: int
+    measure: Measure = Measure.UNITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaWish:
-    """How much of a pool of quota a region shall grant, and how much of it shall be left.
+    """How much of a pool of quota a region shall grant at least, and how much of it shall be left.
 
-    The pool is a `usage` name of Azure's, or that which `format`, `model`, `version` and `sku` (folded, the version may
-    be empty) draw on there. `limit` and `headroom` are in capacity units, `limit_tokens` and `headroom_tokens` in
-    tokens per minute, `headroom_percent` is of the limit; None asks for nothing. `location` is folded.
+    The pool is a `usage` name of Azure's, or that which `offer` draws on there. `id` stands for the pool as the
+    document names it, and is no resource. None asks for nothing. `location` is folded.
     """
 
+    id: ArmId
     ref: Ref
     origin: Origin
     location: str
     usage: str = ""
-    format: str = ""
-    model: str = ""
-    version: str = ""
-    sku: str = ""
-    limit: int | None = None
-    limit_tokens: int | None = None
-    headroom: int | None = None
-    headroom_tokens: int | None = None
-    headroom_percent: int | None = None
-    origins: Mapping[str, Origin] = field(default_factory=dict)
+    offer: Offer | None = None
+    limit: Amount | None = None
+    headroom: Amount | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    lifecycle: Lifecycle = MANAGED
+
+    @property
+    def priced(self) -> bool:
+        """Whether only the region's model list tells what is meant."""
+        amounts = (self.limit, self.headroom)
+        return self.offer is not None or any(each is not None and each.measure is Measure.TOKENS for each in amounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.kinds import deployment
-from reconciler.model.ids import ArmId, Ref, fold_location
+from reconciler.model.ids import ArmId, Ref
 from reconciler.model.memory import Memory
 from reconciler.model.plan import Action, DecisionState, Step
 from reconciler.model.quota import Holding, Ledger
@@ -21,9 +21,10 @@ from reconciler.plan.draft import Draft, Drafts
 from reconciler.plan.guards import stop_dependents
 from reconciler.plan.openness import keep_closed
 from reconciler.plan.order import put_after, put_last
+from reconciler.plan.purging import Purges, Wait
 from reconciler.plan.quota import Books, Move, PoolKey, count_moves, make_ledger
 
-_NAMED = 3  # more soft-deleted accounts than these are only counted
+Relief = Mapping[PoolKey, int]  # what may come back besides
 
 
 @dataclass(slots=True)
@@ -86,44 +87,84 @@ class _Allotment:
 
 
 def keep_within(
-    drafts: Drafts, fleet: Fleet, snapshot: Snapshot, _memory: Memory
+    drafts: Drafts, fleet: Fleet, snapshot: Snapshot, memory: Memory
 ) -> tuple[Drafts, tuple[Step, ...], Ledger | None]:
     """The drafts less what will not fit, their steps in an order that overdraws no pool, and the ledger."""
     if snapshot.quotas is None:
         return *keep_closed(drafts, fleet, snapshot), None
     books = Books(fleet, snapshot)
-    short: dict[PoolKey, int] = defaultdict(int)
+    purges = Purges(books, drafts, memory)
     while True:
-        drafts, steps = keep_closed(drafts, fleet, snapshot)
-        moves = count_moves(books, drafts, steps)
-        found = _allot(books, steps, moves)
-        if not found.short:
-            return drafts, put_after(steps, found.after), make_ledger(books, moves, short)
-        for each in found.short.values():
-            short[each.move.pool] += each.move.units
-        counter = _Refusals(books, drafts, moves)
-        drafts = stop_dependents({**drafts, **{id: counter.refuse(each) for id, each in found.short.items()}})
+        fitted = _fit(drafts, books, purges)
+        shut = purges.find_excess(fitted.waits)
+        if shut == purges.shut:
+            steps = purges.wire(fitted.steps, fitted.moves, fitted.waits)
+            ledger = make_ledger(books, fitted.moves, fitted.short)
+            return fitted.drafts, put_after(steps, fitted.after), ledger
+        purges = Purges(books, drafts, memory, shut)
 
 
-def _allot(books: Books, steps: tuple[Step, ...], moves: tuple[Move, ...]) -> _Allotment:
+@dataclass(slots=True, kw_only=True)
+class _Fitted:
+    """Drafts of which none asks for more than there is, or will be after what it waits for."""
+
+    drafts: Drafts
+    steps: tuple[Step, ...] = ()
+    moves: tuple[Move, ...] = ()
+    after: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    short: dict[PoolKey, int] = field(default_factory=lambda: defaultdict(int))
+    waits: list[Wait] = field(default_factory=list)
+
+
+def _fit(drafts: Drafts, books: Books, purges: Purges) -> _Fitted:
+    """First what would not fit even if everything came back that purges can free is refused, then what does not fit
+    until that has come back is put off: so a small one that fits now does not take what one before it waits for."""
+    drafts, steps = keep_closed(drafts, books.fleet, books.snapshot)
+    fitted = _Fitted(drafts=drafts, steps=steps)
+    for relief in (purges.relief, {}) if purges.relief else ({},):
+        while True:
+            fitted.moves = count_moves(books, fitted.drafts, fitted.steps)
+            found = _allot(books, fitted.steps, fitted.moves, relief)
+            if not found.short:
+                break
+            told = _tell_short(fitted, found, _Refusals(books, fitted, purges, relief))
+            fitted.drafts, fitted.steps = keep_closed(stop_dependents(told), books.fleet, books.snapshot)
+        fitted.after = found.after
+    return fitted
+
+
+def _tell_short(fitted: _Fitted, found: _Allotment, words: _Refusals) -> Drafts:
+    """The drafts with those refused or put off that go without, and with the purges that the latter wait for."""
+    told = dict(fitted.drafts)
+    for id, each in found.short.items():
+        fitted.short[each.move.pool] += each.move.units
+        if words.final:
+            told[id] = words.refuse(each)
+        else:
+            fitted.waits.append(Wait(draft=fitted.drafts[id], pool=each.move.pool))
+            told[id] = words.put_off(each)
+    return {**told, **words.purges.plan(fitted.waits)}
+
+
+def _allot(books: Books, steps: tuple[Step, ...], moves: tuple[Move, ...], relief: Relief) -> _Allotment:
     """Along an order in which whoever takes comes last, so that no two writes can come to wait for each other."""
     taking = {move.step for move in moves if move.units > 0}
     giving = {move.id for move in moves if move.units < 0}
     places = {step.name: at for at, step in enumerate(put_last(steps, taking))}
     moves = tuple(sorted(moves, key=lambda move: places[move.step]))
-    out = _find_short(books, moves, giving)
-    after, _ = _serve(books, [move for move in moves if move.id not in out])
+    out = _find_short(books, moves, giving, relief)
+    after, _ = _serve(books, [move for move in moves if move.id not in out], relief)
     known = {step.name: step.after for step in steps}
     edges = {name: tuple(dict.fromkeys((*known[name], *waits))) for name, waits in after.items()}
     return _Allotment(after=edges, short=out)
 
 
-def _find_short(books: Books, moves: tuple[Move, ...], giving: set[ArmId]) -> dict[ArmId, _Shortage]:
+def _find_short(books: Books, moves: tuple[Move, ...], giving: set[ArmId], relief: Relief) -> dict[ArmId, _Shortage]:
     """Who goes without. Whoever would have given something back takes that from others, and then there may be room for
     some who had none: those go without one at a time, and are asked once more at the end."""
     out: dict[ArmId, _Shortage] = {}
     while True:
-        _, short = _serve(books, [move for move in moves if move.id not in out])
+        _, short = _serve(books, [move for move in moves if move.id not in out], relief)
         first = next((id for id in short if id in giving), None)
         if first is None:
             break
@@ -133,14 +174,14 @@ def _find_short(books: Books, moves: tuple[Move, ...], giving: set[ArmId]) -> di
     while again:
         again = False
         for id in [*out]:
-            _, still = _serve(books, [move for move in moves if move.id == id or move.id not in out])
+            _, still = _serve(books, [move for move in moves if move.id == id or move.id not in out], relief)
             if not still:
                 del out[id]
                 again = True
     return out
 
 
-def _serve(books: Books, moves: list[Move]) -> tuple[dict[str, list[str]], dict[ArmId, _Shortage]]:
+def _serve(books: Books, moves: list[Move], relief: Relief) -> tuple[dict[str, list[str]], dict[ArmId, _Shortage]]:
     """What each write that takes has to wait for, and who goes without, in the order of the moves."""
     own: dict[tuple[ArmId, PoolKey], int] = defaultdict(int)
     for move in moves:
@@ -149,7 +190,7 @@ def _serve(books: Books, moves: list[Move]) -> tuple[dict[str, list[str]], dict[
     after: dict[str, list[str]] = defaultdict(list)
     short: dict[ArmId, _Shortage] = {}
     for move in moves:
-        till = tills.setdefault(move.pool, _Till(free=books.left(move.pool)))
+        till = tills.setdefault(move.pool, _Till(free=books.left(move.pool) + relief.get(move.pool, 0)))
         if move.units < 0:
             till.put(move, own[move.id, move.pool])
         elif till.available(move.id) < move.units:
@@ -159,31 +200,27 @@ def _serve(books: Books, moves: list[Move]) -> tuple[dict[str, list[str]], dict[
     return after, short
 
 
-def _purges(draft: Draft) -> bool:
-    """Whether it frees what an account holds: one that is soft-deleted, or one that is replaced."""
-    return draft.action is Action.PURGE or (draft.action is Action.REPLACE and draft.type.soft_deletes)
-
-
 class _Refusals:
     """Puts what does not fit into words: what is asked, who has the pool, and the least that would make it fit."""
 
-    def __init__(self, books: Books, drafts: Drafts, moves: tuple[Move, ...]) -> None:
+    def __init__(self, books: Books, fitted: _Fitted, purges: Purges, relief: Relief) -> None:
         self._books = books
-        self._drafts = drafts
+        self._drafts = fitted.drafts
+        self._relief = relief
+        self.purges = purges
+        # Whether it is the last word about what does not fit, or only until purges have done what they can.
+        self.final = relief is purges.relief or not purges.relief
         self._moves: dict[PoolKey, list[Move]] = defaultdict(list)
-        for move in moves:
+        for move in fitted.moves:
             self._moves[move.pool].append(move)
-        self._purges = [draft for draft in drafts.values() if _purges(draft)]
         self._withheld = self._find_withheld()
 
+    def put_off(self, shortage: _Shortage) -> Draft:
+        draft = self._drafts[shortage.move.id]
+        return draft.waiting(f"{self.purges.tell_wait(shortage.move.pool)}: {self._ask(draft, shortage)}")
+
     def refuse(self, shortage: _Shortage) -> Draft:
-        move = shortage.move
-        draft = self._drafts[move.id]
-        lacking = move.units - shortage.available
-        purge, frees = self._purge(move.pool)
-        if purge and frees >= lacking:
-            reason = f"waits for the purge of {purge}, and for usages to show what that gives back: "
-            return draft.waiting(reason + self._ask(draft, shortage))
+        draft = self._drafts[shortage.move.id]
         reason = f"{self._ask(draft, shortage)}; {self._arithmetic(shortage)}"
         return draft.blocked("insufficient_quota", reason, self._permit(draft, shortage))
 
@@ -209,7 +246,10 @@ class _Refusals:
         usage = books.quotas.markets[pool[0]].usages[pool[1]]
         told = f"{usage.used:,} of {usage.limit:,} are used ({', '.join(parts)})"
         back = -sum(move.units for move in self._moves[pool] if move.units < 0)
-        elsewhere = max(0, books.left(pool) + back - shortage.available)
+        relief = self._relief.get(pool, 0)
+        elsewhere = max(0, books.left(pool) + back + relief - shortage.available)
+        if relief:
+            told += f", purges can free {relief:,} at most"
         if back or elsewhere:
             told += f", this plan gives back {back:,} and needs {elsewhere:,} elsewhere"
         return f"{told}: {shortage.available:,} left for it"
@@ -226,11 +266,7 @@ class _Refusals:
             ways.append(f"declare a capacity of {fitting:,}, {held.units - fitting:,} fewer")
         enough = [each for each in self._withheld.get(move.pool, ()) if each[0] >= lacking]
         ways += [f"permit what {ref} would give back ({units:,})" for units, ref in enough[:1]]
-        residue, deleted = self._books.residue(move.pool), self._books.deleted_in(move.pool[0])
-        if residue and deleted:
-            more = f" and {len(deleted) - _NAMED} more" if len(deleted) > _NAMED else ""
-            names = f"{', '.join(deleted[:_NAMED])}{more}"
-            ways.append(f"purge what is soft-deleted there ({names}), which frees {residue:,} at most")
+        ways += [way for way in (self.purges.advise(move.pool),) if way]
         ways.append(f"free {lacking:,} of this pool, or ask Azure for a higher limit")
         return "; or ".join(ways)
 
@@ -247,33 +283,6 @@ class _Refusals:
             if pool and had.units > kept:
                 found[pool].append((had.units - kept, draft.decision.ref))
         return {pool: sorted(each) for pool, each in found.items()}
-
-    def _purge(self, pool: PoolKey) -> tuple[str, int]:
-        """An account whose purge is part of this plan, and the most that the plan's purges can free of a pool."""
-        names, frees = [], 0
-        for draft in self._purges:
-            if draft.deleted and self._region(draft) == pool[0]:
-                names.append(str(draft.decision.ref))
-                frees = max(frees, self._books.residue(pool))
-            elif not draft.deleted and (held := self._below(draft.id, pool)):
-                names.append(str(draft.decision.ref))
-                frees += held
-        return (names[0], frees) if names else ("", 0)
-
-    def _region(self, draft: Draft) -> str:
-        assert draft.deleted is not None
-        return fold_location(draft.deleted.location)
-
-    def _below(self, account: ArmId, pool: PoolKey) -> int:
-        """What the deployments of an account hold of a pool."""
-        books = self._books
-        below = (live for live in books.snapshot.live.values() if live.id.parent == account)
-        held = (
-            deployment.read_holding(live, books.region_of(live.id, declared=False))
-            for live in below
-            if live.type.lower() == deployment.TYPE.arm_type.lower()
-        )
-        return sum(each.units for each in held if books.pool_of(each) == pool)
 
     def _wanted(self, draft: Draft) -> Holding:
         """What the deployment would hold in the end."""

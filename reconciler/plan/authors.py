@@ -49,7 +49,9 @@ def _tell_author(decision: Decision, snapshot: Snapshot) -> Decision:
 
 def _question(decision: Decision, snapshot: Snapshot) -> _Question | None:
     put_off = decision.state is DecisionState.IN_PROGRESS and decision.action is not None
-    if decision.origin is None or not (put_off or decision.state in _STANDING) or decision.action is Action.PURGE:
+    if decision.origin is None or not (put_off or decision.state in _STANDING):
+        return None
+    if decision.told_only or decision.action is Action.PURGE:
         return None
     if decision.id not in snapshot.live:
         return None if snapshot.hidden(decision.id) else _Question.GONE

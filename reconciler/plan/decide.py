@@ -20,6 +20,7 @@ from reconciler.model.resource import (
     Fleet,
     Live,
     LiveState,
+    PurgeWhen,
     Snapshot,
     SoftDeleted,
     Throughput,
@@ -27,10 +28,11 @@ from reconciler.model.resource import (
 from reconciler.model.wire import digest, read_path, thaw
 from reconciler.plan.draft import READ_AGAIN, Draft, Drafts
 from reconciler.plan.exposure import find_wider
+from reconciler.plan.graves import find_place, spares, tell_owner
 
 _OWNER_PATH = f"tags.{OWNER_TAG}"
 _DIFFERS = "differs from its document"  # who is behind it is told at the end, when all has been decided
-_FINE_TUNED = "deleting an account takes its fine-tuned models and uploaded files with it; a purge makes that final"
+FINE_TUNED = "deleting an account takes its fine-tuned models and uploaded files with it; a purge makes that final"
 
 
 def decide(fleet: Fleet, snapshot: Snapshot) -> Drafts:
@@ -92,7 +94,7 @@ def _decide_desired(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Itera
     elif desired.throughput:
         yield _refuse_unrated(base, desired.throughput)
     elif live is not None:
-        yield _decide_existing(fleet, base)
+        yield _note(_decide_existing(fleet, base), type_.tells(live.wire))
     elif desired.lifecycle.policy is ManagePolicy.OBSERVE:
         yield base.resting(DecisionState.DRIFTED, "does not exist; observed only")
     elif desired.lifecycle.policy is ManagePolicy.REQUIRE:
@@ -100,9 +102,17 @@ def _decide_desired(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Itera
     elif groupless := _refuse_without_group(fleet, snapshot, base):
         yield groupless
     elif type_.soft_deletes and (deleted := snapshot.deleted.get(desired.id)):
-        yield from _decide_soft_deleted(fleet, base, deleted)
+        yield from _decide_soft_deleted(fleet, snapshot, base, deleted)
+    elif desired.id in snapshot.taken:
+        yield from _decide_taken(fleet, snapshot, base)
     else:
         yield _decide_missing(snapshot, base)
+
+
+def _note(draft: Draft, told: str) -> Draft:
+    """The draft with something worth knowing at the end of its reason."""
+    decision = draft.decision
+    return replace(draft, decision=replace(decision, reason=f"{decision.reason}; {told}")) if told else draft
 
 
 def _refuse_unrated(draft: Draft, wanted: Throughput) -> Draft:
@@ -174,7 +184,7 @@ def _risk(draft: Draft, action: Action, changes: tuple[FieldChange, ...]) -> Ris
 
 
 def _warnings(draft: Draft, action: Action) -> tuple[str, ...]:
-    return (_FINE_TUNED,) if draft.type.soft_deletes and action in (Action.DELETE, Action.REPLACE, Action.PURGE) else ()
+    return (FINE_TUNED,) if draft.type.soft_deletes and action in (Action.DELETE, Action.REPLACE, Action.PURGE) else ()
 
 
 def _requests(draft: Draft, action: Action, changes: tuple[FieldChange, ...]) -> int:
@@ -187,8 +197,6 @@ def _requests(draft: Draft, action: Action, changes: tuple[FieldChange, ...]) ->
 
 def _decide_missing(snapshot: Snapshot, draft: Draft) -> Draft:
     assert draft.desired is not None
-    if draft.id in snapshot.taken:
-        return _refuse_taken(draft, snapshot)
     unseen = _unseen_graves(snapshot, draft) if draft.type.soft_deletes else None
     if unseen:
         reason = f"does not exist, but whether a soft-deleted {draft.type.word} holds its name is not known: {unseen}"
@@ -199,7 +207,7 @@ def _decide_missing(snapshot: Snapshot, draft: Draft) -> Draft:
 def _refuse_without_group(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Draft | None:
     """Nothing is made in a group that is not there, or of which nothing is known."""
     group = ArmId(subscription=draft.id.subscription, group=draft.id.group)
-    if not draft.id.segments or group in fleet.desired or group in snapshot.live:
+    if not draft.id.segments or not draft.id.group or group in fleet.desired or group in snapshot.live:
         return None
     if fault := snapshot.hidden(group):
         return _refuse_unread(draft, f"its resource group {group.name} could not be read", fault)
@@ -214,7 +222,7 @@ def _unseen_graves(snapshot: Snapshot, draft: Draft) -> Fault | None:
     return next((blind.fault for blind in graves if blind.scope.covers(draft.id)), None)
 
 
-def _refuse_taken(draft: Draft, snapshot: Snapshot) -> Draft:
+def _decide_taken(fleet: Fleet, snapshot: Snapshot, draft: Draft) -> Iterator[Draft]:
     """Azure would tell only after it has begun to create the account."""
     assert draft.desired is not None
     name = str(draft.desired.fields.get("customSubDomainName"))
@@ -223,9 +231,18 @@ def _refuse_taken(draft: Draft, snapshot: Snapshot) -> Draft:
     holder = next(holders, None)
     if holder is None:
         reason = f"its subdomain {name} is taken by another account, perhaps in another subscription"
-        return draft.blocked("subdomain_taken", reason, "choose another customSubDomainName")
-    reason = f"its subdomain {name} is held by the soft-deleted account {holder.id.name} in {holder.id.group}"
-    return draft.blocked("subdomain_taken", reason + _until(holder), "purge or restore that account, or wait")
+        yield draft.blocked("subdomain_taken", reason, "choose another customSubDomainName")
+        return
+    held = f"its subdomain {name} is held by the soft-deleted account {holder.id.name} in {holder.id.group}"
+    held += _until(holder)
+    why = "a document declares it" if holder.id in fleet.desired else spares(fleet, holder, snapshot.taken_at)
+    if fleet.policy.purge.when is PurgeWhen.NEVER:
+        yield draft.blocked("subdomain_taken", held, "purge or restore that account, or wait")
+    elif why:
+        yield draft.blocked("subdomain_taken", f"{held}; {why}", "purge or restore that account by hand, or wait")
+    else:
+        held = f"holds the subdomain {name}, which {draft.decision.ref} wants{_until(holder)}"
+        yield from _purge_and_create(draft, replace(plan_purge(draft, holder, held), sparing=True))
 
 
 def _subdomain(deleted: DeletedAccount) -> str:
@@ -233,12 +250,12 @@ def _subdomain(deleted: DeletedAccount) -> str:
     return name.lower() if isinstance(name, str) else ""
 
 
-def _decide_soft_deleted(fleet: Fleet, draft: Draft, deleted: DeletedAccount) -> Iterator[Draft]:
+def _decide_soft_deleted(fleet: Fleet, snapshot: Snapshot, draft: Draft, deleted: DeletedAccount) -> Iterator[Draft]:
     held = f"a soft-deleted account holds the name{_until(deleted)}"
     assert draft.desired is not None
     policy = fleet.policy.soft_deleted
     if policy is SoftDeleted.STOP:
-        yield draft.blocked("soft_deleted", held, "set Fleet spec.softDeleted to restore or purge, or wait")
+        yield from _decide_stop(fleet, snapshot, draft, deleted)
         return
     if deleted.owner != fleet.name and not _may_adopt(fleet, draft.desired, deleted.owner):
         whose = f"it was fleet {deleted.owner}'s" if deleted.owner else "it was not this fleet's"
@@ -248,7 +265,21 @@ def _decide_soft_deleted(fleet: Fleet, draft: Draft, deleted: DeletedAccount) ->
     if policy is SoftDeleted.RESTORE:
         yield _decide_restore(draft, deleted, held)
         return
-    purge = _decide_purge(draft, deleted, held)
+    yield from _purge_and_create(draft, plan_purge(draft, deleted, held))
+
+
+def _decide_stop(fleet: Fleet, snapshot: Snapshot, draft: Draft, deleted: DeletedAccount) -> Iterator[Draft]:
+    """Whoever holds the name is purged only where Fleet spec.purge says so of any account in the way."""
+    held = f"a soft-deleted account holds the name{_until(deleted)}"
+    why = spares(fleet, deleted, snapshot.taken_at)
+    if not why:
+        yield from _purge_and_create(draft, replace(plan_purge(draft, deleted, held), sparing=True))
+        return
+    told = "" if fleet.policy.purge.when is PurgeWhen.NEVER else f"; {why}"
+    yield draft.blocked("soft_deleted", held + told, "set Fleet spec.softDeleted to restore or purge, or wait")
+
+
+def _purge_and_create(draft: Draft, purge: Draft) -> Iterator[Draft]:
     yield purge
     created = act(draft, Action.CREATE, "does not exist; its name is free after the purge", _birth(draft))
     yield replace(created, decision=replace(created.decision, needs=(*created.decision.needs, purge.id)))
@@ -285,20 +316,13 @@ def _decide_restore(draft: Draft, deleted: DeletedAccount, held: str) -> Draft:
     return act(replace(draft, deleted=deleted), Action.RESTORE, f"{held}; it is restored, with all it had", changes)
 
 
-def _decide_purge(draft: Draft, deleted: DeletedAccount, held: str) -> Draft:
-    id = ArmId(
-        subscription=deleted.id.subscription,
-        provider="Microsoft.CognitiveServices",
-        segments=(
-            ("locations", deleted.location.replace(" ", "").lower()),
-            ("resourceGroups", deleted.id.group),
-            ("deletedAccounts", deleted.id.name),
-        ),
-    )
-    decision = replace(draft.decision, id=id, ref=Ref(kind="DeletedAccount", name=deleted.id.name), needs=())
-    owner = f"of fleet {deleted.owner}" if deleted.owner else "that no fleet owned"
+def plan_purge(draft: Draft, deleted: DeletedAccount, held: str) -> Draft:
+    """The purge of what holds something that `draft` wants."""
+    id = find_place(deleted)
+    ref = Ref(kind="DeletedAccount", name=deleted.id.name)
+    decision = replace(draft.decision, id=id, ref=ref, needs=(), location=deleted.location)
     purge = Draft(decision=decision, type=draft.type, desired=draft.desired, deleted=deleted)
-    return act(purge, Action.PURGE, f"{held}; an account {owner} is purged for good")
+    return act(purge, Action.PURGE, f"{held}; an account {tell_owner(deleted)} is purged for good")
 
 
 def _decide_existing(fleet: Fleet, draft: Draft) -> Draft:

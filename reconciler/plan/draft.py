@@ -15,7 +15,8 @@ from reconciler.model.resource import DeletedAccount, Desired, Live
 class Draft:
     """A decision, the table of its type, and the two sides it compares. What is done `apart` closes in one write and
     opens in a second one. `intent` is what it would do if nothing kept it from that, `alone` what was decided before it
-    followed its parent, which goes and comes back."""
+    followed its parent, which goes and comes back. A purge by Fleet spec.purge is `sparing`: limited by what that says
+    and by no other limit."""
 
     decision: Decision
     type: ResourceType
@@ -25,6 +26,7 @@ class Draft:
     apart: bool = False
     intent: Action | None = None
     alone: Draft | None = None
+    sparing: bool = False
 
     @property
     def id(self) -> ArmId:

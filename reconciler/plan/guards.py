@@ -109,13 +109,18 @@ def _added_units(draft: Draft) -> int:
 
 
 def _prevent_destroy(draft: Draft, grounds: Grounds, _drafts: Drafts) -> Draft:
-    if draft.action not in DESTRUCTIVE:
+    if draft.action not in DESTRUCTIVE or _is_holder(draft):
         return draft
     protector = draft.desired or (grounds.fleet.desired.get(draft.id.parent) if draft.id.parent else None)
     if protector is None or not protector.lifecycle.prevent_destroy:
         return draft
     reason = f"would be destroyed, which {protector.ref} forbids (lifecycle.preventDestroy)"
     return draft.blocked("prevent_destroy", reason, "remove lifecycle.preventDestroy from its document")
+
+
+def _is_holder(draft: Draft) -> bool:
+    """Whether it is no account of a document that is purged, but one that has what a document wants."""
+    return draft.deleted is not None and draft.desired is not None and draft.deleted.id != draft.desired.id
 
 
 def _prune_only_with_open_eyes(draft: Draft, grounds: Grounds, _drafts: Drafts) -> Draft:
@@ -332,7 +337,7 @@ def _held_by_children(draft: Draft, children: Sequence[Draft]) -> Draft | None:
 
 def _held_by_purpose(draft: Draft, drafts: Drafts) -> Draft | None:
     """A purge is only worth what its name is wanted for."""
-    wanted = drafts.get(draft.deleted.id) if draft.deleted else None
+    wanted = drafts.get(draft.desired.id) if draft.desired else None
     if draft.action is not Action.PURGE or wanted is None or wanted.acts:
         return None
     reason = f"{wanted.decision.ref} would not be made: {wanted.decision.reason}"
@@ -390,6 +395,7 @@ def check_caps(drafts: Drafts, fleet: Fleet) -> str:
 
     What destroys is held against what we own of all types and of each: many deployments must not hide few accounts.
     """
+    drafts = {id: draft for id, draft in drafts.items() if not draft.sparing}
     ours = [each for each in drafts.values() if each.decision.owned or each.action not in (None, Action.CREATE)]
     acting = [draft for draft in drafts.values() if draft.acts and not _goes_with_parent(draft, drafts)]
     deletes = [draft for draft in acting if draft.action in DESTRUCTIVE]

@@ -71,7 +71,7 @@ def _is_wanted(decision: Decision) -> bool:
 
 
 def _has_failed(outcome: Outcome) -> bool:
-    """Whether it went wrong by itself: what only takes long, or waited for another, has not."""
+    """Whether it went wrong by itself: what only takes long, waited for another, or was kept from writing has not."""
     gave_up = outcome.result is Result.IN_PROGRESS and outcome.fault is not None
     return gave_up or outcome.result in _FAILED
 

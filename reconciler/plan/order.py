@@ -144,7 +144,8 @@ def _steps(draft: Draft, fleet: str) -> Iterator[Step]:
         case Action.DELETE:
             yield _removal(draft, Verb.DELETE, fleet)
         case Action.PURGE:
-            yield _removal(draft, Verb.PURGE, fleet)
+            deleted_at = draft.deleted.deleted_at if draft.deleted else ""
+            yield replace(_removal(draft, Verb.PURGE, fleet), deleted_at=deleted_at)
         case Action.UPDATE | Action.ADOPT:
             yield from _update(draft)
         case _:

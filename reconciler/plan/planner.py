@@ -1,5 +1,5 @@
 """make_plan: decide, guard, hold against the market, keep to what is permitted, order, survey what that does to reach,
-and allot quota, in that order."""
+allot quota, and judge what is left of it, in that order."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from reconciler.plan.guards import Grounds, check_caps, guard
 from reconciler.plan.known import resolve_known
 from reconciler.plan.lifecycle import date_pools, expect_upgrades, foresee, tell_outlook
 from reconciler.plan.preflight import preflight
+from reconciler.plan.purging import limit_purges
 from reconciler.plan.rates import resolve_rates
 from reconciler.plan.rights import keep_to_rights, make_mandate
 from reconciler.plan.shelf import Shelves
+from reconciler.plan.wishes import judge_wishes
 from reconciler.plan.withhold import withhold
 
 
@@ -31,18 +33,20 @@ def make_plan(
     fleet = resolve_known(resolve_rates(fleet, snapshot), snapshot)
     fleet, upgrades = expect_upgrades(fleet, snapshot, shelves)
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
-    drafts = guard(decide(fleet, snapshot), Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
+    drafts = limit_purges(decide(fleet, snapshot), fleet, snapshot, memory)
+    drafts = guard(drafts, Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
     drafts = withhold(drafts, fleet, snapshot, memory)
     drafts = preflight(drafts, fleet, snapshot, shelves)
     drafts = keep_to_rights(drafts, fleet, snapshot)
     drafts, steps, ledger = keep_within(drafts, fleet, snapshot, memory)
     stopped = check_caps(drafts, fleet)
+    wanted, ledger = judge_wishes(fleet, snapshot, ledger, chosen)
     outlook = foresee(drafts, fleet, snapshot, shelves)
     outlook = replace(outlook, notes=(*upgrades, *outlook.notes))
     told = tell_outlook((drafts[id].decision for id in sorted(drafts)), outlook, upgrades)
     return Plan(
         fleet=fleet.name,
-        decisions=tell_authors(told, snapshot),
+        decisions=tuple(sorted((*tell_authors(told, snapshot), *wanted), key=lambda each: each.id)),
         steps=() if stopped else steps,
         findings=fleet.findings,
         blind=tuple((f"{blind.type} in {blind.scope}", blind.fault) for blind in snapshot.blind),

@@ -17,12 +17,12 @@ from reconciler.model.plan import Action, Decision, Plan, Step, Verb
 from reconciler.model.quota import Holding, Ledger, Market, Offer, Pool, Quotas, Terms
 from reconciler.model.resource import Fleet, Live, Snapshot
 from reconciler.model.wire import Json
+from reconciler.model.wish import QuotaWish
 from reconciler.plan.draft import Draft, Drafts
+from reconciler.plan.graves import ALIVE, may_hold
 
 # A folded region and a folded usage name.
 PoolKey = tuple[str, str]
-
-_ALIVE = ("openai", "aiservices")  # the kinds of accounts that can have deployments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Books:
         self.strays: dict[str, None] = {}
         self.ours: dict[PoolKey, int] = defaultdict(int)
         self.others: dict[PoolKey, int] = defaultdict(int)
-        self._alike = {location: _find_alike(market) for location, market in self.quotas.markets.items()}
+        self._alike = {location: find_alike(market) for location, market in self.quotas.markets.items()}
         for live in snapshot.live.values():
             if live.type.lower() == deployment.TYPE.arm_type.lower():
                 held = deployment.read_holding(live, self.region_of(live.id, declared=False))
@@ -92,13 +92,8 @@ class Books:
 
     def deleted_in(self, location: str) -> tuple[str, ...]:
         """The soft-deleted accounts of a region that may hold quota."""
-        deleted = self.snapshot.deleted.values()
-        may_hold = (
-            each
-            for each in deleted
-            if fold_location(each.location) == location and str(each.wire.get("kind") or "openai").lower() in _ALIVE
-        )
-        return tuple(sorted(each.id.name for each in may_hold))
+        here = (each for each in self.snapshot.deleted.values() if fold_location(each.location) == location)
+        return tuple(sorted(each.id.name for each in here if may_hold(each)))
 
     def _enter(self, column: dict[PoolKey, int], held: Holding) -> None:
         pool = self.pool_of(held)
@@ -106,7 +101,7 @@ class Books:
             column[pool] += held.units
 
 
-def _find_alike(market: Market) -> Mapping[tuple[str, str, str], Terms]:
+def find_alike(market: Market) -> Mapping[tuple[str, str, str], Terms]:
     """The terms of a model and SKU where every version draws on the same pool."""
     versions: dict[tuple[str, str, str], dict[str, Terms]] = defaultdict(dict)
     for offer, terms in market.terms.items():
@@ -146,10 +141,11 @@ def _makes_account(decision: Decision) -> bool:
 
 
 def find_regions(fleet: Fleet, snapshot: Snapshot) -> frozenset[str]:
-    """Every folded region in which the fleet has or wants an account."""
+    """Every folded region in which the fleet has or wants an account, or of whose quota a document speaks."""
     wanted = (each.fields.get("location") for each in fleet.desired.values() if _is_account(each.id))
     live = (each.wire.get("location") for each in snapshot.live.values() if _is_ours(each, fleet))
-    return frozenset(fold_location(str(each)) for each in (*wanted, *live) if each)
+    spoken_of = (each.location for each in fleet.wishes if isinstance(each, QuotaWish))
+    return frozenset(fold_location(str(each)) for each in (*wanted, *live, *spoken_of) if each)
 
 
 def find_strangers(fleet: Fleet, snapshot: Snapshot, regions: frozenset[str]) -> dict[ArmId, str]:
@@ -160,7 +156,7 @@ def find_strangers(fleet: Fleet, snapshot: Snapshot, regions: frozenset[str]) ->
         region = fold_location(str(live.wire.get("location") or ""))
         if not _is_account(live.id) or region not in regions or live.owner == fleet.name or live.id in named:
             continue
-        if str(live.wire.get("kind") or "openai").lower() in _ALIVE:
+        if str(live.wire.get("kind") or "openai").lower() in ALIVE:
             found[live.id] = region
     return found
 

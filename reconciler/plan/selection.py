@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.resource import Desired, Fleet
+from reconciler.model.wish import QuotaWish
 
 
 class NothingSelectedError(ValueError):
@@ -18,7 +19,10 @@ def select(fleets: Iterable[Fleet], targets: Iterable[str], labels: Mapping[str,
     """The ids of the documents named by `targets` (`Account/a`, a child's `Account/a/deployments/d`, or an ARM id) that
     carry all `labels`, with what is declared below them and what they need."""
     wanted = tuple(targets)
-    desired = {id: each for fleet in fleets for id, each in fleet.desired.items()}
+    desired: dict[ArmId, Desired | QuotaWish] = {}
+    for fleet in fleets:
+        desired |= fleet.desired
+        desired |= {each.id: each for each in fleet.wishes if isinstance(each, QuotaWish)}
     for target in wanted:
         if not any(_names(each, target) for each in desired.values()):
             close = get_close_matches(target, sorted(str(each.ref) for each in desired.values()), n=1)
@@ -36,7 +40,7 @@ def select(fleets: Iterable[Fleet], targets: Iterable[str], labels: Mapping[str,
     return frozenset(_with_needs(chosen, desired))
 
 
-def _names(desired: Desired, target: str) -> bool:
+def _names(desired: Desired | QuotaWish, target: str) -> bool:
     return names(desired.ref, desired.id, target)
 
 
@@ -48,7 +52,7 @@ def names(ref: Ref, id: ArmId, target: str) -> bool:
     return f"{ref}/".lower().startswith(folded + "/") or f"{id.key}/".startswith(path + "/")
 
 
-def _with_needs(chosen: set[ArmId], desired: Mapping[ArmId, Desired]) -> set[ArmId]:
+def _with_needs(chosen: set[ArmId], desired: Mapping[ArmId, Desired | QuotaWish]) -> set[ArmId]:
     reached: set[ArmId] = set()
     frontier = list(chosen)
     while frontier:
@@ -56,5 +60,6 @@ def _with_needs(chosen: set[ArmId], desired: Mapping[ArmId, Desired]) -> set[Arm
         if id in reached or id not in desired:
             continue
         reached.add(id)
-        frontier.extend(desired[id].needs)
+        each = desired[id]
+        frontier.extend(each.needs if isinstance(each, Desired) else ())
     return reached

@@ -344,7 +344,7 @@ def _retirement(fleet: str, retirement: Retirement) -> Condition:
         "region": offer.location,
         "model": retirement.model,
         "version": retirement.version,
-        "sku": offer.sku,
+        "sku": _spell_sku(retirement),
     }
     day, when = show_day(retirement.at), "was retired" if retirement.nearness is Nearness.RETIRED else "retires"
     return Condition(
@@ -352,7 +352,7 @@ def _retirement(fleet: str, retirement: Retirement) -> Condition:
         name=RETIREMENT,
         level=_NEARNESS[retirement.nearness],
         labels={"fleet": fleet, **names},
-        summary=plain(f"{retirement.model} {retirement.version} {when} on {day} as {offer.sku} in {offer.location}"),
+        summary=plain(f"{retirement.model} {retirement.version} {when} on {day} as {names['sku']} in {offer.location}"),
         description="\n".join(
             [
                 *([plain(retirement.told)] if retirement.told else []),
@@ -363,6 +363,12 @@ def _retirement(fleet: str, retirement: Retirement) -> Condition:
         essence=make_essence([retirement.nearness, day]),
         quiet=0.0,
     )
+
+
+def _spell_sku(retirement: Retirement) -> str:
+    """The type of deployment as Azure spells it in the name of the pool that it counts in."""
+    folded = retirement.offer.sku
+    return next((part for part in retirement.usage.split(".") if part.lower() == folded), folded)
 
 
 def _tell_why(reason: str, advice: str) -> str:

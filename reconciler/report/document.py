@@ -126,7 +126,7 @@ def tell_stale(saved: SavedPlan, plans: Iterable[Plan]) -> str:
 
 def tell_moved(saved: SavedFleet, plan: Plan) -> tuple[str, ...]:
     """What is not as it was when the plan was saved, one line per resource."""
-    fresh = {decision.id.key: tell_decision(decision) for decision in plan.decisions}
+    fresh = {decision.id.key: tell_decision(decision) for decision in plan.decisions if not decision.told_only}
     moved = []
     for key in sorted(saved.decisions.keys() | fresh.keys()):
         before, after = saved.decisions.get(key), fresh.get(key)
@@ -139,7 +139,8 @@ def _read_fleet(entry: JsonObject) -> SavedFleet:
     decisions = entry["decisions"]
     if not isinstance(decisions, list):
         raise TypeError("decisions is not a list")
-    by_id = {str(each["id"]).lower(): each for each in decisions if isinstance(each, dict)}
+    agreed = [each for each in decisions if isinstance(each, dict) and not each.get("told_only")]
+    by_id = {str(each["id"]).lower(): each for each in agreed}
     return SavedFleet(name=str(entry["fleet"]), digest=str(entry["digest"]), decisions=by_id)
 
 
@@ -247,9 +248,11 @@ def tell_decision(decision: Decision) -> JsonObject:
         "closes": [tell_way(way) for way in decision.closed],
         "needs": [str(id) for id in decision.needs],
         "warnings": list(decision.warnings),
+        "frees": [{"usage": usage, "at_most": units} for usage, units in decision.frees.items()],
         "usual_seconds": decision.seconds,
         "location": decision.location,
         "owned": decision.owned,
+        "told_only": decision.told_only,
         "origin": {"file": origin.file, "line": origin.line, "column": origin.column} if origin else None,
     }
 
@@ -276,6 +279,7 @@ def _step(step: Step) -> JsonObject:
         "expects": None if step.expects is None else _masked(step.id, step.expects),
         "after": list(step.after),
         "location": step.location,
+        "awaits": [*sorted(step.awaits)],
         "lane": step.lane,
     }
 
@@ -346,6 +350,8 @@ def tell_pool(pool: Pool) -> JsonObject:
         "billed": pool.billed,
         "retires": show_day(pool.retires) if pool.retires is not None else None,
         "days_left": pool.days,
+        "declared": pool.declared or None,
+        "headroom": pool.headroom or None,
     }
 
 

@@ -130,7 +130,7 @@ def _locate(desired: Desired, around: Mapping[ArmId, Desired]) -> str:
 
 
 def _add_decisions(parts: _Parts, plan: Plan, chosen: frozenset[ArmId] | None) -> None:
-    decisions = {decision.id: decision for decision in plan.decisions}
+    decisions = {decision.id: decision for decision in plan.decisions if not decision.told_only}
     # Only a plan knows of some needs, such as the purge of an account that holds the name.
     wanted = {id for each in chosen or () if each in decisions for id in (each, *decisions[each].needs)}
     for id, decision in decisions.items():

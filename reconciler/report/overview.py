@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from reconciler.model.alert import Level
-from reconciler.model.drift import Correction, Drift
+from reconciler.model.drift import Drift
 from reconciler.model.finding import Fault
 from reconciler.model.health import FleetHealth, Health
 from reconciler.model.outcome import Outcome, Result
@@ -19,6 +19,7 @@ from reconciler.model.plan import Decision, DecisionState, Plan
 from reconciler.report.conditions import (
     DRIFT,
     FIGHT,
+    RETIREMENT,
     STUCK,
     THROTTLED,
     Condition,
@@ -195,6 +196,8 @@ def _read(health: Health, finds: Finds) -> Iterator[Concern]:
     for condition in finds.conditions.values():
         drift = health.journal.drifts.get(condition.key.removeprefix("fight:"))
         since = _find_since(health, finds.fleet, condition, drift)
+        if condition.name == RETIREMENT and condition.level is Level.INFO:
+            continue  # it has a place of its own, and nobody has to act tonight
         if condition.name in _PASSING and health.taken_at - (since or health.taken_at) < condition.after:
             continue
         yield Concern(
@@ -305,14 +308,3 @@ def _find_holds(fleet: FleetHealth) -> Iterator[Hold]:
             groups.setdefault((decision.code or "blocked", why), []).append(plain(str(decision.ref)))
     for (code, why), refs in sorted(groups.items()):
         yield Hold(fleet=fleet.name, code=code, why=why, refs=tuple(refs))
-
-
-def standing(drift: Drift) -> str:
-    """What becomes of a drift, in a few words."""
-    return {
-        Correction.DUE: "being put right",
-        Correction.DONE: "put right just now",
-        Correction.BLOCKED: "not put right: blocked",
-        Correction.OBSERVED: "only observed",
-        Correction.GIVEN_UP: "given up",
-    }[drift.correction]

@@ -62,6 +62,19 @@ def tell_asked(pool: Pool) -> str:
     return "; ".join(parts)
 
 
+def tell_wanted(pool: Pool) -> str:
+    """`declared 500, 200 more than granted; headroom 50 wanted`: what documents want of it, "" for nothing."""
+    parts = []
+    if pool.declared:
+        lacking = pool.declared - pool.limit
+        parts.append(f"declared {pool.declared:,}" + (f", {lacking:,} more than granted" if lacking > 0 else ""))
+    if pool.headroom:
+        lacking = pool.headroom - pool.left_after
+        short = f", {lacking:,} more than there will be left" if lacking > 0 else ""
+        parts.append(f"headroom {pool.headroom:,} wanted{short}")
+    return "; ".join(parts)
+
+
 def tell_unknown(ledger: Ledger) -> Iterator[str]:
     """Of what nothing, or not all, is known, and what that means."""
     for location, fault in ledger.unread.items():

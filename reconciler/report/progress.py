@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, TextIO
 
 from reconciler.model.outcome import Outcome, Result
-from reconciler.model.plan import DecisionState, Plan, Step
+from reconciler.model.plan import DecisionState, Plan, Step, Verb
 from reconciler.model.ports import Clock
 from reconciler.report.paint import Ink, Style, ink_of_action
 from reconciler.report.words import RESULT_WORDS, count, plain, show_duration, tell_step
@@ -91,7 +91,8 @@ class Progress:
         step = outcome.step
         took = f" in {show_duration(outcome.ended - outcome.began)}" if outcome.ended > outcome.began else ""
         if outcome.result is Result.DONE:
-            return f"{self.style.paint(tell_step(step), ink_of_action(step.action))} done{took}"
+            told = f": {plain(outcome.because)}" if outcome.because and step.verb is Verb.PURGE else ""
+            return f"{self.style.paint(tell_step(step), ink_of_action(step.action))} done{took}{told}"
         because = outcome.because or (str(outcome.fault) if outcome.fault else "")
         word = RESULT_WORDS[outcome.result]
         return self.style.paint(f"{tell_step(step)} {word}{took}{': ' if because else ''}{plain(because)}", Ink.WARN)

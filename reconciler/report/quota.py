@@ -12,11 +12,20 @@ from fnmatch import fnmatchcase
 from textwrap import TextWrapper
 from typing import Final
 
-from reconciler.model.plan import Plan
+from reconciler.kinds import quota_tier
+from reconciler.model.plan import Decision, Plan
 from reconciler.model.quota import Ledger, Pool
-from reconciler.model.wire import Json
+from reconciler.model.wire import Json, JsonObject
 from reconciler.report.ahead import tell_pool_end
-from reconciler.report.document import FORMAT_VERSION, Envelope, render_json, tell_finding, tell_ledger, tell_pool
+from reconciler.report.document import (
+    FORMAT_VERSION,
+    Envelope,
+    render_json,
+    tell_decision,
+    tell_finding,
+    tell_ledger,
+    tell_pool,
+)
 from reconciler.report.markdown import LONGEST, bound, cell, code
 from reconciler.report.paint import Ink, Style
 from reconciler.report.pools import (
@@ -26,9 +35,10 @@ from reconciler.report.pools import (
     tell_pace,
     tell_unit,
     tell_unknown,
+    tell_wanted,
     tightest_first,
 )
-from reconciler.report.words import count, plain
+from reconciler.report.words import count, plain, tell_change, tell_reason
 
 _LEGEND: Final = "# ours, = others', ~ no live deployment's, + asked by the plan, . left."
 _HELD: Final = (
@@ -66,7 +76,7 @@ def render_quota(plans: Iterable[Plan], chosen: Filter, style: Style) -> str:
         ledger = plan.ledger or Ledger()
         pools = [pool for pool in ledger.pools if chosen.picks(pool)]
         shown += pools
-        blocks.append(_heading(plan, style))
+        blocks.append("\n".join((_heading(plan, style), *_tiers(plan, style))))
         blocks += ["\n".join(_region(location, pools, style)) for location in sorted({each.location for each in pools})]
         blocks.append("\n".join(_unknown(ledger, style)))
         idle = sum(chosen.covers(pool) for pool in ledger.pools) - len(pools)
@@ -85,6 +95,21 @@ def _heading(plan: Plan, style: Style) -> str:
     return style.paint(f"Fleet {plain(plan.fleet)}", Ink.BOLD) + style.paint(plain(where), Ink.FAINT)
 
 
+def _tiers(plan: Plan, style: Style) -> Iterator[str]:
+    for decision in _find_tiers(plan):
+        yield from _wrap(_tell_tier(decision), "  ", "    ", style)
+
+
+def _tell_tier(decision: Decision) -> str:
+    told = [f"{plain(change.path)} {' '.join(tell_change(change))}" for change in decision.changes]
+    return f"quota tier: {'; '.join((*told, tell_reason(decision)))}"
+
+
+def _find_tiers(plan: Plan) -> Iterator[Decision]:
+    """The quota tier of the subscription, where the Fleet speaks of it."""
+    return (each for each in plan.decisions if each.id.type.lower() == quota_tier.TYPE.arm_type.lower())
+
+
 def _region(location: str, pools: list[Pool], style: Style) -> Iterator[str]:
     here = [pool for pool in pools if pool.location == location]
     yield style.paint(plain(location), Ink.BOLD)
@@ -97,7 +122,8 @@ def _region(location: str, pools: list[Pool], style: Style) -> Iterator[str]:
 
 def _pool(pool: Pool, style: Style) -> Iterator[str]:
     yield f"  {plain(pool.usage)}"
-    ink = Ink.WARN if pool.short or pool.left_after < 0 else Ink.NONE
+    wanting = pool.left_after < pool.headroom or pool.limit < pool.declared
+    ink = Ink.WARN if pool.short or wanting or pool.left_after < 0 else Ink.NONE
     pace = tell_pace(pool, max(0, pool.left))
     left = f"{pool.left:,} left" + (f": {pace}" if pace else "")
     head = f"    {draw_bar(pool)}  {pool.used:,} of {pool.limit:,}"
@@ -107,7 +133,7 @@ def _pool(pool: Pool, style: Style) -> Iterator[str]:
     else:
         yield style.paint(head, ink)
         yield style.paint(f"    {left}", ink)
-    for text in (tell_holders(pool), tell_asked(pool)):
+    for text in (tell_holders(pool), tell_asked(pool), tell_wanted(pool)):
         yield from _wrap(text, "    ", "      ", style)
     near = pool.days is not None and pool.days <= _SOON
     ends = _wrap(tell_pool_end(pool), "    ", "      ", style)
@@ -143,12 +169,13 @@ def render_quota_markdown(plans: Iterable[Plan], chosen: Filter, longest: int = 
     for plan in plans:
         ledger = plan.ledger or Ledger()
         parts.append(f"### Quota of fleet {code(plan.fleet)}")
-        unknown = [f"- {code(text)}" for text in tell_unknown(ledger)]
-        if unknown:
-            parts.append("\n".join(unknown))
+        told = [f"- {code(_tell_tier(each))}" for each in _find_tiers(plan)]
+        told += [f"- {code(text)}" for text in tell_unknown(ledger)]
+        if told:
+            parts.append("\n".join(told))
         pools = [pool for pool in ledger.pools if chosen.picks(pool)]
         if pools:
-            parts.append("\n".join((_HEAD, _RULE, *(_row(pool) for pool in pools))))
+            parts.append("\n".join(_table(pools)))
             parts.append(_HELD)
     return bound(parts or ["No fleet is declared."], longest)
 
@@ -157,6 +184,16 @@ _HEAD: Final = (
     "| region | pool | | used | limit | ours | others | held, at most | asked | left after | worth | retires, in days |"
 )
 _RULE: Final = "|---|---|---|--:|--:|--:|--:|--:|--:|--:|---|--:|"
+
+
+def _table(pools: list[Pool]) -> Iterator[str]:
+    """What documents want has a column where they want anything."""
+    wanted = [tell_wanted(pool) for pool in pools]
+    if not any(wanted):
+        yield from (_HEAD, _RULE, *(_row(pool) for pool in pools))
+        return
+    yield from (f"{_HEAD} wanted |", f"{_RULE}---|")
+    yield from (f"{_row(pool)} {text} |" for pool, text in zip(pools, wanted, strict=True))
 
 
 def _row(pool: Pool) -> str:
@@ -180,7 +217,9 @@ def render_quota_json(plans: Iterable[Plan], chosen: Filter, envelope: Envelope)
     for plan in plans:
         ledger = plan.ledger or Ledger()
         pools: list[Json] = [tell_pool(pool) for pool in ledger.pools if chosen.covers(pool)]
-        fleets.append({"fleet": plan.fleet, **tell_ledger(ledger), "pools": pools})
+        tiers: list[Json] = [tell_decision(each) for each in _find_tiers(plan)]
+        told: JsonObject = {"fleet": plan.fleet, "tier": tiers[0] if tiers else None}
+        fleets.append({**told, **tell_ledger(ledger), "pools": pools})
     return render_json(
         {
             "format_version": FORMAT_VERSION,

@@ -12,7 +12,7 @@ from textwrap import TextWrapper
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.ids import Ref
 from reconciler.model.outcome import CycleReport, Outcome, Result
-from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan
+from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Verb
 from reconciler.report.ahead import tell_ahead
 from reconciler.report.mandate import tell_mandate
 from reconciler.report.openings import join_ways, list_dangers, tell_exposure, tell_passage, tell_unreached
@@ -348,7 +348,7 @@ def _outcome(outcome: Outcome, style: Style) -> Iterator[str]:
     else:
         yield style.paint(head, ink)
         yield f"    {tail}"
-    if outcome.result is Result.DONE:
+    if outcome.result is Result.DONE and step.verb is not Verb.PURGE:
         return
     if outcome.because:
         yield from _wrap(plain(outcome.because), "      ", "      ", style)

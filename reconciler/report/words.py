@@ -200,9 +200,13 @@ def group_blind(plan: Plan) -> dict[tuple[str, str], list[str]]:
 
 
 def tell_converged(plan: Plan) -> str:
-    """The last word on a plan that has nothing left to do. What is only observed, or was not selected, may differ."""
-    if any(decision.state is DecisionState.DRIFTED for decision in plan.decisions):
+    """The last word on a plan that has nothing left to do. What is only observed, or was not selected, may differ, and
+    so may what is Azure's to grant."""
+    drifted = [decision for decision in plan.decisions if decision.state is DecisionState.DRIFTED]
+    if any(not decision.told_only for decision in drifted):
         return "what differs is only observed"
+    if drifted:
+        return "what differs is Azure's to grant"
     if any(decision.code == "not_selected" for decision in plan.decisions):
         return "what was selected is as declared"
     return "Azure is as declared"

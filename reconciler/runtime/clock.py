@@ -5,6 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 
+# A machine that was suspended has not stopped time for anybody else: what must have happened by then is late.
+_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def _ticks() -> float:
+    return time.clock_gettime(_BOOT)
+
 
 class SystemClock:
     """Keeps the `Clock` port. With a `rate` above 1 a second of ours passes faster than one on the wall: a simulation
@@ -15,7 +22,7 @@ class SystemClock:
             raise ValueError("a clock's rate is above zero")
         self._rate = rate
         self._began = time.time()
-        self._mark = time.monotonic()
+        self._mark = _ticks()
 
     @property
     def rate(self) -> float:
@@ -25,10 +32,10 @@ class SystemClock:
         """Epoch seconds; follows corrections of the system's clock only at the natural rate."""
         if self._rate == 1.0:
             return time.time()
-        return self._began + (time.monotonic() - self._mark) * self._rate
+        return self._began + (_ticks() - self._mark) * self._rate
 
     def monotonic(self) -> float:
-        return (time.monotonic() - self._mark) * self._rate
+        return (_ticks() - self._mark) * self._rate
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds) / self._rate)

@@ -13,12 +13,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final
-
-import aiohttp
+from typing import TYPE_CHECKING, Final
 
 from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.wire import JsonObject
+
+if TYPE_CHECKING:
+    import aiohttp
 
 SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 _PATIENCE = 5.0  # seconds for one request, where nobody says otherwise
@@ -86,6 +87,8 @@ class Kube:
     @classmethod
     @asynccontextmanager
     async def open(cls, place: Place) -> AsyncIterator[Kube]:
+        import aiohttp  # noqa: PLC0415 - commands that need no cluster need not wait for it
+
         trust = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(place.folder / "ca.crt"))
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=trust), cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
@@ -109,6 +112,8 @@ class Kube:
         return f"{self._place.url}/{resource.group}/namespaces/{self.namespace}/{resource.plural}"
 
     async def _ask(self, method: str, url: str, body: JsonObject | None, seconds: float) -> JsonObject | Fault:
+        import aiohttp  # noqa: PLC0415 - loaded already
+
         limit = aiohttp.ClientTimeout(total=max(seconds, 0.001))
         try:
             headers = {"Authorization": f"Bearer {self._read_files()}", "Accept": "application/json"}

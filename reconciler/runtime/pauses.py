@@ -1,4 +1,4 @@
-"""Pauses in a file, one list of objects as JSON. What cannot be read pauses everything until somebody looks."""
+"""Pauses as one list of JSON objects, in a file or in a ConfigMap. What cannot be read pauses everything."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import math
 import os
 from pathlib import Path
 
+from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.pause import Pause
-from reconciler.model.wire import Json, JsonObject
+from reconciler.model.wire import Json, JsonObject, read_path
+from reconciler.runtime.kube import Kube, Place, Resource
 
 _VERSION = 1
+_KEY = "pauses.json"
 
 
 class PauseFile:
@@ -27,8 +30,7 @@ class PauseFile:
         except FileNotFoundError:
             return ()
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            return (Pause(until=math.inf, reason=f"the pauses in {self._path} cannot be read: {why}"),)
+            return _pause_everything(str(self._path), getattr(error, "strerror", None) or str(error))
 
     async def save(self, pauses: tuple[Pause, ...]) -> None:
         if self._path is None:
@@ -36,6 +38,51 @@ class PauseFile:
         beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         beside.write_text(write_pauses(pauses), encoding="utf-8")
         beside.replace(self._path)
+
+
+class PauseMap:
+    """Keeps the `Pauses` port in a ConfigMap that may not be there yet. What somebody else has changed since it was
+    loaded is not overwritten."""
+
+    def __init__(self, place: Place, name: str) -> None:
+        self._place = place
+        self._name = name
+        self._version: Json = None
+
+    async def load(self) -> tuple[Pause, ...]:
+        async with Kube.open(self._place) as kube:
+            found = await kube.get(Resource.CONFIG_MAPS, self._name)
+        if isinstance(found, Fault):
+            self._version = None
+            return () if found.cls is FaultClass.ABSENT else self._doubt(str(found))
+        version = read_path(found, ("metadata", "resourceVersion"))
+        self._version = version if isinstance(version, str) else None
+        text = read_path(found, ("data", _KEY))
+        try:
+            return read_pauses(text) if isinstance(text, str) else ()
+        except ValueError as error:
+            return self._doubt(str(error))
+
+    async def save(self, pauses: tuple[Pause, ...]) -> None:
+        metadata: JsonObject = {"name": self._name, "labels": {"app.kubernetes.io/name": "reconciler"}}
+        data: JsonObject = {_KEY: write_pauses(pauses)}
+        body: JsonObject = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+        async with Kube.open(self._place) as kube:
+            if self._version is None:
+                answer = await kube.create(Resource.CONFIG_MAPS, body)
+            else:
+                metadata["resourceVersion"] = self._version
+                answer = await kube.replace(Resource.CONFIG_MAPS, self._name, body)
+        if isinstance(answer, Fault):
+            again = "; somebody else changed it just now, say it again" if answer.cls is FaultClass.CONFLICT else ""
+            raise OSError(f"the ConfigMap {self._place.namespace}/{self._name} cannot be written: {answer}{again}")
+
+    def _doubt(self, why: str) -> tuple[Pause, ...]:
+        return _pause_everything(f"ConfigMap {self._place.namespace}/{self._name}", why)
+
+
+def _pause_everything(where: str, why: str) -> tuple[Pause, ...]:
+    return (Pause(until=math.inf, reason=f"the pauses in {where} cannot be read: {why}"),)
 
 
 def write_pauses(pauses: tuple[Pause, ...]) -> str:

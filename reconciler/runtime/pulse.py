@@ -12,7 +12,7 @@ from reconciler.model.finding import Fault
 from reconciler.model.health import BOUNDS, Durations, FleetHealth, Health, PassRecord, PassResult, Tallies
 from reconciler.model.outcome import CycleReport, Pass, Result
 from reconciler.model.plan import Plan
-from reconciler.model.ports import Alone, Clock, Halt, Lease, Unhalted
+from reconciler.model.ports import Alone, Clock, Lease
 
 _KEPT = 30  # passes
 _PATIENCE = 900.0  # seconds; Azure may ask for a pause of some minutes, and answer slowly after it
@@ -35,7 +35,7 @@ class Sources:
 
     clock: Clock
     lease: Lease = field(default_factory=Alone)
-    halt: Halt = field(default_factory=Unhalted)
+    stopping: Callable[[], str] = str
     traffic: Callable[[], Traffic] = Traffic
     journal: Callable[[], Journal] = lambda: BLANK
 
@@ -96,7 +96,7 @@ class Pulse:
             self._health,
             taken_at=clock.now(),
             leads=self._leads,
-            stopping=self._sources.halt.because,
+            stopping=self._sources.stopping(),
             silence=max(0.0, clock.monotonic() - alive),
             passing_since=self._health.passing_since if self._leads else None,
             fleets=tuple(self._fleets.values()),

@@ -55,7 +55,7 @@ class Receipt:
 class Deliver(Protocol):
     """Sends one letter. Never raises, never waits longer than a request may take."""
 
-    async def __call__(self, letter: Letter) -> Receipt: ...
+    async def __call__(self, letter: Letter, /) -> Receipt: ...
 
 
 class Poster:

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from apscheduler.executors.debug import DebugExecutor
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.interval import IntervalTrigger
+from typing import TYPE_CHECKING
 
 from reconciler.cron import next_strike
 from reconciler.model.ports import Clock
+
+if TYPE_CHECKING:
+    from apscheduler.triggers.base import BaseTrigger
 
 _LOOK_EVERY = 3.0  # seconds between two looks at the files
 
@@ -28,10 +27,12 @@ class Bell:
 
     def __init__(self) -> None:
         self._rung: dict[str, None] = {}
+        self.rings = 0
         self._heard = asyncio.Event()
         self._closed = asyncio.Event()
 
     def fire(self, trigger: str) -> None:
+        self.rings += 1
         self._rung[trigger] = None
         self._heard.set()
 
@@ -39,6 +40,10 @@ class Bell:
         """Let nobody wait any more, whatever rings."""
         self._closed.set()
         self._heard.set()
+
+    @property
+    def shut(self) -> bool:
+        return self._closed.is_set()
 
     async def closed(self) -> None:
         await self._closed.wait()
@@ -68,6 +73,11 @@ class Timing:
 @contextmanager
 def keep_time(bell: Bell, timing: Timing) -> Iterator[None]:
     """Ring `bell` as `timing` says, while the block runs."""
+    # Loaded late: no other command needs it, and it takes a tenth of a second.
+    from apscheduler.executors.debug import DebugExecutor  # noqa: PLC0415
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler  # noqa: PLC0415
+    from apscheduler.triggers.interval import IntervalTrigger  # noqa: PLC0415
+
     # Its own executor would ring from a thread.
     scheduler = AsyncIOScheduler(timezone=UTC, executors={"default": DebugExecutor()})
     options = {"misfire_grace_time": None, "coalesce": True}
@@ -76,7 +86,7 @@ def keep_time(bell: Bell, timing: Timing) -> Iterator[None]:
     every = IntervalTrigger(seconds=seconds, jitter=spread, timezone=UTC)
     scheduler.add_job(bell.fire, every, args=["interval"], **options)
     for expression in timing.cron:
-        scheduler.add_job(bell.fire, _Cron(expression, timing.zone), args=["cron"], **options)
+        scheduler.add_job(bell.fire, make_cron_trigger(expression, timing.zone), args=["cron"], **options)
     scheduler.start()
     try:
         yield
@@ -84,18 +94,28 @@ def keep_time(bell: Bell, timing: Timing) -> Iterator[None]:
         scheduler.shutdown(wait=False)
 
 
-class _Cron(BaseTrigger):  # type: ignore[misc]  # the package has no types
+def make_cron_trigger(expression: str, zone: str) -> BaseTrigger:
     """A trigger of the scheduler's that reads cron as the rest of the product does: its own counts weekdays from 0 for
     Monday."""
+    from apscheduler.triggers.base import BaseTrigger  # noqa: PLC0415
 
-    def __init__(self, expression: str, zone: str) -> None:
-        self._expression = expression
-        self._zone = zone
+    class Cron(BaseTrigger):  # type: ignore[misc]  # the package has no types
+        def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+            after = max(now, previous) if previous else now
+            moment = next_strike(expression, zone, after.timestamp())
+            return datetime.fromtimestamp(moment, UTC) if moment is not None else None
 
-    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
-        after = max(now, previous) if previous else now
-        moment = next_strike(self._expression, self._zone, after.timestamp())
-        return datetime.fromtimestamp(moment, UTC) if moment is not None else None
+    return Cron()
+
+
+async def insist(bell: Bell, clock: Clock, interval: float) -> None:
+    """Ring where nobody has for two intervals: the scheduler goes by the clock on the wall, and somebody may set that
+    back by an hour."""
+    while True:
+        rings = bell.rings
+        await clock.sleep(2 * interval)
+        if bell.rings == rings:
+            bell.fire("interval")
 
 
 async def watch(bell: Bell, clock: Clock, look: Callable[[], str]) -> None:

@@ -82,8 +82,9 @@ def test_a_dry_run_says_why_it_does_not_fit_and_what_would(live: Azure, home: st
         "to 20 by soft-deleted accounts): 30 left for it"
     )
     assert blocked["permit"] == (
-        "declare a capacity of 30, 10 fewer; or purge what is soft-deleted there (aoai-gone), which frees 20 at most; "
-        "or free 10 of this pool, or ask Azure for a higher limit"
+        "declare a capacity of 30, 10 fewer; or purge what is soft-deleted there (aoai-gone), which frees 20 at most, "
+        "by hand: reconciler purge aoai-gone (it did not carry this fleet's tag, nor does Fleet spec.purge.names name "
+        "it); or free 10 of this pool, or ask Azure for a higher limit"
     )
     (pool,) = fleet["quota"]["pools"]
     assert (pool["usage"], pool["short"], pool["residue"]) == (POOL, 40, 20)
@@ -121,3 +122,56 @@ def test_a_wrong_document_stops_it_before_the_first_request(tmp_path: Path) -> N
     done = reconcile_bare("quota", str(tmp_path), environment={"AZURE_SUBSCRIPTION_ID": "0" * 36})
     assert done.code == 1
     assert "no request was sent" in done.err
+
+
+WATCH = f"""\
+---
+apiVersion: reconciler/v1
+kind: Quota
+metadata: {{name: sweden}}
+spec:
+  pools:
+    - {{usage: {POOL}, limit: 200, headroom: 10%}}
+    - {{usage: OpenAI.GlobalStandard.gpt4o, headroom: 1}}
+---
+apiVersion: reconciler/v1
+kind: Quota
+metadata: {{name: elsewhere}}
+spec:
+  location: eastus2
+  pools: [{{usage: {POOL}, limit: 1}}]
+"""
+
+
+@pytest.fixture(scope="module")
+def watched(home: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("watched")
+    (folder / "fleet.yaml").write_text(FLEET.replace("capacity: 40", "capacity: 25") + WATCH, encoding="utf-8")
+    return str(folder)
+
+
+def test_a_plan_tells_what_documents_want_of_quota_and_nobody_has(live: Azure, watched: str) -> None:
+    done = reconcile(live, "once", "--dry-run", watched)
+    assert done.code == 2
+    assert (
+        "  * drifted  OpenAI.GlobalStandard.gpt-4o\n"
+        "      Azure grants 180, 20 fewer than declared: ask Azure for 200, or declare\n"
+        "      180; 150 of 180 are used, this plan takes 25: 5 left, 13 fewer than the\n"
+        "      headroom of 18: free as much of this pool, or ask Azure for more\n"
+        "      headroom  5 -> 18\n"
+        "      limit     180 -> 200\n"
+    ) in done.out
+    assert (
+        "  ! blocked  OpenAI.GlobalStandard.gpt4o\n"
+        "      swedencentral has no usage OpenAI.GlobalStandard.gpt4o; close to it:\n"
+        f"      {POOL}" in done.out
+    )
+    assert "elsewhere" not in done.out
+
+
+def test_the_quota_table_tells_what_is_declared_also_in_a_region_without_accounts(live: Azure, watched: str) -> None:
+    done = reconcile(live, "quota", watched)
+    assert done.code == 0, done.err
+    assert "    declared 200, 20 more than granted; headroom 18 wanted, 13 more than there\n" in done.out
+    assert f"eastus2\n  {POOL}\n" in done.out
+    assert "    declared 1\n" in done.out

@@ -125,3 +125,34 @@ def test_a_duration_is_read(text: str, seconds: float) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a duration is"):
         read_duration(text)
+
+
+def test_what_the_daemon_is_told_has_defaults() -> None:
+    settings = _settings()
+    assert (settings.interval, settings.jitter, settings.grace, settings.model_age) == (60.0, 6.0, 30.0, 600.0)
+    assert (settings.cron, settings.time_zone, settings.observe_only, settings.pause_file) == ((), "UTC", False, "")
+
+
+def test_cron_may_be_a_list_in_the_file_or_be_joined_in_the_environment() -> None:
+    Path("reconciler.yaml").write_text("cron: ['0 6 * * *', '30 12 * * mon-fri']\ntimeZone: Europe/Stockholm\n")
+    assert _settings().cron == ("0 6 * * *", "30 12 * * mon-fri")
+    assert _settings(environment={"RECONCILER_CRON": "0 6 * * *:0 7 * * *"}).cron == ("0 6 * * *", "0 7 * * *")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "hint"),
+    [
+        ("interval", "0.5", "an interval is at least 1s"),
+        ("interval", "often", "a duration is a number of seconds, or like 90s, 10m, 1h30m"),
+        ("observeOnly", "yes", "true or false"),
+        ("timeZone", "Europe/Stokholm", "did you mean Europe/Stockholm?"),
+        ("cron", "0 6 * *", "write minute, hour, day, month and weekday, such as `0 22 * * mon-fri`"),
+    ],
+)
+def test_what_the_daemon_cannot_be_told_is_refused(name: str, text: str, hint: str) -> None:
+    (finding,) = _findings({name: text})
+    assert (finding.message, finding.hint) == (f"{name} is {text!r}, from flag {_flag(name)}", hint)
+
+
+def _flag(name: str) -> str:
+    return {"observeOnly": "--observe-only", "timeZone": "--time-zone"}.get(name, f"--{name}")

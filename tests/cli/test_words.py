@@ -13,7 +13,7 @@ import pytest
 from reconciler.parser import VERSION, Exit, parse
 from tests.cli.fleets import account, clean_environment, command, reconcile_bare, write_fleet
 
-COMMANDS = ("once", "validate", "schema", "explain", "import", "simulate")
+COMMANDS = ("once", "validate", "schema", "explain", "import", "deleted", "purge", "simulate")
 GUID = "00000000-0000-0000-0000-00000000000"
 IDS = {"AZURE_SUBSCRIPTION_ID": GUID + "1", "AZURE_TENANT_ID": GUID + "2", "AZURE_CLIENT_ID": GUID + "3"}
 

@@ -70,3 +70,21 @@ async def test_what_strangers_hold_is_told_and_who_could_not_be_looked_into(azur
     assert found.strangers[0].offer.location == "swedencentral"
     assert [*found.unseen] == [closed]
     assert found.surveyed == {"swedencentral"}
+
+
+async def test_of_a_watched_region_the_usages_alone_are_asked(azure: Azure, cloud: Cloud) -> None:
+    found = await cloud.measure(scope(azure, "eastus2", watched=REGIONS))
+    assert found.markets.keys() == {"eastus2"}
+    assert found.usages.keys() == {"swedencentral"}
+    assert found.usages["swedencentral"]["openai.globalstandard.gpt-4o"].name == "OpenAI.GlobalStandard.gpt-4o"
+    lists = [str(each["path"]).rpartition("/locations/")[2] for each in await azure.requests()]
+    assert sorted(lists) == ["eastus2/models", "eastus2/usages", "swedencentral/usages"]
+    assert found.usages_of("eastus2") == found.markets["eastus2"].usages
+    assert found.usages_of("swedencentral") == found.usages["swedencentral"]
+    assert found.usages_of("westeurope") is None
+
+
+async def test_a_watched_region_that_cannot_be_read_is_unread(azure: Azure, cloud: Cloud) -> None:
+    await azure.fault(kind="status", status=403, code="AuthorizationFailed", match={"path": "/usages$"}, count=-1)
+    found = await cloud.measure(scope(azure, watched=frozenset({"eastus2"})))
+    assert (found.unread["eastus2"].cls, found.usages) == (FaultClass.FORBIDDEN, {})

@@ -31,7 +31,8 @@ def _words(type_: ResourceType) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     names = binding.names
     yield binding.group, binding.get, names
     yield binding.group, binding.put, (*names, binding.body)
-    yield binding.group, binding.delete, names
+    if binding.delete:
+        yield binding.group, binding.delete, names
     if binding.patch:
         yield binding.group, binding.patch, (*names, binding.patch_body)
     if binding.list_all:
@@ -40,6 +41,8 @@ def _words(type_: ResourceType) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         yield binding.group, binding.list_children, names[:-1]
     if binding.deleted_list:
         yield binding.deleted_group, binding.deleted_list, ()
+    if binding.deleted_get:
+        yield binding.deleted_group, binding.deleted_get, (*names, "location")
     if binding.purge:
         yield binding.deleted_group, binding.purge, (*names, "location")
 
@@ -80,8 +83,8 @@ def test_bodies_may_go_as_bytes(type_: ResourceType) -> None:
 
 @pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.word)
 def test_a_binding_names_as_many_keywords_as_an_id_has_names(type_: ResourceType) -> None:
-    depth = type_.arm_type.count("/") if type_.binding.client != "resources" else 0
-    assert len(type_.binding.names) == 1 + depth
+    names = [each for each in type_.binding.names if each != "resource_group_name"]
+    assert len(names) == (type_.arm_type.count("/") if type_.binding.client != "resources" else 0)
 
 
 def test_the_check_of_a_subdomain_takes_our_keywords() -> None:

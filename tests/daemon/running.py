@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from reconciler.app import KeptWorlds, Wiring
@@ -32,6 +32,9 @@ class Lead:
 
     def remaining(self) -> float:
         return self.seconds
+
+    def work(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 @dataclass
@@ -113,7 +116,7 @@ async def running(
     azure: Stage,
     documents: Iterable[Document] | Estate,
     broken: Mapping[str, World] | None = None,
-    budget: Budget | None = Budget(seconds=INTERVAL),  # noqa: B008 - a frozen value
+    budget: Budget | None = Budget(seconds=0.75 * INTERVAL),  # noqa: B008 - a frozen value
     remember: Callable[[Running], Chronicle] = lambda _daemon: Forgetful(),
 ) -> AsyncIterator[Running]:
     """A daemon that has not been rung yet; stopped, if the test has not done so, when the block ends."""
@@ -125,6 +128,7 @@ async def running(
         watcher=azure.watched,
         ca_bundle=str(azure.sim.ca_bundle),
         chance=random.Random(azure.seed),
+        budgets=azure.budgets,
         lease=daemon.lead,
         halt=daemon.brake,
     )

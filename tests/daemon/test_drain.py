@@ -6,10 +6,12 @@ import asyncio
 
 import pytest
 
+from reconciler.apply import Budget
+from reconciler.cloud.budget import Toll
 from reconciler.model.outcome import Result
 from tests.daemon.running import GRACE, INTERVAL, Running, running
-from tests.daemon.test_loop import fleet_of, quiet
-from tests.laws.stage import Stage, fleet_document, group_document
+from tests.daemon.test_loop import fleet_of, open_up, quiet
+from tests.laws.stage import Stage, account_id, fleet_document, group_document
 from tests.support.virtual_time import passed
 
 pytestmark = pytest.mark.virtual_time
@@ -66,9 +68,33 @@ async def test_no_write_leaves_after_the_stop(azure: Stage) -> None:
         assert (outcome.result, outcome.because) == (Result.NOT_STARTED, "the daemon is stopping")
 
 
+@pytest.mark.parametrize("way", ["stop", "lease"])
+async def test_a_write_that_waits_for_its_turn_does_not_leave_any_more(azure: Stage, way: str) -> None:
+    """Azure has asked for a pause, and the write stands at the gate when the daemon is stopped or another one leads."""
+    async with running(azure, fleet_of("aoai-a")) as daemon:
+        await daemon.until(quiet)
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await azure.forget()
+        for gate in azure.budgets._gates.values():
+            if gate._toll is Toll.WRITES:
+                gate.close(20.0)
+        count = len(azure.watched.begun)
+        daemon.bell.fire("interval")
+        await asyncio.sleep(5)
+        assert len(azure.watched.begun) == count + 1
+        if way == "stop":
+            assert await ended(daemon) < GRACE
+        else:
+            daemon.lead.seconds = 0.0
+            await daemon.next_pass()
+        assert await azure.writes() == []
+        (outcome,) = daemon.passes[-1].reports["law"].outcomes
+        assert outcome.result in (Result.NOT_STARTED, Result.IN_PROGRESS)
+
+
 async def test_what_takes_longer_than_the_grace_is_left_to_azure_and_the_next_process_goes_on(azure: Stage) -> None:
     await azure.set(account_create=[1200.0, 1200.0])
-    async with running(azure, fleet_of("aoai-a")) as daemon:
+    async with running(azure, fleet_of("aoai-a"), budget=Budget(seconds=600)) as daemon:
         await under_way(azure, daemon, "aoai-a")
         await asyncio.sleep(10)
         took = await ended(daemon)
@@ -134,5 +160,5 @@ async def test_a_lost_lease_ends_the_writing_and_not_the_loop(azure: Stage) -> N
         await asyncio.sleep(INTERVAL)
         assert await azure.requests() == []
         daemon.lead.seconds = 10.0
-        daemon.brake.lift()
+        daemon.brake.lift("the lease was lost")
         await daemon.until(quiet)

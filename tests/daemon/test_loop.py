@@ -14,6 +14,7 @@ from reconciler.model.outcome import Pass, Result
 from reconciler.model.pause import Pause
 from reconciler.model.plan import DecisionState
 from reconciler.model.ports import World
+from reconciler.model.resource import Estate, Scope, Snapshot
 from tests.daemon.running import INTERVAL, running, sign_in
 from tests.laws.stage import (
     Document,
@@ -131,6 +132,52 @@ async def test_one_bad_fleet_spoils_only_itself(azure: Stage) -> None:
         assert str(done.faults["bad"]) == "crashed: RuntimeError: a promise of ours was broken"
 
 
+class Slow:
+    """A cloud that takes its time, as one that throttles or that cannot be reached."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    async def observe(self, scope: Scope) -> Snapshot:
+        await asyncio.sleep(self.seconds)
+        return Snapshot(taken_at=0.0, live={})
+
+
+def two_fleets(azure: Stage, cloud: object) -> tuple[Estate, dict[str, World]]:
+    """`law`, and `slow` behind `cloud`, with nothing declared in it."""
+    good = azure.load_estate(fleet_of("aoai-a"))
+    slow = replace(good.fleets[0], name="slow", desired={})
+    world = World(cloud=cloud, clock=azure.clock, chance=None, watcher=azure.watched)  # type: ignore[arg-type]
+    return replace(good, fleets=(*good.fleets, slow)), {"slow": world}
+
+
+async def test_a_fleet_that_is_slow_to_read_holds_up_no_other_and_is_told_when_it_has_ended(azure: Stage) -> None:
+    estate, broken = two_fleets(azure, Slow(500.0))
+    async with running(azure, estate, broken=broken) as daemon:
+        began = passed()
+        done = await daemon.next_pass("start")
+        assert passed() - began <= INTERVAL + 1
+        assert (set(done.reports), dict(done.faults), done.under_way) == ({"law"}, {}, ("slow",))
+        for _ in range(6):
+            done = await daemon.next_pass("interval")
+        assert "law" in done.reports
+        ended = [each for each in daemon.passes if "slow" in each.reports]
+        assert not ended
+        await daemon.until(lambda _done: any("slow" in each.reports for each in daemon.passes))
+        assert 500 <= passed() - began < 700
+
+
+async def test_a_slow_fleet_that_nobody_declares_any_more_is_let_go_when_it_has_ended(azure: Stage) -> None:
+    estate, broken = two_fleets(azure, Slow(500.0))
+    async with running(azure, estate, broken=broken) as daemon:
+        await daemon.next_pass("start")
+        assert not isinstance(daemon.estate, Exception)
+        daemon.estate = replace(daemon.estate, fleets=daemon.estate.fleets[:1])
+        await daemon.until(lambda _done: any("slow" in each.reports for each in daemon.passes))
+        done = await daemon.next_pass("interval")
+        assert (set(done.reports), done.under_way) == ({"law"}, ())
+
+
 async def test_a_desired_state_that_cannot_be_loaded_is_a_fault_and_the_next_pass_goes_on(azure: Stage) -> None:
     async with running(azure, fleet_of("aoai-a")) as daemon:
         fine, daemon.estate = daemon.estate, OSError("the disk is gone")
@@ -190,6 +237,27 @@ async def test_a_pause_keeps_from_writing_until_it_is_over(azure: Stage) -> None
         await asyncio.sleep(600)
         assert (await daemon.next_pass("interval")).pauses == ()
         assert len(await azure.writes()) == 1
+
+
+async def test_at_other_hours_than_the_fleet_s_nothing_is_written(azure: Stage) -> None:
+    """The simulation begins at two in the afternoon; writes are allowed from three to four."""
+    hours = {"allow": [{"start": "0 15 * * *", "duration": "1h"}]}
+    documents = [fleet_document(maintenance=hours), *fleet_of("aoai-a")[1:]]
+    async with running(azure, documents) as daemon:
+        done = await daemon.next_pass("start")
+        told = [each.reason for each in done.reports["law"].plan.decisions if each.code == "maintenance"]
+        outside = "outside the hours that spec.maintenance allows; writes go on at 2025-10-28 15:00 UTC"
+        assert told
+        assert all(each.startswith(outside) for each in told)
+        assert await azure.writes() == []
+        await asyncio.sleep(3600 - azure.clock.now() % 3600)
+        await daemon.until(quiet)
+        await asyncio.sleep(3600 - azure.clock.now() % 3600)
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await azure.forget()
+        done = await daemon.next_pass("interval")
+        assert state(done, "Account/aoai-a") is DecisionState.BLOCKED
+        assert await azure.writes() == []
 
 
 async def test_without_a_budget_everything_is_told_and_nothing_written(azure: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from reconciler.desired import load_estate
 from reconciler.desired.fleet import Endpoints
 from reconciler.model.finding import Origin
 from reconciler.model.ids import Ref
-from reconciler.model.resource import Cap, Desired, Estate, SoftDeleted
+from reconciler.model.resource import Cap, Desired, Estate, PurgePolicy, PurgeWhen, SoftDeleted
 from tests.desired.trees import FLEET, GROUP, SUBSCRIPTION, account, load, plant, tell
 
 DEPLOYED = (
@@ -257,6 +258,54 @@ def test_a_fleet_says_what_a_plan_may_do(tmp_path: Path) -> None:
     assert found.soft_deleted is SoftDeleted.PURGE
     assert found.deletes == Cap(count=1, percent=2)
     assert found.changes == Cap(count=100, percent=100)
+
+
+@pytest.mark.parametrize(
+    ("written", "policy"),
+    [
+        ("", PurgePolicy()),
+        ("purge: never,", PurgePolicy()),
+        ("purge: always,", PurgePolicy(when=PurgeWhen.ALWAYS)),
+        (
+            "purge: {policy: blocking, names: [AOAI-old-*], minimumAge: 1d2h, most: 9},",
+            PurgePolicy(when=PurgeWhen.BLOCKING, names=("aoai-old-*",), minimum_age=26 * 3600.0, most=9),
+        ),
+        ("purge: {policy: blocking, minimumAge: 90},", PurgePolicy(when=PurgeWhen.BLOCKING, minimum_age=90.0)),
+    ],
+)
+def test_a_fleet_says_which_soft_deleted_accounts_may_be_purged(
+    tmp_path: Path, written: str, policy: PurgePolicy
+) -> None:
+    plant(tmp_path, {"f.yaml": FLEET.replace("location:", f"{written} location:")})
+    estate = load_estate([tmp_path], {})
+    assert estate.findings == ()
+    assert estate.fleets[0].policy.purge == policy
+
+
+ANYBODY = "would purge accounts of anybody (write at least 3 letters of their names, such as aoai-old-*; what carried"
+NO_NAME = "cannot be an account (write letters, digits, - _ and . of its name, * for any of them and ? for one)"
+NO_TIME = "is no duration (write it like 90s, 10m, 1h30m or 2d)"
+SLIPS = [
+    ("purge: sometimes", "purge cannot be 'sometimes' (write never or blocking or always)"),
+    ("purge: {names: [old-*]}", "purge.policy is missing (add `policy: never or blocking or always` under purge)"),
+    ("purge: {policy: allways}", "purge.policy cannot be 'allways' (did you mean always?)"),
+    ("purge: {policy: always, names: ['*']}", f"purge.names[0]: '*' {ANYBODY} this fleet's tag needs no pattern)"),
+    ("purge: {policy: always, names: ['a?*']}", f"purge.names[0]: 'a?*' {ANYBODY} this fleet's tag needs no pattern)"),
+    ("purge: {policy: always, names: ['[a-z]*']}", f"purge.names[0]: '[a-z]*' {NO_NAME}"),
+    ("purge: {policy: always, minimumAge: soon}", f"purge.minimumAge: 'soon' {NO_TIME}"),
+    ("purge: {policy: always, minimumAge: -1h}", f"purge.minimumAge: '-1h' {NO_TIME}"),
+    ("purge: {policy: always, most: -1}", "purge.most is -1 (it must be at least 1)"),
+    ("purge: {policy: always, most: x}", "purge.most: 'x' is not a whole number (write digits only, for example 300)"),
+    ("purge: {policy: always, maximumAge: 1h}", "unknown field maximumAge in purge (did you mean minimumAge?)"),
+]
+
+
+@pytest.mark.parametrize(("written", "said"), SLIPS)
+def test_a_purge_that_nobody_can_mean_is_one_line(tmp_path: Path, written: str, said: str) -> None:
+    plant(tmp_path, {"f.yaml": FLEET.replace("location:", f"{written}, location:")})
+    (line,) = tell(load_estate([tmp_path], {}), tmp_path)
+    assert re.match(r"f\.yaml:4:\d+: error: ", line)
+    assert line.partition("error: ")[2] == said
 
 
 def test_a_fleet_without_default_group_leaves_documents_without_one(tmp_path: Path) -> None:

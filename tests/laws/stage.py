@@ -28,7 +28,7 @@ from reconciler.model.finding import Severity
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import DecisionState, Plan, Step
-from reconciler.model.ports import World
+from reconciler.model.ports import Alone, Lease, World
 from reconciler.model.resource import Estate, Fleet
 from tests.support.virtual_time import LoopClock
 
@@ -108,9 +108,15 @@ class Stage:
         return load_estate((source,), self.environment, here)
 
     @asynccontextmanager
-    async def world(self, fleet: Fleet, *, read_only: bool = False) -> AsyncIterator[World]:
+    async def world(self, fleet: Fleet, *, read_only: bool = False, lease: Lease | None = None) -> AsyncIterator[World]:
         """The ports of one cycle. A clock of the product never stands still: `clock` is that of the loop."""
-        settings = CloudSettings(environment=self.environment, ca_bundle=self.sim.ca_bundle, budgets=self.budgets)
+        covered = lease or Alone()
+        settings = CloudSettings(
+            environment=self.environment,
+            ca_bundle=self.sim.ca_bundle,
+            budgets=self.budgets,
+            barred=lambda: "" if covered.remaining() > 0 else "the lease does not cover it any more",
+        )
         # Examples sign in in their own ways; who they are does not matter to any law.
         target = replace(
             fleet.target,
@@ -121,7 +127,7 @@ class Stage:
         )
         chance = random.Random(self.seed)
         async with open_cloud(target, self.clock, chance, read_only=read_only, settings=settings) as cloud:
-            yield World(cloud=cloud, clock=self.clock, chance=chance, watcher=self.watched)
+            yield World(cloud=cloud, clock=self.clock, chance=chance, watcher=self.watched, lease=covered)
 
     async def converge(self, fleet: Fleet, seconds: float = DAY, parallel: int = 100) -> tuple[CycleReport, ...]:
         async with self.world(fleet) as world:

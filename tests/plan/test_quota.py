@@ -121,7 +121,8 @@ def test_what_will_not_fit_is_blocked_with_the_arithmetic_and_the_rest_goes_on()
         "up to 30 by soft-deleted accounts): 10 left for it"
     )
     assert blocked.permit == (
-        "declare a capacity of 10, 40 fewer; or purge what is soft-deleted there (gone), which frees 30 at most; "
+        "declare a capacity of 10, 40 fewer; or purge what is soft-deleted there (gone), which frees 30 at most, "
+        "by hand: reconciler purge gone (it did not carry this fleet's tag, nor does Fleet spec.purge.names name it); "
         "or free 40 of this pool, or ask Azure for a higher limit"
     )
     assert decided(plan, deployment_id("c")).acts

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.model.ids import Ref
 from reconciler.model.outcome import Result
 from reconciler.model.plan import Decision, Plan
 from reconciler.model.resource import Actor
@@ -24,7 +25,9 @@ from tests.report.samples import (
     DELETE,
     FORBIDDEN,
     MIXED,
+    OTHER,
     SECRET,
+    SHRINK,
     UPDATE,
     outcome,
     report,
@@ -83,6 +86,18 @@ def test_learning_who_did_it_does_not_make_a_saved_plan_stale() -> None:
     moved = tell_stale(saved, [replace(MIXED, decisions=(*fewer, late))])
     assert "aoai-old" in moved
     assert "aoai-swc" not in moved
+
+
+def test_what_is_only_told_does_not_make_a_saved_plan_stale() -> None:
+    def judged(reason: str) -> Plan:
+        wish = replace(SHRINK, id=OTHER, ref=Ref(kind="Quota", name="sweden/pool"), reason=reason, told_only=True)
+        return replace(MIXED, decisions=(*MIXED.decisions, wish))
+
+    saved = read_plan(render_plans([judged("40 left")], ENVELOPE))
+    assert tell_stale(saved, [judged("30 left")]) == ""
+    moved = tell_stale(saved, [replace(judged("30 left"), decisions=judged("30 left").decisions[1:])])
+    assert "Quota/" not in moved
+    assert moved != ""
 
 
 def test_a_stale_plan_says_what_moved() -> None:

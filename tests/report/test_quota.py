@@ -12,12 +12,13 @@ from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.plan import Plan
 from reconciler.model.quota import Ledger, Pool
 from reconciler.report.document import Envelope, render_plans
+from reconciler.report.graph import make_graph
 from reconciler.report.markdown import render_markdown
 from reconciler.report.paint import Style
-from reconciler.report.pools import draw_bar, show_amount, tell_asked, tell_holders, tell_pace
+from reconciler.report.pools import draw_bar, show_amount, tell_asked, tell_holders, tell_pace, tell_wanted
 from reconciler.report.quota import Filter, render_quota, render_quota_json, render_quota_markdown
 from reconciler.report.text import render_plan
-from tests.report.samples import ACCOUNT
+from tests.report.samples import ACCOUNT, SHRINK
 
 FULL = Pool(
     subscription="s",
@@ -185,3 +186,48 @@ def test_a_plan_that_asked_for_no_quota_says_nothing_about_it() -> None:
     plan = Plan(fleet="prod", decisions=(), steps=())
     assert "Quota" not in render_plan(plan, Style())
     assert json.loads(render_plans([plan], Envelope(exit_code=0)))["fleets"][0]["quota"] is None
+
+
+WANTED = replace(FULL, declared=500, headroom=60)
+
+
+def test_what_documents_want_of_a_pool_stands_beside_it() -> None:
+    assert tell_wanted(FULL) == ""
+    assert tell_wanted(replace(FULL, declared=400, headroom=50)) == "declared 400; headroom 50 wanted"
+    told = "declared 500, 100 more than granted; headroom 60 wanted, 10 more than there will be left"
+    assert tell_wanted(WANTED) == told
+    text = render_quota([plan_of(WANTED)], Filter(), Style())
+    assert (
+        "    declared 500, 100 more than granted; headroom 60 wanted, 10 more than there\n      will be left\n" in text
+    )
+
+
+def test_a_pool_of_which_somebody_wants_something_is_shown_although_nobody_uses_it() -> None:
+    text = render_quota([plan_of(replace(IDLE, declared=50))], Filter(), Style())
+    assert "OpenAI.GlobalProvisionedManaged" in text
+    assert "    declared 50\n" in text
+
+
+def test_in_markdown_what_is_wanted_has_a_column_where_anything_is() -> None:
+    head, rule, *rows = [
+        line for line in render_quota_markdown([plan_of(WANTED, SMALL)], Filter()).splitlines() if line.startswith("|")
+    ]
+    assert head.endswith("| wanted |")
+    assert rule.count("|") == head.count("|")
+    assert rows[0].endswith(
+        "| declared 500, 100 more than granted; headroom 60 wanted, 10 more than there will be left |"
+    )
+    assert rows[1].endswith("|  |")
+
+
+def test_what_is_only_told_is_in_no_picture() -> None:
+    told = replace(SHRINK, told_only=True)
+    plan = replace(plan_of(), decisions=(told,))
+    assert make_graph((), [plan], live=True).nodes == ()
+    assert len(make_graph((), [replace(plan, decisions=(SHRINK,))], live=True).nodes) == 1
+
+
+def test_in_json_what_nobody_wants_is_null() -> None:
+    document = json.loads(render_quota_json([plan_of(WANTED, SMALL)], Filter(), Envelope(exit_code=0)))
+    pools = document["fleets"][0]["pools"]
+    assert [(pool["declared"], pool["headroom"]) for pool in pools] == [(500, 60), (None, None)]

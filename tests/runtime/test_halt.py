@@ -48,8 +48,18 @@ async def test_a_pull_that_comes_while_the_grace_runs_ends_it_sooner() -> None:
 async def test_lifted_it_lets_everything_through_until_it_is_pulled_again() -> None:
     brake = Brake(LoopClock(0.0))
     brake.pull("the lease was lost", 0.0)
-    brake.lift()
+    brake.lift("the lease was lost")
     assert brake.because == ""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(60):
             await brake.cut()
+
+
+async def test_a_brake_that_was_pulled_twice_holds_until_both_are_lifted() -> None:
+    brake = Brake(LoopClock(0.0))
+    brake.pull("the lease was lost", 0.0)
+    brake.pull("the daemon is stopping", 30.0)
+    brake.lift("the lease was lost")
+    assert brake.because == "the daemon is stopping"
+    await brake.cut()
+    assert passed() == pytest.approx(30)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.desired.tree import Tree
-from reconciler.runtime.trigger import Bell, Timing, _Cron, keep_time, watch
+from reconciler.runtime.trigger import Bell, Timing, insist, keep_time, make_cron_trigger, watch
 from tests.support.virtual_time import LoopClock, passed
 
 
@@ -64,7 +64,7 @@ async def test_the_interval_rings_in_the_loop_s_own_thread_and_stops_with_its_bl
     ],
 )
 def test_cron_is_read_as_crontab_is(expression: str, zone: str, after: str, then: str) -> None:
-    trigger = _Cron(expression, zone)
+    trigger = make_cron_trigger(expression, zone)
     now = datetime.fromisoformat(after)
     assert trigger.get_next_fire_time(None, now) == datetime.fromisoformat(then)
     assert trigger.get_next_fire_time(now, datetime(2020, 1, 1, tzinfo=UTC)) == datetime.fromisoformat(then)
@@ -91,6 +91,22 @@ async def test_files_ring_once_they_have_changed_and_come_to_rest() -> None:
             heard.append((trigger, round(passed())))
         watcher.cancel()
     assert heard == [("files", 9), ("files", 21)]
+
+
+@pytest.mark.virtual_time
+async def test_where_nobody_rings_for_two_intervals_somebody_does() -> None:
+    """The scheduler's clock is that on the wall: set back by an hour, it is silent for one."""
+    bell, clock = Bell(), LoopClock(0.0)
+    async with asyncio.TaskGroup() as group:
+        reminder = group.create_task(insist(bell, clock, 60.0))
+        await asyncio.sleep(110)
+        bell.fire("interval")
+        await bell.wait()
+        await asyncio.sleep(120)
+        assert bell.rings == 1
+        assert await bell.wait() == ("interval",)
+        assert round(passed()) == 240
+        reminder.cancel()
 
 
 def write(place: Path, text: str = "kind: Fleet\n") -> None:
@@ -136,6 +152,20 @@ def test_a_checkout_that_is_swapped_for_another_is_a_change(tmp_path: Path) -> N
     (tmp_path / "new").symlink_to("c3d4")
     (tmp_path / "new").replace(tmp_path / "current")
     assert tree.digest() != first
+
+
+def test_a_tree_that_cannot_be_walked_has_a_name_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "fleet.yaml")
+    tree = Tree([tmp_path])
+    first = tree.digest()
+
+    def refuse(_sources: object) -> None:
+        raise PermissionError(13, "Permission denied", "/somewhere")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reconciler.desired.tree.walk_sources", refuse)
+        assert tree.digest() == "cannot be walked: [Errno 13] Permission denied: '/somewhere'"
+    assert tree.digest() == first
 
 
 def test_a_file_that_cannot_be_read_is_something_else_than_one_that_can(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import selectors
-from collections.abc import Callable, Collection, Coroutine, Iterable, Set
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -35,8 +35,8 @@ from reconciler.model.ids import GROUP_TYPE, ArmId
 from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Plan, Step, Verb
 from reconciler.model.ports import Answer, Clock, Cloud, Operation, Poll, World, Write
-from reconciler.model.quota import Catalogue, Quotas, QuotaScope
-from reconciler.model.resource import Activity, Fleet, Live, Scope, Snapshot
+from reconciler.model.quota import Catalogue, Quotas, QuotaScope, Usage
+from reconciler.model.resource import Activity, DeletedAccount, Fleet, Live, Scope, Snapshot
 from reconciler.model.rights import Rights, RightsScope
 from tests.support.virtual_time import START, LoopClock
 
@@ -93,6 +93,7 @@ class DirectGateway:
     def __init__(self, door: Door) -> None:
         self._door = door
         self.requests = 0
+        self.now: float | None = None
 
     async def principal(self) -> str:
         return CLIENT
@@ -112,11 +113,11 @@ class DirectGateway:
         provider = _type_of(binding).partition("/")[0]
         return await self._list(f"/subscriptions/{subscription}/providers/{provider}/deletedAccounts")
 
+    async def get_deleted(self, _binding: Binding, id: ArmId, location: str) -> Reply | Fault:
+        return await self._ask("GET", _buried(id, location))
+
     async def send(self, _binding: Binding, write: Write) -> Reply | Fault:
-        path = str(write.id)
-        if write.verb is Verb.PURGE:
-            at = f"/subscriptions/{write.id.subscription}/providers/Microsoft.CognitiveServices/locations"
-            path = f"{at}/{write.location}/resourceGroups/{write.id.group}/deletedAccounts/{write.id.name}"
+        path = _buried(write.id, write.location) if write.verb is Verb.PURGE else str(write.id)
         body = json.dumps(write.body).encode() if write.body is not None else b""
         return await self._ask(METHODS[write.verb], path, body)
 
@@ -154,6 +155,11 @@ class DirectGateway:
         if outcome.status >= 300:
             return read_fault(outcome.status, headers, text, answer)
         return Reply(status=outcome.status, headers=headers, body=answer)
+
+
+def _buried(id: ArmId, location: str) -> str:
+    at = f"/subscriptions/{id.subscription}/providers/Microsoft.CognitiveServices/locations"
+    return f"{at}/{location}/resourceGroups/{id.group}/deletedAccounts/{id.name}"
 
 
 def _regional(subscription: str, location: str, name: str) -> str:
@@ -209,6 +215,12 @@ class TroubledCloud:
 
     async def browse(self, subscription: str, locations: Set[str]) -> Catalogue:
         return await self._cloud.browse(subscription, locations)
+
+    async def read_deleted(self, id: ArmId, location: str) -> DeletedAccount | Fault:
+        return await self._cloud.read_deleted(id, location)
+
+    async def read_usages(self, subscription: str, location: str) -> Mapping[str, Usage] | Fault:
+        return await self._cloud.read_usages(subscription, location)
 
     async def poll(self, operation: Operation) -> Poll:
         return await self._cloud.poll(operation)

@@ -121,17 +121,19 @@ def _await_ready(process: subprocess.Popen[bytes], ready: Path) -> dict[str, Any
     raise RuntimeError("the simulation did not start: " + (process.stderr.read().decode() if process.stderr else ""))
 
 
-def _clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
+def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "RECONCILER_", "ARM_"))}
     return {**kept, "NO_COLOR": "1", **extra}
 
 
-def reconcile(azure: Azure, *words: str, timeout: float = 240) -> Finished:
-    """Run the command line to its end."""
+def reconcile(
+    azure: Azure, *words: str, timeout: float = 240, environment: Mapping[str, str] | None = None
+) -> Finished:
+    """Run the command line to its end, with `environment` besides what points it at `azure`."""
     command = [sys.executable, "-m", "reconciler", *words]
     done = subprocess.run(
         command,
-        env=_clean_environment(azure.environment),
+        env=clean_environment({**azure.environment, **(environment or {})}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -147,7 +149,7 @@ def held(azure: Azure, words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
     command = ["/bin/sh", "-c", 'kill -STOP $$; exec "$@"', "sh", sys.executable, "-m", "reconciler", *words]
     process = subprocess.Popen(
         command,
-        env=_clean_environment(azure.environment),
+        env=clean_environment(azure.environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

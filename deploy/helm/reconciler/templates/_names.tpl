@@ -47,6 +47,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- include "reconciler.fullname" . }}-journal
 {{- end }}
 
+{{- define "reconciler.pauses" -}}
+{{- include "reconciler.fullname" . }}-pauses
+{{- end }}
+
 {{/* Whether a sink of alerts writes Events: then, and only then, the pod may. */}}
 {{- define "reconciler.writesEvents" -}}
 {{- range .Values.alerts }}{{ if eq .sink "events" }}true{{ end }}{{ end }}

@@ -8,7 +8,7 @@
   "lease" "kubernetes"
   "leaseName" (include "reconciler.fullname" .)
   "journal" (printf "configmap:%s" (include "reconciler.journal" .))
-  "pauseFile" "/pauses/pauses.json"
+  "pauseMap" (include "reconciler.pauses" .)
 }}
 {{- with .Values.alerts }}{{ $_ := set $own "alerts" . }}{{ end }}
 {{- toYaml (merge $own (deepCopy .Values.settings) (dict "logFormat" "json")) }}

@@ -1,0 +1,478 @@
+"""Which alerts begin, change and end: one for what is so, one digest for many, and none for what only flickers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.model.alert import BLANK, Alert, Journal, Level, Turn
+from reconciler.model.drift import Correction, Drift, Edit, Ending, Gravity, name_drift
+from reconciler.model.finding import Fault, FaultClass, Finding, Origin, Severity
+from reconciler.model.ids import Ref
+from reconciler.model.outcome import CycleReport, Outcome, Result
+from reconciler.model.outlook import Nearness, Outlook, Retirement
+from reconciler.model.plan import Action, DecisionState
+from reconciler.model.quota import Offer
+from reconciler.report.alerts import FORGOTTEN, Message, Storm, turn_alerts
+from reconciler.report.conditions import Finds, find_broken_off, find_conditions, find_invalid
+from tests.report.test_drift import MALLORY, decide, differing, outcome, plan_of
+from tests.support.builders import account_id, deployment_id
+
+NOW = 1_760_000_000.0
+STORM = Storm()
+
+
+def drift_of(name: str = "one", **more: Any) -> Drift:
+    written: dict[str, Any] = {
+        "key": name_drift("prod", account_id(name)),
+        "fleet": "prod",
+        "id": account_id(name),
+        "ref": Ref(kind="Account", name=name),
+        "labels": {"tier": "prod", "fleet": "not ours"},
+        "gravity": Gravity.EXPOSURE,
+        "changes": (Edit(path="publicNetworkAccess", before="Disabled", after="Enabled"),),
+        "first_seen": NOW,
+        "last_seen": NOW,
+    }
+    return Drift(**{**written, **more})
+
+
+def drifting(*drifts: Drift, **more: Any) -> Journal:
+    return Journal(drifts={each.key: each for each in drifts}, **more)
+
+
+def turn(journal: Journal, now: float = NOW, storm: Storm = STORM, **plan: Any) -> tuple[Journal, tuple[Message, ...]]:
+    return turn_alerts(journal, find_conditions(journal, plan_of(**plan)), now, storm)
+
+
+def told(messages: tuple[Message, ...]) -> list[tuple[Turn, str]]:
+    return [(each.turn, each.alert.name) for each in messages]
+
+
+def with_drifts(journal: Journal, *drifts: Drift) -> Journal:
+    return replace(journal, drifts={each.key: each for each in drifts})
+
+
+def ended(drift: Drift, ending: Ending = Ending.US, at: float = NOW + 60) -> Drift:
+    return replace(drift, ending=ending, ended=at)
+
+
+def test_a_drift_opens_one_alert_that_says_everything() -> None:
+    drift = drift_of(actor=MALLORY, since="2025-10-09T08:50:00Z", returns=1)
+    journal, (message,) = turn(drifting(drift))
+    alert = message.alert
+    assert message.turn is Turn.OPENED
+    assert (alert.name, alert.level) == ("ReconcilerDrift", Level.CRITICAL)
+    assert alert.labels == {
+        "fleet": "prod",
+        "kind": "Account",
+        "resource": "one",
+        "gravity": "exposure",
+        "tier": "prod",
+    }
+    assert alert.summary == "Account/one: publicNetworkAccess is Enabled, declared Disabled"
+    assert alert.description.split("\n") == [
+        "Exposure: more can get in than declared.",
+        f"By: {MALLORY} at 2025-10-09T08:50:00Z.",
+        "- publicNetworkAccess: declared Disabled, found Enabled",
+        "It came back 1 time.",
+        "It is being put right.",
+    ]
+    assert alert.details["changes"] == [{"path": "publicNetworkAccess", "declared": "Disabled", "found": "Enabled"}]
+    again, messages = turn(journal, NOW + 60)
+    assert messages == ()
+    assert again.alerts == journal.alerts
+
+
+@pytest.mark.parametrize(
+    ("more", "amends"),
+    [
+        ({"actor": MALLORY}, True),
+        ({"gravity": Gravity.COSMETIC}, True),
+        ({"correction": Correction.BLOCKED, "because": "paused"}, True),
+        ({"returns": 1}, True),
+        ({"changes": (Edit(path="tags.a", before="1", after="2"),)}, True),
+        ({"last_seen": NOW + 60}, False),
+        ({"correction": Correction.DONE}, False),
+        ({"because": "in a moment"}, False),
+    ],
+)
+def test_what_changes_about_it_amends_it_where_people_want_to_know(more: dict[str, Any], amends: bool) -> None:
+    journal, _ = turn(drifting(drift_of()))
+    journal, messages = turn(with_drifts(journal, drift_of(**more)), NOW + 60)
+    assert told(messages) == ([(Turn.AMENDED, "ReconcilerDrift")] if amends else [])
+    for message in messages:
+        assert message.alert.revision == 2
+        assert message.alert.level is Level.CRITICAL  # what was urgent stays urgent until it is over
+
+
+@pytest.mark.parametrize("ending", list(Ending))
+def test_it_ends_once_and_says_how(ending: Ending) -> None:
+    journal, _ = turn(drifting(drift_of()))
+    journal = replace(journal, drifts={}, past=(ended(drift_of(), ending),))
+    journal, (message,) = turn(journal, NOW + 90)
+    assert message.turn is Turn.RESOLVED
+    words = ending.value[0].upper() + ending.value[1:]
+    assert message.alert.description.startswith(f"{words} after 1 min 30 s.")
+    assert (message.alert.ended, message.alert.revision) == (NOW + 90, 2)
+    journal, messages = turn(journal, NOW + 150)
+    assert messages == ()
+    journal, _ = turn(journal, NOW + 90 + FORGOTTEN)
+    assert journal.alerts == {}
+
+
+def test_who_it_was_is_told_when_it_is_over_too_and_once() -> None:
+    journal, _ = turn(drifting(drift_of()))
+    journal, _ = turn(replace(journal, drifts={}, past=(ended(drift_of()),)), NOW + 60)
+    journal = replace(journal, past=(ended(drift_of(actor=MALLORY)),))
+    journal, (message,) = turn(journal, NOW + 300)
+    assert message.turn is Turn.AMENDED
+    assert message.alert.ended == NOW + 60
+    assert message.alert.summary.endswith(f"(by {MALLORY})")
+    assert message.alert.details["actor"] == MALLORY
+    assert turn(journal, NOW + 360)[1] == ()
+
+
+def test_what_is_gone_with_what_it_lay_in_has_no_alert_of_its_own() -> None:
+    parent = drift_of(gone=True, changes=(), gravity=Gravity.CAPACITY)
+    child = drift_of("chat", gone=True, changes=(), within=parent.key)
+    _, (message,) = turn(drifting(parent, child))
+    assert message.alert.summary == "Account/one: does not exist any more"
+    assert "With it went 1 resource below it." in message.alert.description
+
+
+def test_a_lost_owner_and_several_fields_are_told_on_one_line() -> None:
+    edits = tuple(Edit(path=f"tags.t{n}", before="a", after=None) for n in range(3))
+    _, (message,) = turn(drifting(drift_of(changes=edits, omitted=2)))
+    assert message.alert.summary == "Account/one: tags.t0 is none, declared a (and 4 more fields)"
+    assert "- and 2 more fields" in message.alert.description
+    _, (message,) = turn(drifting(drift_of(changes=())))
+    assert message.alert.summary == "Account/one: is not this fleet's any more"
+
+
+def test_a_fight_is_an_alert_besides() -> None:
+    fought = drift_of(correction=Correction.GIVEN_UP, because="x undid it 3 times", actor=MALLORY)
+    journal, messages = turn(drifting(fought))
+    assert told(messages) == [(Turn.OPENED, "ReconcilerDrift"), (Turn.OPENED, "ReconcilerFight")]
+    assert messages[1].alert.summary == f"Account/one: {MALLORY} undoes each time what its document says"
+    assert "It is not put right any more: x undid it 3 times." in messages[1].alert.description
+    journal, messages = turn(with_drifts(journal, replace(fought, correction=Correction.DUE)), NOW + 60)
+    assert (Turn.RESOLVED, "ReconcilerFight") in told(messages)
+
+
+# -- storms
+
+
+def many(number: int, **more: Any) -> tuple[Drift, ...]:
+    return tuple(drift_of(f"a{n:02}", **more) for n in range(number))
+
+
+@pytest.mark.parametrize(("number", "alerts"), [(10, 10), (11, 1), (50, 1)])
+def test_more_than_ten_at_once_are_one(number: int, alerts: int) -> None:
+    _, messages = turn(drifting(*many(number)))
+    assert len(messages) == alerts
+
+
+def test_a_digest_has_the_worst_level_and_lists_the_worst_first() -> None:
+    drifts = [*many(12, gravity=Gravity.COSMETIC), drift_of("zz")]
+    _, (message,) = turn(drifting(*drifts))
+    alert = message.alert
+    assert alert.level is Level.CRITICAL
+    assert alert.summary == "fleet prod: 13 resources are not as declared"
+    assert alert.description.startswith("- Account/zz: ")
+    assert len(alert.members) == 13
+
+
+def test_a_digest_ends_when_the_last_of_it_is_over() -> None:
+    drifts = many(12)
+    journal, _ = turn(drifting(*drifts))
+    past = tuple(ended(each) for each in drifts[:-1])
+    journal, messages = turn(replace(journal, drifts={drifts[-1].key: drifts[-1]}, past=past), NOW + 60)
+    assert messages == ()
+    past = (*past, ended(drifts[-1], Ending.DOCUMENT))
+    journal, (message,) = turn(replace(journal, drifts={}, past=past), NOW + 120)
+    assert message.turn is Turn.RESOLVED
+    assert message.alert.description.startswith(
+        "All 12 are over: 1 its document changed and 11 put right by us, after 2 min."
+    )
+
+
+def test_what_follows_a_storm_joins_it_for_a_while() -> None:
+    drifts = many(12)
+    journal, _ = turn(drifting(*drifts))
+    journal, (message,) = turn(with_drifts(journal, *drifts, drift_of("late")), NOW + 60)
+    assert (message.turn, len(message.alert.members)) == (Turn.AMENDED, 13)
+    journal, (message,) = turn(with_drifts(journal, *drifts, drift_of("late"), drift_of("later")), NOW + 1000)
+    assert (message.turn, message.alert.members) == (Turn.OPENED, ())
+
+
+def test_a_storm_of_whose_author_more_is_known_says_so() -> None:
+    journal, _ = turn(drifting(*many(12)))
+    journal, (message,) = turn(with_drifts(journal, *many(12, actor=MALLORY)), NOW + 120)
+    assert message.turn is Turn.AMENDED
+    assert message.alert.summary.endswith(f", by {MALLORY}")
+    assert turn(journal, NOW + 180)[1] == ()
+
+
+def test_a_storm_that_is_over_says_whose_it_was_as_soon_as_that_is_known() -> None:
+    drifts = many(12)
+    journal, _ = turn(drifting(*drifts))
+    journal, _ = turn(replace(journal, drifts={}, past=tuple(ended(each) for each in drifts)), NOW + 60)
+    known = tuple(ended(replace(each, actor=MALLORY)) for each in drifts)
+    _, (message,) = turn(replace(journal, past=known), NOW + 120)
+    assert (message.turn, message.alert.actors) == (Turn.AMENDED, (MALLORY,))
+
+
+# -- what else is wrong
+
+
+BLOCKED = decide(
+    state=DecisionState.BLOCKED, code="prevent_destroy", reason="must not be destroyed", permit="change it"
+)
+
+
+def lasting(*decisions: Any, seconds: float = 121.0, **plan: Any) -> tuple[Journal, tuple[Message, ...]]:
+    journal, messages = turn_alerts(BLANK, find_conditions(BLANK, plan_of(*decisions, **plan)), NOW, STORM)
+    assert messages == ()
+    return turn_alerts(journal, find_conditions(journal, plan_of(*decisions, **plan)), NOW + seconds, STORM)
+
+
+def test_what_is_blocked_for_two_minutes_is_told() -> None:
+    journal, (message,) = lasting(BLOCKED)
+    alert = message.alert
+    assert (alert.name, alert.level) == ("ReconcilerBlocked", Level.WARNING)
+    assert alert.labels == {"fleet": "prod", "kind": "Account", "resource": "one", "code": "prevent_destroy"}
+    assert alert.summary == "Account/one: blocked: must not be destroyed"
+    assert alert.description == "must not be destroyed\nWhat helps: change it"
+    _, messages = turn_alerts(journal, find_conditions(journal, plan_of(decide())), NOW + 180, STORM)
+    assert told(messages) == [(Turn.RESOLVED, "ReconcilerBlocked")]
+
+
+def test_what_flickers_is_not_told() -> None:
+    journal = BLANK
+    for number in range(20):
+        decisions = (BLOCKED,) if number % 2 else (decide(),)
+        finds = find_conditions(journal, plan_of(*decisions))
+        journal, messages = turn_alerts(journal, finds, NOW + number * 60, STORM)
+        assert messages == ()
+
+
+def test_a_reason_whose_numbers_move_is_not_told_each_time() -> None:
+    journal, _ = lasting(BLOCKED)
+    times = []
+    for number in range(1, 31):
+        moved = replace(BLOCKED, reason=f"needs {number}")
+        now = NOW + 121 + number * 60
+        journal, messages = turn_alerts(journal, find_conditions(journal, plan_of(moved)), now, STORM)
+        times += [number for _ in messages]
+    assert times == [15, 30]
+
+
+@pytest.mark.parametrize("code", ["insufficient_quota", "too_many_accounts"])
+def test_quota_is_an_alert_of_its_own(code: str) -> None:
+    short = decide(state=DecisionState.BLOCKED, code=code, reason="takes 50, 30 are left")
+    _, (message,) = lasting(short)
+    assert message.alert.name == "ReconcilerQuota"
+    assert message.alert.description == "takes 50, 30 are left"
+
+
+@pytest.mark.parametrize("code", ["needs", "unknown", "paused", "maintenance", "given_up", "not_selected"])
+def test_what_is_told_elsewhere_or_known_is_not_told(code: str) -> None:
+    _, messages = lasting(decide(state=DecisionState.BLOCKED, code=code))
+    assert messages == ()
+
+
+def test_a_drift_that_is_blocked_is_one_alert() -> None:
+    journal = drifting(drift_of())
+    blocked = replace(BLOCKED, id=account_id("one"))
+    journal, first = turn_alerts(journal, find_conditions(journal, plan_of(blocked)), NOW, STORM)
+    _, later = turn_alerts(journal, find_conditions(journal, plan_of(blocked)), NOW + 600, STORM)
+    assert told((*first, *later)) == [(Turn.OPENED, "ReconcilerDrift")]
+
+
+def report_of(*outcomes: Outcome, **plan: Any) -> CycleReport:
+    return CycleReport(plan=plan_of(differing(), **plan), outcomes=outcomes, began=NOW, ended=NOW)
+
+
+def test_what_fails_again_and_again_is_told_and_not_taken_back_while_it_is_tried() -> None:
+    failed = outcome(result=Result.FAILED, because="Azure said no")
+    held = decide(state=DecisionState.BLOCKED, code="held", reason="failed 2 times: Azure said no")
+    journal, names = BLANK, []
+    for number in range(6):
+        plan = plan_of(held) if number % 2 else plan_of(differing())
+        report = None if number % 2 else report_of(failed)
+        finds = find_conditions(journal, plan, report)
+        journal, messages = turn_alerts(journal, finds, NOW + number * 60, STORM)
+        names += told(messages)
+    stale = report_of(outcome(result=Result.STALE))
+    journal, messages = turn_alerts(journal, find_conditions(journal, stale.plan, stale), NOW + 400, STORM)
+    assert [*names, *told(messages)] == [(Turn.OPENED, "ReconcilerBlocked")]
+
+
+def test_a_step_that_fails_for_quota_is_a_matter_of_quota() -> None:
+    fault = Fault(cls=FaultClass.QUOTA, code="InsufficientQuota", message="no quota", advice="ask for more")
+    failed = report_of(outcome(result=Result.BLOCKED, fault=fault))
+    journal, _ = turn_alerts(BLANK, find_conditions(BLANK, failed.plan, failed), NOW, STORM)
+    _, (message,) = turn_alerts(journal, find_conditions(journal, failed.plan, failed), NOW + 121, STORM)
+    assert message.alert.name == "ReconcilerQuota"
+    assert message.alert.description == "InsufficientQuota: no quota\nWhat helps: ask for more"
+
+
+def test_what_azure_works_on_for_much_longer_than_usual_is_stuck() -> None:
+    slow = decide(
+        deployment_id("chat"), state=DecisionState.IN_PROGRESS, reason="Azure is still working on it (Creating)"
+    )
+    assert lasting(slow, seconds=600.0)[1] == ()
+    _, (message,) = lasting(slow, seconds=3600.0)
+    assert message.alert.name == "ReconcilerStuck"
+    assert "Azure has been working on it for more than 15 min" in message.alert.summary
+
+
+def test_a_plan_that_a_safety_limit_stops_is_told() -> None:
+    _, (message,) = lasting(stopped="too many deletes")
+    assert message.alert.labels == {"fleet": "prod", "code": "stopped"}
+    assert message.alert.summary == "fleet prod: too many deletes"
+
+
+SIGN_IN = Fault(cls=FaultClass.FORBIDDEN, code="credential_failed", message="no token", advice="check it")
+THROTTLED = Fault(cls=FaultClass.THROTTLED, code="TooManyRequests", message="slow down")
+
+
+def test_a_credential_that_does_not_work_is_told_at_once_whether_or_not_anything_was_seen() -> None:
+    blind = (("accounts", SIGN_IN), ("groups", replace(SIGN_IN, code="x", status=401)))
+    for finds in (find_conditions(BLANK, plan_of(blind=blind)), find_broken_off("prod", SIGN_IN)):
+        _, (message,) = turn_alerts(BLANK, finds, NOW, STORM)
+        assert (message.alert.name, message.alert.level) == ("ReconcilerCredentials", Level.CRITICAL)
+        assert message.alert.summary == "fleet prod: its credential does not work"
+        assert "What helps: check it" in message.alert.description
+
+
+def test_throttling_that_lasts_is_told() -> None:
+    blind = (("accounts", THROTTLED),)
+    assert lasting(blind=blind, seconds=200.0)[1] == ()
+    _, (message,) = lasting(blind=blind, seconds=301.0)
+    assert message.alert.name == "ReconcilerThrottled"
+
+
+def test_a_fleet_of_which_nothing_was_seen_keeps_its_alerts() -> None:
+    journal, _ = turn(drifting(drift_of()))
+    crash = Fault(cls=FaultClass.UNKNOWN, code="crashed", message="a bug")
+    after, messages = turn_alerts(journal, find_broken_off("prod", crash), NOW + 60, STORM)
+    assert messages == ()
+    assert after.alerts == journal.alerts
+
+
+def test_what_could_not_be_read_keeps_its_alert() -> None:
+    journal, _ = lasting(BLOCKED)
+    unread = decide(state=DecisionState.BLOCKED, code="unknown")
+    _, messages = turn_alerts(journal, find_conditions(journal, plan_of(unread)), NOW + 180, STORM)
+    assert messages == ()
+
+
+def finding(line: int, severity: Severity = Severity.ERROR) -> Finding:
+    return Finding(
+        severity=severity, code="x", message="unknown field", origin=Origin(file="prod.yaml", line=line, column=3)
+    )
+
+
+def test_everything_that_is_wrong_with_documents_is_one_alert() -> None:
+    journal, (message,) = turn_alerts(BLANK, find_invalid([finding(n) for n in range(1, 31)]), NOW, STORM)
+    alert = message.alert
+    assert (alert.name, alert.summary) == ("ReconcilerInvalidDesiredState", "30 errors in the desired state")
+    assert "- prod.yaml:1:3: error: unknown field" in alert.description
+    assert alert.description.endswith("- and 10 more")
+    journal, (message,) = turn_alerts(journal, find_invalid([finding(1)]), NOW + 60, STORM)
+    assert (message.turn, message.alert.summary) == (Turn.AMENDED, "1 error in the desired state")
+    warning = finding(1, Severity.WARNING)
+    _, (message,) = turn_alerts(journal, find_invalid([warning]), NOW + 120, STORM)
+    assert message.turn is Turn.RESOLVED
+    assert message.alert.description.startswith("Every document is valid again after 2 min.")
+
+
+def retirement(nearness: Nearness, **more: Any) -> Retirement:
+    offer = Offer(location="swedencentral", format="openai", model="gpt-4o", version="2024-11-20", sku="standard")
+    written: dict[str, Any] = {
+        "offer": offer,
+        "model": "gpt-4o",
+        "version": "2024-11-20",
+        "usage": "OpenAI.Standard.gpt-4o",
+        "deployments": (deployment_id("chat"),),
+        "units": 10,
+        "at": int(NOW) + 86_400,
+        "days": 1,
+        "nearness": nearness,
+        "told": "retires soon",
+        "advice": "move on",
+    }
+    return Retirement(**{**written, **more})
+
+
+@pytest.mark.parametrize(
+    ("nearness", "level"),
+    [
+        (Nearness.FAR, None),
+        (Nearness.NOTICE, Level.INFO),
+        (Nearness.WARNING, Level.WARNING),
+        (Nearness.URGENT, Level.WARNING),
+        (Nearness.CRITICAL, Level.CRITICAL),
+        (Nearness.RETIRED, Level.CRITICAL),
+    ],
+)
+def test_the_nearer_a_retirement_the_more_urgent(nearness: Nearness, level: Level | None) -> None:
+    _, messages = turn(BLANK, outlook=Outlook(retirements=(retirement(nearness),)))
+    assert [each.alert.level for each in messages] == ([level] if level else [])
+
+
+def test_a_retirement_is_one_alert_that_gets_more_urgent() -> None:
+    journal, (message,) = turn(BLANK, outlook=Outlook(retirements=(retirement(Nearness.NOTICE),)))
+    alert = message.alert
+    assert alert.name == "ReconcilerRetirement"
+    assert alert.summary == "gpt-4o 2024-11-20 retires on 2025-10-10 as Standard in swedencentral"
+    assert alert.description == "retires soon\nWhat helps: move on\n- Account/one/deployments/chat"
+    journal, (message,) = turn(journal, NOW + 60, outlook=Outlook(retirements=(retirement(Nearness.CRITICAL),)))
+    assert (message.turn, message.alert.level) == (Turn.AMENDED, Level.CRITICAL)
+    unread = Outlook(unread={"swedencentral": THROTTLED})
+    journal, messages = turn(journal, NOW + 120, outlook=unread)
+    assert messages == ()
+    _, (message,) = turn(journal, NOW + 180)
+    assert message.turn is Turn.RESOLVED
+    assert message.alert.description.startswith("Nothing that retires is deployed any more")
+
+
+def test_one_fleets_look_says_nothing_about_another() -> None:
+    journal, _ = turn(drifting(drift_of()))
+    _, messages = turn_alerts(journal, Finds(fleet="dev", conditions={}), NOW + 60, STORM)
+    assert messages == ()
+
+
+def test_what_begins_again_is_a_new_alert_of_the_same_key() -> None:
+    journal, (first,) = turn(drifting(drift_of()))
+    journal, _ = turn(replace(journal, drifts={}, past=(ended(drift_of()),)), NOW + 60)
+    _, (second,) = turn(with_drifts(journal, drift_of(returns=1)), NOW + 120)
+    assert (second.turn, second.alert.key) == (Turn.OPENED, first.alert.key)
+    assert (second.alert.began, second.alert.revision) == (NOW + 120, 1)
+
+
+def test_an_alert_is_open_until_it_has_ended() -> None:
+    alert = Alert(key="k", name="n", level=Level.INFO, summary="s", began=NOW)
+    assert alert.open
+    assert not replace(alert, ended=NOW).open
+
+
+def test_hostile_names_stay_on_their_line() -> None:
+    hostile = drift_of(
+        ref=Ref(kind="Account", name="x\nBy: nobody\x1b[2J"),
+        changes=(Edit(path="tags.<!channel>", before="a\nb", after="\u202e"),),
+    )
+    _, (message,) = turn(drifting(hostile))
+    assert "\x1b" not in message.alert.summary + message.alert.description
+    assert "\u202e" not in message.alert.summary
+    assert "\n" not in message.alert.summary
+    assert message.alert.description.count("\nBy: ") == 1
+
+
+def test_what_a_create_needs_is_not_stuck() -> None:
+    waiting = decide(state=DecisionState.IN_PROGRESS, action=Action.CREATE, missing=True)
+    assert lasting(waiting, seconds=86_400.0)[1] == ()

@@ -1,0 +1,52 @@
+"""A lock on a file: one of two, and the other one when the first has gone."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from pathlib import Path
+
+import pytest
+
+from reconciler.runtime.flock import FileLease
+from reconciler.runtime.lease import stand
+from tests.support.virtual_time import LoopClock
+
+pytestmark = pytest.mark.virtual_time
+
+
+async def test_one_leads_and_the_next_one_follows(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    first = FileLease(path, identity="first", clock=LoopClock(0.0))
+    second = FileLease(path, identity="second", clock=LoopClock(0.0))
+    heard: list[str] = []
+    async with stand(second, heard.append):
+        pass
+    second = FileLease(path, identity="second", clock=LoopClock(0.0))
+    async with stand(first, heard.append):
+        await asyncio.sleep(1)
+        assert first.remaining() == math.inf
+        waiting = asyncio.ensure_future(_await(second, heard))
+        await asyncio.sleep(10)
+        assert second.remaining() == 0.0
+        assert second.why == "is held by first"
+    await waiting
+    assert heard == ["", ""]
+    assert (tmp_path / "lock").read_text() == ""
+
+
+async def _await(lease: FileLease, heard: list[str]) -> None:
+    async with stand(lease, heard.append):
+        while not lease.remaining():
+            await lease._clock.sleep(0.5)
+        assert lease.name.endswith("/lock")
+        assert lease.why == "is held by second"
+        with lease.work():
+            assert lease.remaining() == math.inf
+
+
+async def test_a_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("keep")
+    (tmp_path / "lock").symlink_to(tmp_path / "real")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        FileLease(str(tmp_path / "lock"), identity="x", clock=LoopClock(0.0))
