@@ -6,11 +6,14 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import yaml
 
 from reconciler.model.alert import Alert, Letter, Level, Turn
+from reconciler.model.pause import Pause
 from reconciler.runtime.journal import ConfigMapStore
-from reconciler.runtime.kube import Kube, find_place
-from reconciler.runtime.lease import Elector, Terms
+from reconciler.runtime.kube import Kube, Place, find_place
+from reconciler.runtime.lease import Elector, Terms, stand
+from reconciler.runtime.pauses import PauseMap
 from reconciler.runtime.sinks import KubeEvents, Regarding
 from tests.support.chart import Object, Values, example_values, find, render, with_values
 from tests.support.kubernetes import ApiServer, served
@@ -19,6 +22,7 @@ from tests.support.virtual_time import LoopClock
 EXAMPLES = example_values()
 # What each method is called where rights are given.
 _VERBS = {"GET": "get", "PUT": "update", "POST": "create", "PATCH": "patch", "DELETE": "delete"}
+_GROUPS = {"leases": "coordination.k8s.io", "events": "events.k8s.io", "configmaps": ""}
 
 # Group, resource, name ("" where none can be given), verb.
 Right = tuple[str, str, str, str]
@@ -37,69 +41,70 @@ def granted(values: Values) -> set[Right]:
 
 
 def asked(server: ApiServer) -> set[Right]:
-    return {_read(each.path, each.verb) for each in server.seen}
+    """A server of several groups tells their resources as `leases.coordination.k8s.io`."""
+    found = set()
+    for each in server.seen:
+        resource = each.resource.partition(".")[0]
+        verb = _VERBS[each.verb]
+        found.add((_GROUPS[resource], resource, "" if verb == "create" else each.name, verb))
+    return found
 
 
-def _read(path: str, method: str) -> Right:
-    """Of `/apis/GROUP/VERSION/namespaces/NAMESPACE/RESOURCE[/NAME]`, or `/api/VERSION/…`."""
-    parts = path.split("?")[0].strip("/").split("/")
-    group = parts[1] if parts[0] == "apis" else ""
-    rest = parts[parts.index("namespaces") + 2 :]
-    return group, rest[0], rest[1] if len(rest) > 1 else "", _VERBS[method]
+def settings_of(values: Values) -> Values:
+    objects = render(values)
+    name = find(objects, "Deployment")["metadata"]["name"]
+    settings: Values = yaml.safe_load(find(objects, "ConfigMap", name)["data"]["reconciler.yaml"])
+    return settings
 
 
-def named(values: Values) -> tuple[str, str]:
-    """What the chart calls the lease and the journal."""
-    import yaml
-
-    name = find(render(values), "Deployment")["metadata"]["name"]
-    settings = yaml.safe_load(find(render(values), "ConfigMap", name)["data"]["reconciler.yaml"])
-    return settings["leaseName"], settings["journal"].removeprefix("configmap:")
-
-
-async def work(server: ApiServer, folder: Path, values: Values, *, events: bool) -> None:
-    """Everything that the product does at an API server: lead, remember, tell; from nothing, and from what is there."""
-    lease, journal = named(values)
-    clock = LoopClock(1.8e9)
-    async with Kube.open(find_place(server.client("a", folder / "a"), str(folder / "a"), "")) as kube:
+async def work(place: Place, values: Values) -> None:
+    """All that the product does at an API server: lead, remember, heed pauses, tell; at first, and again."""
+    settings, clock = settings_of(values), LoopClock(1.8e9)
+    async with Kube.open(place) as kube:
         for _ in range(2):
-            await _lead(kube, lease, clock)
-            store = ConfigMapStore(kube, journal)
-            await store.load()
-            assert await store.save("{}") == ""
-            assert await store.save("[]") == ""
-        if events:
+            await lead(kube, settings["leaseName"], clock)
+            await keep(kube, settings["journalMap"])
+            await pause(place, settings["pauseMap"])
+        if any(sink["sink"] == "events" for sink in settings.get("alerts", [])):
             alert = Alert(key="k", name="ReconcilerDrift", level=Level.CRITICAL, summary="s", began=1.8e9)
             letter = Letter(sink="events-1", turn=Turn.OPENED, alert=alert, written=1.8e9, due=1.8e9)
             assert (await KubeEvents(kube, Regarding(name="pod-1"), clock)(letter)).why == ""
 
 
-async def _lead(kube: Kube, name: str, clock: LoopClock) -> None:
+async def lead(kube: Kube, name: str, clock: LoopClock) -> None:
     elector = Elector(kube, name, identity="a", terms=Terms(), clock=clock, chance=Random(1))
-    import asyncio
-
-    led = asyncio.Event()
-    task = asyncio.ensure_future(elector.keep(lambda _why: led.set()))
-    await led.wait()
-    await asyncio.sleep(2 * Terms().retry)
-    task.cancel()
-    await asyncio.wait({task})
-    await elector.release()
+    async with stand(elector, lambda _why: None):
+        while elector.remaining() <= 0:
+            await clock.sleep(0.1)
+        await clock.sleep(2 * Terms().retry)
 
 
+async def keep(kube: Kube, name: str) -> None:
+    store = ConfigMapStore(kube, name)
+    await store.load()
+    assert await store.save("{}") == ""
+    assert await store.save("[]") == ""
+
+
+async def pause(place: Place, name: str) -> None:
+    store = PauseMap(place, name)
+    await store.load()
+    await store.save((Pause(until=1.9e9),))
+
+
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("name", ["documents", "git"])
 async def test_the_role_permits_exactly_what_is_asked_for(name: str, tmp_path: Path) -> None:
     values = EXAMPLES[name]
-    events = any(sink["sink"] == "events" for sink in values.get("alerts", []))
-    async with served(tmp_path) as server:
-        await work(server, tmp_path, values, events=events)
+    async with served(ApiServer()) as server:
+        await work(find_place(server.client("a", tmp_path / "a"), str(tmp_path / "a"), ""), values)
         assert asked(server) == granted(values)
 
 
 def test_events_are_permitted_only_where_a_sink_writes_them() -> None:
     quiet = {resource for _, resource, _, _ in granted(EXAMPLES["documents"])}
-    told = {resource for _, resource, _, _ in granted(with_values(EXAMPLES["documents"], {"alerts": [{"sink": "events"}]}))}
-    assert told - quiet == {"events"}
+    noisy = with_values(EXAMPLES["documents"], {"alerts": [{"sink": "events"}]})
+    assert {resource for _, resource, _, _ in granted(noisy)} - quiet == {"events"}
 
 
 def test_the_binding_binds_the_account_of_the_pod() -> None:

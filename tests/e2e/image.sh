@@ -11,10 +11,11 @@ began=$SECONDS
 mkdir -p "$work/base" "$work/wheels"
 
 if [[ ! -f $work/base/rootfs.tar ]]; then
+  rm -f "$work/base/part.tar"
   mmdebstrap --quiet --variant=minbase --include=python3,python3-venv,ca-certificates \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
-    --dpkgopt='path-exclude=/usr/share/locale/*' bookworm "$work/base/rootfs.part" </dev/null
-  mv "$work/base/rootfs.part" "$work/base/rootfs.tar"
+    --dpkgopt='path-exclude=/usr/share/locale/*' bookworm "$work/base/part.tar" </dev/null
+  mv "$work/base/part.tar" "$work/base/rootfs.tar"
 fi
 if ! buildah "${store[@]}" inspect --type image localhost/base >/dev/null 2>&1; then
   printf 'FROM scratch\nADD rootfs.tar /\n' >"$work/base/Dockerfile"

@@ -24,6 +24,9 @@ _SPARE = {
     "microsoft.cognitiveservices/accounts/privateendpointconnections/write",
     # One deleted account, read again before it is purged.
     "microsoft.cognitiveservices/locations/resourcegroups/deletedaccounts/read",
+    # Only where a Quota declares the subscription's tier.
+    "microsoft.cognitiveservices/quotatiers/read",
+    "microsoft.cognitiveservices/quotatiers/write",
     # Where Azure hands out another of its URLs for the same operation.
     "microsoft.network/locations/operationresults/read",
     "microsoft.network/privatednsoperationresults/read",

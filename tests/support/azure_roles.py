@@ -18,8 +18,9 @@ PLACEHOLDER = "SUBSCRIPTION_ID"
 # What each call of the gateway takes that is not about one type of the catalog.
 ASKED: Mapping[str, tuple[str, ...]] = {
     "check_subdomain": (f"{CS}/checkDomainAvailability/action",),
+    "get_deleted": (f"{CS}/locations/resourceGroups/deletedAccounts/read",),
     "get_provider": ("Microsoft.Resources/subscriptions/providers/read",),
-    "list_deleted": (f"{CS}/deletedAccounts/read", f"{CS}/locations/resourceGroups/deletedAccounts/read"),
+    "list_deleted": (f"{CS}/deletedAccounts/read",),
     "list_events": ("Microsoft.Insights/eventtypes/*/read",),
     "list_models": (f"{CS}/locations/models/read",),
     "list_permissions": ("Microsoft.Authorization/permissions/read",),

@@ -7,7 +7,7 @@
   "listen" (printf "0.0.0.0:%d" (int .Values.service.port))
   "lease" "kubernetes"
   "leaseName" (include "reconciler.fullname" .)
-  "journal" (printf "configmap:%s" (include "reconciler.journal" .))
+  "journalMap" (include "reconciler.journal" .)
   "pauseMap" (include "reconciler.pauses" .)
 }}
 {{- with .Values.alerts }}{{ $_ := set $own "alerts" . }}{{ end }}
