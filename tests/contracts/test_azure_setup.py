@@ -88,7 +88,14 @@ def test_it_makes_identity_federation_role_and_assignment(tmp_path: Path) -> Non
 
 
 def test_the_role_names_the_subscriptions_of_its_scopes(tmp_path: Path) -> None:
-    scopes = ("--scope", "/subscriptions/a/resourceGroups/x", "--scope", "/subscriptions/b", "--scope", "/subscriptions/a")
+    scopes = (
+        "--scope",
+        "/subscriptions/a/resourceGroups/x",
+        "--scope",
+        "/subscriptions/b",
+        "--scope",
+        "/subscriptions/a",
+    )
     assert run(tmp_path, *NEEDED, "--yes", "--role", "reader", *scopes)[0] == 0
     role = json.loads((tmp_path / "role.json").read_text())
     assert role == {**make_roles()["reader.json"], "AssignableScopes": ["/subscriptions/a", "/subscriptions/b"]}

@@ -286,11 +286,19 @@ _SENTENCES: list[tuple[str, Values, str]] = [
     ("no claim", {"desiredState": {"source": "claim"}}, "name the volume claim in desiredState.claim.name."),
     ("no map", {"desiredState": {"source": "configMap"}}, "name it in desiredState.configMap."),
     ("no key", {"desiredState": {"git": {"ssh": True}}}, "name the Secret with the keys ssh and known_hosts"),
-    ("lonely tenant", {"azure": {"clientId": "", "tenantId": LEAST["azure"]["clientId"]}}, "azure.tenantId is set alone"),
+    (
+        "lonely tenant",
+        {"azure": {"clientId": "", "tenantId": LEAST["azure"]["clientId"]}},
+        "azure.tenantId is set alone",
+    ),
     ("no account", {"serviceAccount": {"create": False}}, "name the service account that is there"),
     ("twice", {"env": {"A": "1"}, "secrets": [{"name": "A", "secret": "s", "key": "k"}]}, "A is set by env and by"),
     ("no token", {"settings": {"tokenVariable": "TOKEN"}}, "settings.tokenVariable names TOKEN, which nothing sets"),
-    ("unset", {"alerts": [{"sink": "webhook", "urlVariable": "HOOK"}]}, "alerts[0].urlVariable names HOOK, which nothing"),
+    (
+        "unset",
+        {"alerts": [{"sink": "webhook", "urlVariable": "HOOK"}]},
+        "alerts[0].urlVariable names HOOK, which nothing",
+    ),
 ]
 
 
@@ -317,7 +325,11 @@ _SHAPES: list[tuple[str, Values, str]] = [
     ("a tag in the repository", {"image": {"repository": "a.azurecr.io/b:1"}}, "does not match pattern"),
     ("half a digest", {"image": {"digest": "sha256:12"}}, "does not match pattern"),
     ("no client id", {"azure": {"clientId": "mine"}}, "does not match pattern"),
-    ("an unknown source", {"desiredState": {"source": "s3"}}, "must be one of 'documents', 'configMap', 'git', 'claim'"),
+    (
+        "an unknown source",
+        {"desiredState": {"source": "s3"}},
+        "must be one of 'documents', 'configMap', 'git', 'claim'",
+    ),
     ("a document that is no YAML", {"desiredState": {"documents": {"a.txt": "x"}}}, "does not match pattern"),
     ("a document outside", {"desiredState": {"documents": {"../a.yaml": "x"}}}, "does not match pattern"),
     ("an unknown sink", {"alerts": [{"sink": "mail"}]}, "must be one of 'alertmanager', 'webhook', 'events'"),

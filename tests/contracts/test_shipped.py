@@ -21,11 +21,10 @@ from tests.support.shipped import ELSEWHERE, OWN, make_files
 _BY_TYPE = {"get", "list_all", "list_children", "send", "follow", "principal"}
 
 
-@pytest.mark.parametrize("path", sorted(make_files()), ids=lambda path: path.name)
-def test_a_made_file_is_as_its_tables_say(path: object) -> None:
-    texts = {str(each): text for each, text in make_files().items()}
-    with open(str(path), encoding="utf-8") as file:
-        assert file.read() == texts[str(path)], "run `make chart` and commit what it writes"
+@pytest.mark.parametrize("name", sorted(str(path.relative_to(ROOT)) for path in make_files()))
+def test_a_made_file_is_as_its_tables_say(name: str) -> None:
+    path = ROOT / name
+    assert path.read_text() == make_files()[path], "run `make chart` and commit what it writes"
 
 
 def test_every_call_of_the_gateway_is_in_the_roles() -> None:
@@ -83,5 +82,6 @@ def _check(node: dict[str, object], default: object, path: str) -> None:
         here = f"{path}.{name}".lstrip(".")
         if path.startswith("settings") or here in ("global", "settings"):
             continue
-        assert isinstance(default, dict) and name in default, f"{here} has no default"
+        assert isinstance(default, dict), path
+        assert name in default, f"{here} has no default"
         _check(below, default[name], here)

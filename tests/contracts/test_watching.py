@@ -17,9 +17,7 @@ from reconciler.report.metrics import render_metrics
 from tests.support.chart import CHART
 
 RULES: list[dict[str, Any]] = [
-    rule
-    for group in yaml.safe_load((CHART / "files" / "rules.yaml").read_text())["groups"]
-    for rule in group["rules"]
+    rule for group in yaml.safe_load((CHART / "files" / "rules.yaml").read_text())["groups"] for rule in group["rules"]
 ]
 PANELS: list[dict[str, Any]] = json.loads((CHART / "files" / "dashboard.json").read_text())["panels"]
 QUERIES = [

@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.chart import CHART, NAMESPACE, RELEASE, ROOT, Object, example_values, render, render_texts, with_values
+from tests.support.chart import (
+    CHART,
+    NAMESPACE,
+    RELEASE,
+    ROOT,
+    Object,
+    example_values,
+    render,
+    render_texts,
+    with_values,
+)
 
 pytestmark = pytest.mark.e2e
 

@@ -19,6 +19,7 @@ WORK = ROOT / "build" / "image"
 STORE = ("--root", f"{WORK}/store", "--runroot", f"{WORK}/run", "--storage-driver", "overlay")
 PODMAN = ("podman", *STORE, "--cgroup-manager", "cgroupfs", "--events-backend", "none")
 IMAGE = "localhost/reconciler:ci"
+PYTHON = "/opt/reconciler/bin/python"
 # As the chart says it, as far as one machine can.
 CONFINED = (
     *("--runtime", "runc", "--network", "host", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"),
@@ -56,7 +57,7 @@ def once(image: str, *words: str, options: tuple[str, ...] = ()) -> subprocess.C
 
 
 def python(image: str, program: str, *options: str) -> subprocess.CompletedProcess[str]:
-    return once(image, "-c", program, options=("--entrypoint", "/opt/reconciler/bin/python", *options))
+    return once(image, "-c", program, options=("--entrypoint", PYTHON, *options))
 
 
 def test_the_image_says_what_runs_and_as_whom(image: str) -> None:
@@ -77,7 +78,9 @@ def test_it_starts_at_once(image: str) -> None:
 
 
 def test_everything_that_it_uses_can_be_loaded(image: str) -> None:
-    program = "import reconciler.app, reconciler.commands, azure.mgmt.monitor.aio, azure.mgmt.network.aio, prometheus_client"
+    program = (
+        "import reconciler.app, reconciler.commands, azure.mgmt.monitor.aio, azure.mgmt.network.aio, prometheus_client"
+    )
     done = python(image, program)
     assert done.returncode == 0, done.stderr
 
@@ -136,7 +139,7 @@ def test_the_daemon_is_the_first_process_and_stops_when_it_is_told(running: str)
     while '"pass.started"' not in log(running):
         assert time.monotonic() < end, log(running)
         time.sleep(0.2)
-    command = podman("exec", running, "/opt/reconciler/bin/python", "-c", "print(open('/proc/1/cmdline').read())").stdout
+    command = podman("exec", running, PYTHON, "-c", "print(open('/proc/1/cmdline').read())").stdout
     assert "reconciler" in command
     began = time.monotonic()
     done = podman("stop", "--time", "60", running)

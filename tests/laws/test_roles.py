@@ -124,6 +124,7 @@ async def test_the_writer_is_granted_what_is_asked_for_and_little_else(azure: St
 
 def _covers(granted: set[str], action: str) -> bool:
     return any(
-        action == each or ("*" in each and action.startswith(each.split("*")[0]) and action.endswith(each.split("*")[1]))
+        action == each
+        or ("*" in each and action.startswith(each.split("*")[0]) and action.endswith(each.split("*")[1]))
         for each in granted
     )

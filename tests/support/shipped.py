@@ -22,7 +22,18 @@ BEGIN, END = "<!-- made by `make chart`: values -->", "<!-- end of values -->"
 
 # What the chart writes into the config file itself, and what is no business of a daemon in a pod.
 OWN = frozenset(
-    {"sources", "interval", "grace", "listen", "lease", "leaseName", "journalMap", "journalFile", "pauseMap", "pauseFile"}
+    {
+        "sources",
+        "interval",
+        "grace",
+        "listen",
+        "lease",
+        "leaseName",
+        "journalMap",
+        "journalFile",
+        "pauseMap",
+        "pauseFile",
+    }
     | {"leaseNamespace", "leaseIdentity", "leaseFile", "serviceAccount"}
 )
 ELSEWHERE = frozenset({"output", "color", "timeout", "clockRate", "simulatePace"})
