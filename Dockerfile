@@ -9,12 +9,14 @@ FROM ${BASE_IMAGE} AS build
 ARG PIP_OPTIONS=""
 WORKDIR /src
 COPY . .
-# Two environments: the first has pip, what is shipped has none. Bytecode is made now: nobody can write it later.
+# Two environments: the first has pip, what is shipped has none. Bytecode is made now, for nobody can write it later, and
+# is believed whatever the time of its source: copying rounds times, and compiling the SDKs anew takes 250 MB.
 # hadolint ignore=SC2086 -- several words are meant
 RUN python3 -m venv /build \
     && python3 -m venv --without-pip /opt/reconciler \
-    && /build/bin/pip --python /opt/reconciler/bin/python install --no-cache-dir --disable-pip-version-check \
-        --constraint constraints.txt ${PIP_OPTIONS} .
+    && /build/bin/pip --python /opt/reconciler/bin/python install --no-cache-dir --no-compile --disable-pip-version-check \
+        --constraint constraints.txt ${PIP_OPTIONS} . \
+    && /opt/reconciler/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/reconciler/lib
 
 # hadolint ignore=DL3006 -- the same base
 FROM ${BASE_IMAGE}

@@ -85,6 +85,16 @@ def test_everything_that_it_uses_can_be_loaded(image: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_nothing_is_compiled_when_it_starts(image: str) -> None:
+    """Bytecode that goes by the time of its source is stale once a builder has rounded that."""
+    program = (
+        "import pathlib; files = [*pathlib.Path('/opt/reconciler/lib').rglob('*.py')];"
+        "made = [pathlib.Path(__import__('importlib.util').util.cache_from_source(str(f))) for f in files];"
+        "print(len(files) > 1000, [str(f) for f in made if f.read_bytes()[4:8] != bytes([1, 0, 0, 0])])"
+    )
+    assert python(image, program).stdout.strip() == "True []"
+
+
 def test_it_may_do_nothing_and_write_nowhere(image: str) -> None:
     program = (
         "import os, pathlib; status = pathlib.Path('/proc/self/status').read_text().split('\\n');"
