@@ -12,7 +12,7 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv fmt lint types contracts test laws check e2e bench demo peers constraints clean
+.PHONY: help venv fmt lint types contracts test laws check e2e neighbours image chart bench demo peers constraints clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,8 +64,19 @@ test: $(VENV)/.dev ## Every test but the long ones with real processes
 laws: $(VENV)/.dev ## The laws that hold for every kind
 	$(BIN)/python -m pytest -q -n $(WORKERS) tests/laws
 
-e2e: $(VENV)/.dev ## Real processes over real sockets: kills, faults, conflicts
+e2e: $(VENV)/.dev neighbours image ## Real processes over real sockets: kills, faults, conflicts, Prometheus, the image
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m e2e
+
+neighbours: ## What e2e tests beside, from Debian, npm and PyPI (as root, or with sudo)
+	tests/e2e/neighbours.sh
+
+image: $(VENV)/.dev neighbours ## Build the image without a registry
+	tests/e2e/image.sh $(BIN)/python
+
+chart: $(VENV)/.dev ## Write what in deploy/ is made from tables; lint, render and check it
+	$(BIN)/python -m tests.support.shipped
+	$(BIN)/python -m pytest -q tests/contracts/test_chart.py tests/contracts/test_shipped.py tests/contracts/test_watching.py \
+	  tests/contracts/test_azure_setup.py tests/contracts/test_files.py
 
 bench: $(VENV)/.dev ## Requests, seconds and memory beside a plain SDK script; what planning costs as fleets grow
 	$(BIN)/python -m bench

@@ -1,0 +1,161 @@
+"""The image as a cluster runs it: nobody's, on a root that nobody writes, with no capabilities and little memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.chart import ROOT
+
+pytestmark = pytest.mark.e2e
+
+WORK = ROOT / "build" / "image"
+STORE = ("--root", f"{WORK}/store", "--runroot", f"{WORK}/run", "--storage-driver", "overlay")
+PODMAN = ("podman", *STORE, "--cgroup-manager", "cgroupfs", "--events-backend", "none")
+IMAGE = "localhost/reconciler:ci"
+PYTHON = "/opt/reconciler/bin/python"
+# As the chart says it, as far as one machine can.
+CONFINED = (
+    *("--runtime", "runc", "--network", "host", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"),
+    *("--security-opt", "no-new-privileges", "--memory", "256m", "--log-driver", "k8s-file"),
+    *("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"),
+)
+FLEET = """\
+apiVersion: reconciler/v1
+kind: Fleet
+metadata: {name: nowhere}
+spec:
+  subscription: 00000000-0000-0000-0000-000000000001
+  tenant: 00000000-0000-0000-0000-000000000002
+  credential: {type: clientSecret, clientId: 00000000-0000-0000-0000-000000000003}
+"""
+
+
+def podman(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PODMAN, *words], capture_output=True, text=True, check=False, timeout=timeout)
+
+
+@pytest.fixture(scope="module")
+def image() -> str:
+    """The image that `make image` has built; what it weighs is printed."""
+    done = podman("image", "inspect", IMAGE)
+    assert done.returncode == 0, "there is no image: run `make image`"
+    size = json.loads(done.stdout)[0]["Size"]
+    sys.stdout.write(f"\nimage: {size / 1e6:.0f} MB unpacked\n")
+    assert size < 400e6
+    return IMAGE
+
+
+def once(image: str, *words: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return podman("run", "--rm", *CONFINED, *options, image, *words)
+
+
+def python(image: str, program: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return once(image, "-c", program, options=("--entrypoint", PYTHON, *options))
+
+
+def test_the_image_says_what_runs_and_as_whom(image: str) -> None:
+    config = json.loads(podman("image", "inspect", image).stdout)[0]["Config"]
+    assert config["User"] == "10001:10001"
+    assert config["Entrypoint"] == ["/opt/reconciler/bin/reconciler"]
+    assert config["Cmd"] == ["run"]
+
+
+def test_it_starts_at_once(image: str) -> None:
+    began = time.monotonic()
+    done = once(image, "--version")
+    took = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("reconciler ")
+    sys.stdout.write(f"\nstart to end of --version: {took:.2f} s\n")
+    assert took < 20
+
+
+def test_everything_that_it_uses_can_be_loaded(image: str) -> None:
+    program = (
+        "import reconciler.app, reconciler.commands, azure.mgmt.monitor.aio, azure.mgmt.network.aio, prometheus_client"
+    )
+    done = python(image, program)
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_is_compiled_when_it_starts(image: str) -> None:
+    """Bytecode that goes by the time of its source is stale once a builder has rounded that."""
+    program = (
+        "import pathlib; files = [*pathlib.Path('/opt/reconciler/lib').rglob('*.py')];"
+        "made = [pathlib.Path(__import__('importlib.util').util.cache_from_source(str(f))) for f in files];"
+        "print(len(files) > 1000, [str(f) for f in made if f.read_bytes()[4:8] != bytes([1, 0, 0, 0])])"
+    )
+    assert python(image, program).stdout.strip() == "True []"
+
+
+def test_it_may_do_nothing_and_write_nowhere(image: str) -> None:
+    program = (
+        "import os, pathlib; status = pathlib.Path('/proc/self/status').read_text().split('\\n');"
+        "print(os.getuid(), os.getgid());"
+        "print(*sorted(l.replace(chr(9), ' ') for l in status if l.startswith(('CapEff', 'NoNewPrivs'))));"
+        "pathlib.Path('/tmp/x').write_text('x');"
+        "pathlib.Path('/opt/reconciler/x').write_text('x')"
+    )
+    done = python(image, program)
+    assert done.stdout.splitlines() == ["10001 10001", "CapEff: 0000000000000000 NoNewPrivs: 1"]
+    assert "Read-only file system" in done.stderr
+
+
+def test_there_is_nothing_to_build_or_install_with(image: str) -> None:
+    program = (
+        "import importlib.util as u, shutil;"
+        "print([p for p in ('gcc', 'cc', 'make', 'git', 'curl', 'wget', 'pip') if shutil.which(p)],"
+        " [m for m in ('pip', 'setuptools', 'pytest') if u.find_spec(m)])"
+    )
+    assert python(image, program).stdout.strip() == "[] []"
+
+
+def test_more_memory_than_it_is_given_ends_it(image: str) -> None:
+    """Else the limit above would have proved nothing."""
+    assert python(image, "bytearray(200_000_000)", "--memory", "40m").returncode == 137
+
+
+@pytest.fixture
+def running(image: str, tmp_path: Path) -> Iterator[str]:
+    """The daemon in its container, with a fleet that it cannot reach."""
+    desired, settings = tmp_path / "desired", tmp_path / "settings"
+    for folder in (desired, settings):
+        folder.mkdir()
+    (desired / "fleet.yaml").write_text(FLEET)
+    (settings / "reconciler.yaml").write_text("sources: [/desired]\nlogFormat: json\ngrace: 5s\nlisten: 'off'\n")
+    name = f"reconciler-{time.monotonic_ns()}"
+    mounts = ("--volume", f"{desired}:/desired:ro", "--volume", f"{settings}:/etc/reconciler:ro")
+    environment = ("--env", "RECONCILER_CONFIG=/etc/reconciler/reconciler.yaml", "--env", "AZURE_CLIENT_SECRET=x")
+    done = podman("run", "--detach", "--name", name, *CONFINED, *mounts, *environment, image)
+    assert done.returncode == 0, done.stderr
+    yield name
+    podman("rm", "--force", "--time", "0", name)
+
+
+def log(name: str) -> str:
+    done = podman("logs", name)
+    return done.stdout + done.stderr
+
+
+def test_the_daemon_is_the_first_process_and_stops_when_it_is_told(running: str) -> None:
+    end = time.monotonic() + 120
+    while '"pass.started"' not in log(running):
+        assert time.monotonic() < end, log(running)
+        time.sleep(0.2)
+    command = podman("exec", running, PYTHON, "-c", "print(open('/proc/1/cmdline').read())").stdout
+    assert "reconciler" in command
+    began = time.monotonic()
+    done = podman("stop", "--time", "60", running)
+    took = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
+    state = json.loads(podman("inspect", running).stdout)[0]["State"]
+    assert state["ExitCode"] == 0, log(running)
+    sys.stdout.write(f"\nSIGTERM to end: {took:.2f} s\n")
+    assert took < 20, log(running)
