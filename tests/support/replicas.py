@@ -85,7 +85,6 @@ class Replicas:
             "RECONCILER_LEASE_DEADLINE": f"{self.terms.deadline:g}",
             "RECONCILER_LEASE_RETRY": f"{self.terms.retry:g}",
             "RECONCILER_SERVICE_ACCOUNT": str(self.folder / "accounts" / name),
-            "RECONCILER_LISTEN": "off",
             "RECONCILER_LOG_FORMAT": "json",
             "RECONCILER_LOG_LEVEL": "info",
             **self.settings,
