@@ -162,10 +162,10 @@ class Purges:
             return self._books.residue(pool)
         return 0
 
-    def _acting(self, region: str) -> Draft | None:
-        """A soft-deleted account of a region that the plan purges anyway."""
-        goes = (each for each in self._goes if each.deleted and fold_location(each.deleted.location) == region)
-        return next(goes, None)
+    def _acting(self, region: str) -> list[Draft]:
+        """The soft-deleted accounts of a region that the plan purges anyway, the oldest first."""
+        here = [draft for draft in self._goes if draft.deleted and fold_location(draft.deleted.location) == region]
+        return sorted(here, key=_by_age)
 
     def _returns(self, region: str) -> bool:
         """Whether something was purged there that may still come back."""
@@ -186,7 +186,7 @@ class Purges:
     def _name_purge(self, pool: PoolKey) -> str:
         region = pool[0]
         if acting := self._acting(region):
-            return str(acting.decision.ref)
+            return _join(acting)
         if self._returns(region):
             return ""
         return str(Ref(kind="DeletedAccount", name=self._names.of(self._candidates[region][0])))
@@ -215,23 +215,23 @@ class Purges:
 
     def _plan_region(self, region: str, needed: Mapping[str, list[Ref]]) -> Iterator[Draft]:
         acting = self._acting(region)
-        if acting:
-            yield acting
-        fresh = [each for each in self._candidates[region] if not acting or acting.deleted != each]
+        yield from acting
+        gone = [draft.deleted for draft in acting]
+        fresh = [each for each in self._candidates[region] if each not in gone]
         wanted = f"{needed[next(iter(needed))][0]}" if needed else ""
         more = sum(len(refs) for refs in needed.values()) - 1
         wanted += f" and {more} more" if more else ""
         most = self._tell_most(region, needed)
         first = None if acting or self._returns(region) else next(iter(fresh), None)
-        follows = str(acting.decision.ref) if acting else ""
+        follows = f"{_join(acting) or 'was purged before'} {'give' if acting[1:] else 'gives'} back"
         for each in fresh[: max(0, self._budget)]:
             held = f"may hold quota that {wanted} waits for: {most}"
             draft = _purge(each, self._names, f"{held}; an account {tell_owner(each)} is purged for good")
             if each is first:
-                follows = str(draft.decision.ref)
+                follows = f"{draft.decision.ref} gives back"
                 yield draft
                 continue
-            after = f"only if what {follows or 'was purged before'} gives back is not enough"
+            after = f"only if what {follows} is not enough"
             yield draft.waiting(f"{after}; {held}")
 
     def _tell_most(self, region: str, needed: Mapping[str, list[Ref]]) -> str:
@@ -296,3 +296,7 @@ class Purges:
             return f": {' and '.join(ways)}, or {hand}"
         forbidden = forbid_purge(self._snapshot, self._fleet.subscription)
         return f"; but {forbidden}" if forbidden else f", which {self._hidden(region)}"
+
+
+def _join(drafts: Iterable[Draft]) -> str:
+    return " and ".join(str(draft.decision.ref) for draft in drafts)

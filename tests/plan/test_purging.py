@@ -391,6 +391,30 @@ def test_a_subdomain_is_purged_free_where_the_policy_covers_its_holder() -> None
     assert decided(taken(holder), account_id("two")).permit == "purge or restore that account, or wait"
 
 
+def test_whoever_must_go_for_a_subdomain_goes_whatever_else_is_purged_in_its_region() -> None:
+    fleet = fleet_of(
+        declare_account("one", account_spec(deployments=[FULL])),
+        declare_account("two", {**open_spec(), "customSubDomainName": "wanted"}),
+        declare_account("three", account_spec()),
+        purge=BLOCKING,
+        allow=EVERY_WORD,
+    )
+    graves = [grave("three", 9), grave("holder", properties={"customSubDomainName": "wanted"}), grave("last", 2)]
+    plan = make_plan(fleet, replace(seen(*graves), taken=frozenset({account_id("two")})))
+    assert states_of(plan) == {
+        "three": DecisionState.ACT,
+        "holder": DecisionState.ACT,
+        "last": DecisionState.IN_PROGRESS,
+    }
+    assert purges_of(plan)["last"].reason.startswith(
+        "only if what DeletedAccount/three and DeletedAccount/holder give back is not enough; "
+    )
+    assert decided(plan, account_id("two")).acts
+    assert decided(plan, deployment_id("d", "one")).reason.startswith(
+        "waits for the purge of DeletedAccount/three and DeletedAccount/holder, and for usages to show what that gives"
+    )
+
+
 def test_always_purges_what_the_policy_covers_and_leaves_the_rest_to_the_next_run() -> None:
     policy = PurgePolicy(when=PurgeWhen.ALWAYS, most=1)
     fleet = fleet_of(declare_account("one", account_spec(deployments=[])), purge=policy, allow=EVERY_WORD)
