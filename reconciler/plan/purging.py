@@ -273,21 +273,32 @@ class Purges:
     def advise(self, pool: PoolKey) -> str:
         """How a person can have what a pool's soft-deleted accounts hold, "" where that would not be it."""
         region, residue = pool[0], self._books.residue(pool)
-        here = self._here(region)
-        if not residue or not here or self._candidates[region]:
+        if not residue or self._candidates[region]:
+            return ""
+        here, why = self._find_advisable(region)
+        if not here:
             return ""
         more = f" and {len(here) - _NAMED} more" if len(here) > _NAMED else ""
         names = f"{', '.join(self._names.of(each) for each in here[:_NAMED])}{more}"
-        how = self._tell_how(region, here)
+        how = self._tell_how(region, here[0], why)
         return f"purge what is soft-deleted there ({names}), which frees {residue:,} at most{how}"
 
-    def _tell_how(self, region: str, here: list[DeletedAccount]) -> str:
-        hand = f"reconciler purge {self._names.of(here[0])}"
+    def _find_advisable(self, region: str) -> tuple[list[DeletedAccount], str]:
+        """The accounts that spec.purge can be set to cover; else those of no other fleet; else all, and why the first
+        is not covered: nobody shall purge what is somebody else's while there is something nearer."""
         policy = self._fleet.policy
         open_ = replace(self._fleet, policy=replace(policy, purge=replace(policy.purge, when=PurgeWhen.BLOCKING)))
-        reasons = [self._spares(each, open_) for each in here]
-        if all(reasons):
-            return f", by hand: {hand} ({reasons[0]})"
+        here = [(each, self._spares(each, open_)) for each in self._here(region)]
+        covered = [(each, why) for each, why in here if not why]
+        near = [(each, why) for each, why in here if not each.owner or each.owner == self._fleet.name]
+        found = covered or near or here
+        return [each for each, _ in found], found[0][1] if found else ""
+
+    def _tell_how(self, region: str, first: DeletedAccount, why: str) -> str:
+        hand = f"reconciler purge {self._names.of(first)}"
+        policy = self._fleet.policy
+        if why:
+            return f", by hand: {hand} ({why})"
         if self._budget <= 0 or region in self.shut:
             return f"; no more than {policy.purge.most} are purged in one run: run it again, or raise spec.purge.most"
         ways = ["set Fleet spec.purge to blocking"] if policy.purge.when is PurgeWhen.NEVER else []

@@ -207,6 +207,24 @@ def test_whom_the_policy_does_not_cover_stays_with_the_reason(spared: DeletedAcc
     assert plan.steps == ()
 
 
+ADVICE = [
+    ("a", [grave("theirs", 9, owner="other"), grave("nobodys", 8, owner=None), grave("a", 5)]),
+    ("nobodys", [grave("theirs", 9, owner="other"), grave("nobodys", 8, owner=None)]),
+    ("theirs", [grave("theirs", 9, owner="other")]),
+]
+
+
+@pytest.mark.parametrize(("name", "graves"), ADVICE)
+def test_nobody_is_advised_to_purge_what_is_somebody_elses_before_what_is_ours(
+    name: str, graves: list[DeletedAccount]
+) -> None:
+    never = wanting(FULL, purge=PurgePolicy(), allow=frozenset())
+    advice = decided(make_plan(never, seen(*graves)), deployment_id("d", "one")).permit
+    assert f"purge what is soft-deleted there ({name}), which frees 100 at most" in advice
+    assert f"reconciler purge {name}" in advice
+    assert advice.count("reconciler purge") == 1
+
+
 def test_a_pattern_names_accounts_of_nobody_and_never_those_of_another_fleet() -> None:
     policy = replace(BLOCKING, names=("old-*",))
     graves = [grave("Old-1", owner=None), grave("old-2", owner="other"), grave("new", owner=None)]
