@@ -376,6 +376,14 @@ def test_a_name_is_purged_free_where_the_policy_covers_its_holder_and_else_stops
     assert decided(never, account_id("two")).reason.endswith("Z")
 
 
+def test_until_when_a_name_is_held_is_told_to_the_second() -> None:
+    fleet = fleet_of(declare_account("two"), allow=EVERY_WORD)
+    fine = replace(grave("two", 2), purge_after="2025-10-30T04:00:00.0000000Z")
+    assert decided(make_plan(fleet, seen(fine)), account_id("two")).reason.endswith(" until 2025-10-30T04:00:00Z")
+    odd = replace(fine, purge_after="soon")
+    assert decided(make_plan(fleet, seen(odd)), account_id("two")).reason.endswith(" until soon")
+
+
 def test_names_beyond_the_most_wait_for_the_next_run() -> None:
     fleet = fleet_of(
         declare_account("two"), declare_account("three"), purge=replace(BLOCKING, most=1), allow=EVERY_WORD
