@@ -20,6 +20,7 @@ from reconciler.model.resource import DeletedAccount, Fleet, PurgeWhen, Snapshot
 from reconciler.plan.decide import act
 from reconciler.plan.draft import Draft, Drafts
 from reconciler.plan.graves import NEEDS_WORD, Names, by_age, find_place, may_hold, spares, tell_owner
+from reconciler.plan.guards import stop_dependents
 from reconciler.plan.quota import Books, Move, PoolKey
 from reconciler.plan.rights import forbid_purge
 
@@ -28,17 +29,12 @@ _PLACES = "accountcount"  # the pool of which every account has one, also a soft
 _PROVIDER = "microsoft.cognitiveservices/"
 
 
-def limit_purges(drafts: Drafts, fleet: Fleet, snapshot: Snapshot, memory: Memory) -> Drafts:
-    """The drafts with what `always` purges, and with no more purges by Fleet spec.purge than one run may do: those that
-    a document needs come first, then the account that was deleted first."""
-    drafts = {**drafts, **{draft.id: draft for draft in _purge_always(drafts, fleet, snapshot)}}
-    purges = [draft for draft in drafts.values() if draft.sparing and draft.acts]
-    ordered = sorted(purges, key=lambda draft: (draft.desired is None, *_by_age(draft)))
-    excess = ordered[_left(fleet, memory) :]
-    return {**drafts, **{draft.id: _exceed(draft, fleet) for draft in excess}}
+def purge_always(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> Drafts:
+    """The drafts with what Fleet spec.purge always purges."""
+    return {**drafts, **{draft.id: draft for draft in _find_always(drafts, fleet, snapshot)}}
 
 
-def _purge_always(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> Iterator[Draft]:
+def _find_always(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> Iterator[Draft]:
     if fleet.policy.purge.when is not PurgeWhen.ALWAYS:
         return
     names = Names(snapshot)
@@ -47,6 +43,15 @@ def _purge_always(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> Iterator[
         if not known and not spares(fleet, deleted, snapshot.taken_at):
             reason = f"Fleet spec.purge is always; an account {tell_owner(deleted)} is purged for good"
             yield _purge(deleted, names, reason)
+
+
+def limit_purges(drafts: Drafts, fleet: Fleet, memory: Memory) -> Drafts:
+    """The drafts with no more purges by Fleet spec.purge than one run may do: those that a document needs come first,
+    then the account that was deleted first. Only what guards have let pass is counted."""
+    purges = [draft for draft in drafts.values() if draft.sparing and draft.acts]
+    ordered = sorted(purges, key=lambda draft: (draft.desired is None, *_by_age(draft)))
+    excess = ordered[_left(fleet, memory) :]
+    return stop_dependents({**drafts, **{draft.id: _exceed(draft, fleet) for draft in excess}}) if excess else drafts
 
 
 def _exceed(draft: Draft, fleet: Fleet) -> Draft:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.consent import agree_to
+from reconciler.model.lifecycle import Lifecycle
 from reconciler.model.memory import Memory
 from reconciler.model.moment import show_time
 from reconciler.model.plan import Action, Decision, DecisionState, Plan, Risk, Verb
@@ -397,6 +398,21 @@ def test_names_beyond_the_most_wait_for_the_next_run() -> None:
         "run it again, or raise spec.purge.most",
     )
     assert decided(plan, account_id("three")).code == "needs"
+
+
+def test_what_is_not_purged_after_all_takes_no_place_from_what_is() -> None:
+    kept = Lifecycle(prevent_destroy=True)
+    fleet = fleet_of(
+        declare_account("two", lifecycle=kept),
+        declare_account("three"),
+        purge=replace(BLOCKING, most=1),
+        allow=EVERY_WORD,
+    )
+    graves = (grave("two", 9), grave("three", 2))
+    assert states_of(make_plan(fleet, seen(*graves))) == {"two": DecisionState.BLOCKED, "three": DecisionState.ACT}
+    free = fleet_of(declare_account("two"), declare_account("three"), purge=replace(BLOCKING, most=1), allow=EVERY_WORD)
+    chosen = make_plan(free, seen(*graves), frozenset({account_id("three")}))
+    assert purges_of(chosen)["three"].acts
 
 
 def taken(*graves: DeletedAccount, **policy: Any) -> Plan:
