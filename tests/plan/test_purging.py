@@ -433,6 +433,14 @@ def test_a_subdomain_is_purged_free_where_the_policy_covers_its_holder() -> None
     assert decided(taken(holder), account_id("two")).permit == "purge or restore that account, or wait"
 
 
+def test_whoever_is_chosen_is_chosen_with_the_purge_for_its_subdomain() -> None:
+    fleet = fleet_of(declare_account("two", open_spec()), purge=BLOCKING, allow=EVERY_WORD)
+    holder = grave("holder", properties={"customSubDomainName": "ONE"})
+    snapshot = replace(seen(holder), taken=frozenset({account_id("two")}))
+    assert states_of(make_plan(fleet, snapshot, frozenset({account_id("two")}))) == {"holder": DecisionState.ACT}
+    assert make_plan(fleet, snapshot, frozenset({account_id("one")})).steps == ()
+
+
 def test_whoever_must_go_for_a_subdomain_goes_whatever_else_is_purged_in_its_region() -> None:
     fleet = fleet_of(
         declare_account("one", account_spec(deployments=[FULL])),
