@@ -62,6 +62,7 @@ from reconciler.plan import (
     NothingSelectedError,
     declared_ways,
     find_burials,
+    find_protection,
     merge,
     plan_one,
     select,
@@ -787,13 +788,14 @@ def purge(call: Call) -> Exit:
     stream = terminal.out if call.settings.output is Output.TEXT else terminal.err
     stream.write(render_burial(burial, terminal.style(stream)))
     stream.flush()
-    outcome = _complete(call, _purge_one(call, fleet, burial))
+    forbidden = find_protection(estate.fleets, burial.deleted)
+    outcome = None if forbidden else _complete(call, _purge_one(call, fleet, burial))
     code = Exit.STOPPED if outcome is None else judge_outcome(outcome.result)
+    if outcome is None:
+        terminal.complain(f"{plain(forbidden) or 'not agreed to'}; nothing was purged\n")
     if call.json:
         terminal.say(render_purge_json(burial, outcome, Envelope(exit_code=code)))
-    elif outcome is None:
-        terminal.complain("not agreed to; nothing was purged\n")
-    else:
+    elif outcome is not None:
         terminal.say(render_purge(outcome, terminal.style(terminal.out)))
     return code
 
@@ -822,8 +824,9 @@ def _pick(graveyards: Iterable[Graveyard], word: str, *, complete: bool) -> Buri
     if not names:
         raise UsageError(plain(f"there is no soft-deleted account {word}; there is none at all"))
     close = get_close_matches(word.lower(), names, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise UsageError(plain(f"there is no soft-deleted account {word}; {hint}There are {join_words(names)}"))
+    hint = f"; did you mean {close[0]}?" if close else ""
+    verb = "There are" if names[1:] else "There is"
+    raise UsageError(plain(f"there is no soft-deleted account {word}{hint or '.'} {verb} {join_words(names)}"))
 
 
 def simulate(call: Call) -> Exit:

@@ -30,6 +30,7 @@ class Returning:
     world: World
     requests: int = 0
     _most: dict[str, int] = field(default_factory=dict)
+    _owed: dict[str, int] = field(default_factory=dict)  # what others of the plan have yet to give back
     _known: Mapping[str, Usage] = field(default_factory=dict)
 
     @property
@@ -41,7 +42,9 @@ class Returning:
         fault = await self._look()
         if fault is not None:
             return fault
-        fell = [name for name, used in self.step.awaits.items() if self._used(name) < used]
+        awaits = self.step.awaits.items()
+        self._owed = {name: max(0, self._used(name) - used) for name, used in awaits if used}
+        fell = [name for name, used in awaits if self._used(name) < used]
         return f"less of {self._spell(fell)} is used than when the plan was made" if fell else ""
 
     async def wait(self, deadline: float) -> tuple[Result, str]:
@@ -64,7 +67,7 @@ class Returning:
             looks += 1
             if await self._look() is not None:
                 continue
-            back = {name: fell for name in self.step.awaits if (fell := self._most[name] - self._used(name)) > 0}
+            back = {name: units for name in self.step.awaits if (units := self._fell(name)) > 0}
             seen = (seen or f"after {clock.monotonic() - began:.0f} s") if back else ""
             if back and all(before.get(name, 0) >= units for name, units in back.items()):
                 told = ", ".join(f"{units:,} of {self._spell([name])}" for name, units in back.items())
@@ -83,6 +86,9 @@ class Returning:
         for name in (*self.step.awaits, _PLACES):
             self._most[name] = max(self._most.get(name, 0), self._used(name))
         return None
+
+    def _fell(self, name: str) -> int:
+        return self._most[name] - self._used(name) - self._owed.get(name, 0)
 
     def _used(self, name: str) -> int:
         return self._known[name].used if name in self._known else 0

@@ -1,7 +1,7 @@
 """The room that decides: fleet and snapshot in, plan out. Pure: the same arguments give the same bytes."""
 
 from reconciler.plan.authors import find_unexplained, tell_authors
-from reconciler.plan.burials import bury, find_burials, merge, plan_one
+from reconciler.plan.burials import bury, find_burials, find_protection, merge, plan_one
 from reconciler.plan.holds import remember_failures
 from reconciler.plan.lifecycle import find_lists
 from reconciler.plan.planner import make_plan
@@ -27,6 +27,7 @@ __all__ = [
     "find_lingering",
     "find_lists",
     "find_places",
+    "find_protection",
     "find_regions",
     "find_strangers",
     "find_unexplained",

@@ -381,9 +381,16 @@ class _Refusals:
             ways.append(f"declare a {what} of {fitting:,}, {held.units - fitting:,} fewer")
         enough = [each for each in self._withheld.get(move.pool, ()) if each[0] >= lacking]
         ways += [f"permit what {ref} would give back ({units:,})" for units, ref in enough[:1]]
-        ways += [way for way in (self.purges.advise(move.pool),) if way]
+        ways += [way for way in (self._tell_late(move.pool), self.purges.advise(move.pool)) if way]
         ways.append(f"free {lacking:,} of this pool, or ask Azure for a higher limit")
         return "; or ".join(ways)
+
+    def _tell_late(self, pool: PoolKey) -> str:
+        """That what nobody seems to hold may come back by itself, "" where somebody may hold it."""
+        residue = self._books.residue(pool)
+        if not residue or pool[0] not in self._books.quotas.surveyed or self._books.deleted_in(pool[0]):
+            return ""
+        return f"run it again in some minutes: Azure may be late to give back up to {residue:,}"
 
     def _find_withheld(self) -> dict[PoolKey, list[tuple[int, Ref]]]:
         """What blocked changes of this plan would give back, the least first."""

@@ -42,6 +42,8 @@ def _tell_author(decision: Decision, snapshot: Snapshot) -> Decision:
         return decision
     id = decision.id
     author = _witness(id, snapshot) or _logged(id, snapshot.activity)
+    if question is _Question.GONE and author and not _touched(id, author):
+        author = None
     words = _tell_loss(author, snapshot) if question is _Question.GONE else _tell_change(decision, author, snapshot)
     who = f"; {words}" if words else ""
     return replace(decision, reason=decision.reason.removesuffix(decision.who) + who, author=author, who=who)
@@ -102,6 +104,14 @@ def _tell_loss(author: Actor | None, snapshot: Snapshot) -> str:
     if author.removed:
         return f"deleted by {name}{_when(author)}"
     return f"it was last written by {name}{_when(author)}, and Azure's activity log does not say yet who deleted it"
+
+
+def _touched(id: ArmId, author: Actor) -> bool:
+    """Whether what the log tells was done to the resource itself, so that it has been there, or took it away."""
+    above, written = id.parent, author.operation.lower().removesuffix("/write")
+    while above is not None and above.type.lower() != written:
+        above = above.parent
+    return author.removed or above is None
 
 
 def _is_ours(author: Actor, snapshot: Snapshot) -> bool:

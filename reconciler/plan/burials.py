@@ -120,6 +120,13 @@ def _words(deleted: DeletedAccount) -> Iterator[str]:
     yield str(deleted.wire.get("id") or deleted.id)
 
 
+def find_protection(fleets: Iterable[Fleet], deleted: DeletedAccount) -> str:
+    """Which document lets nobody destroy an account, not even by hand, "" where none does."""
+    wanted = (fleet.desired.get(deleted.id) for fleet in fleets)
+    ref = next((each.ref for each in wanted if each and each.lifecycle.prevent_destroy), None)
+    return f"{ref} forbids it (lifecycle.preventDestroy): remove that from its document first" if ref else ""
+
+
 def plan_one(burial: Burial) -> Plan:
     """A purge that a person wants, whatever a fleet may do; it waits for whatever the account can have held."""
     deleted, ref = burial.deleted, Ref(kind="DeletedAccount", name=burial.name)

@@ -12,6 +12,7 @@ from reconciler.kinds.diff import compare, tell_exposure
 from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.lifecycle import ManagePolicy
+from reconciler.model.moment import read_time, show_time
 from reconciler.model.plan import Action, Decision, DecisionState, Effect, FieldChange, Risk
 from reconciler.model.resource import (
     OWNER_TAG,
@@ -312,7 +313,9 @@ def _purge_and_create(draft: Draft, purge: Draft) -> Iterator[Draft]:
 
 
 def _until(deleted: DeletedAccount) -> str:
-    return f" until {deleted.purge_after}" if deleted.purge_after else ""
+    moment = read_time(deleted.purge_after)
+    told = deleted.purge_after if moment is None else show_time(moment)
+    return f" until {told}" if told else ""
 
 
 def _birth(draft: Draft) -> tuple[FieldChange, ...]:

@@ -44,7 +44,7 @@ def _keep_to_selection(draft: Draft, grounds: Grounds) -> Draft:
     chosen = grounds.chosen
     if chosen is None or draft.id in chosen or draft.decision.state is DecisionState.IN_SYNC:
         return draft
-    if draft.deleted is not None and draft.deleted.id in chosen:
+    if draft.deleted is not None and (draft.deleted.id in chosen or (draft.desired and draft.desired.id in chosen)):
         return draft
     if (draft.type.guest or draft.type.sole) and draft.desired and draft.id.parent in chosen:
         # What it is called was not known when people chose.

@@ -17,7 +17,7 @@ from reconciler.plan.known import resolve_known
 from reconciler.plan.lifecycle import date_pools, expect_upgrades, foresee, tell_outlook
 from reconciler.plan.pooling import place_pools, settle_spreads
 from reconciler.plan.preflight import preflight
-from reconciler.plan.purging import limit_purges
+from reconciler.plan.purging import limit_purges, purge_always
 from reconciler.plan.rates import resolve_rates
 from reconciler.plan.rights import keep_to_rights, make_mandate
 from reconciler.plan.shelf import Shelves
@@ -35,9 +35,10 @@ def make_plan(
     fleet, spreads = place_pools(resolve_rates(fleet, snapshot), snapshot, shelves, memory)
     fleet, upgrades = expect_upgrades(resolve_known(fleet, snapshot), snapshot, shelves)
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
-    drafts = limit_purges(decide(fleet, snapshot), fleet, snapshot, memory)
+    drafts = purge_always(decide(fleet, snapshot), fleet, snapshot)
     drafts = guard(drafts, Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
     drafts = withhold(drafts, fleet, snapshot, memory)
+    drafts = limit_purges(drafts, fleet, memory)
     drafts = preflight(drafts, fleet, snapshot, shelves)
     drafts = keep_to_rights(drafts, fleet, snapshot)
     drafts = hold_back(drafts, fleet, snapshot, memory)

@@ -20,6 +20,7 @@ from reconciler.model.resource import DeletedAccount, Fleet, PurgeWhen, Snapshot
 from reconciler.plan.decide import act
 from reconciler.plan.draft import Draft, Drafts
 from reconciler.plan.graves import NEEDS_WORD, Names, by_age, find_place, may_hold, spares, tell_owner
+from reconciler.plan.guards import stop_dependents
 from reconciler.plan.quota import Books, Move, PoolKey
 from reconciler.plan.rights import forbid_purge
 
@@ -28,17 +29,12 @@ _PLACES = "accountcount"  # the pool of which every account has one, also a soft
 _PROVIDER = "microsoft.cognitiveservices/"
 
 
-def limit_purges(drafts: Drafts, fleet: Fleet, snapshot: Snapshot, memory: Memory) -> Drafts:
-    """The drafts with what `always` purges, and with no more purges by Fleet spec.purge than one run may do: those that
-    a document needs come first, then the account that was deleted first."""
-    drafts = {**drafts, **{draft.id: draft for draft in _purge_always(drafts, fleet, snapshot)}}
-    purges = [draft for draft in drafts.values() if draft.sparing and draft.acts]
-    ordered = sorted(purges, key=lambda draft: (draft.desired is None, *_by_age(draft)))
-    excess = ordered[_left(fleet, memory) :]
-    return {**drafts, **{draft.id: _exceed(draft, fleet) for draft in excess}}
+def purge_always(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> Drafts:
+    """The drafts with what Fleet spec.purge always purges."""
+    return {**drafts, **{draft.id: draft for draft in _find_always(drafts, fleet, snapshot)}}
 
 
-def _purge_always(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> Iterator[Draft]:
+def _find_always(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> Iterator[Draft]:
     if fleet.policy.purge.when is not PurgeWhen.ALWAYS:
         return
     names = Names(snapshot)
@@ -47,6 +43,15 @@ def _purge_always(drafts: Drafts, fleet: Fleet, snapshot: Snapshot) -> Iterator[
         if not known and not spares(fleet, deleted, snapshot.taken_at):
             reason = f"Fleet spec.purge is always; an account {tell_owner(deleted)} is purged for good"
             yield _purge(deleted, names, reason)
+
+
+def limit_purges(drafts: Drafts, fleet: Fleet, memory: Memory) -> Drafts:
+    """The drafts with no more purges by Fleet spec.purge than one run may do: those that a document needs come first,
+    then the account that was deleted first. Only what guards have let pass is counted."""
+    purges = [draft for draft in drafts.values() if draft.sparing and draft.acts]
+    ordered = sorted(purges, key=lambda draft: (draft.desired is None, *_by_age(draft)))
+    excess = ordered[_left(fleet, memory) :]
+    return stop_dependents({**drafts, **{draft.id: _exceed(draft, fleet) for draft in excess}}) if excess else drafts
 
 
 def _exceed(draft: Draft, fleet: Fleet) -> Draft:
@@ -162,10 +167,10 @@ class Purges:
             return self._books.residue(pool)
         return 0
 
-    def _acting(self, region: str) -> Draft | None:
-        """A soft-deleted account of a region that the plan purges anyway."""
-        goes = (each for each in self._goes if each.deleted and fold_location(each.deleted.location) == region)
-        return next(goes, None)
+    def _acting(self, region: str) -> list[Draft]:
+        """The soft-deleted accounts of a region that the plan purges anyway, the oldest first."""
+        here = [draft for draft in self._goes if draft.deleted and fold_location(draft.deleted.location) == region]
+        return sorted(here, key=_by_age)
 
     def _returns(self, region: str) -> bool:
         """Whether something was purged there that may still come back."""
@@ -186,7 +191,7 @@ class Purges:
     def _name_purge(self, pool: PoolKey) -> str:
         region = pool[0]
         if acting := self._acting(region):
-            return str(acting.decision.ref)
+            return _join(acting)
         if self._returns(region):
             return ""
         return str(Ref(kind="DeletedAccount", name=self._names.of(self._candidates[region][0])))
@@ -215,23 +220,23 @@ class Purges:
 
     def _plan_region(self, region: str, needed: Mapping[str, list[Ref]]) -> Iterator[Draft]:
         acting = self._acting(region)
-        if acting:
-            yield acting
-        fresh = [each for each in self._candidates[region] if not acting or acting.deleted != each]
+        yield from acting
+        gone = [draft.deleted for draft in acting]
+        fresh = [each for each in self._candidates[region] if each not in gone]
         wanted = f"{needed[next(iter(needed))][0]}" if needed else ""
         more = sum(len(refs) for refs in needed.values()) - 1
         wanted += f" and {more} more" if more else ""
         most = self._tell_most(region, needed)
         first = None if acting or self._returns(region) else next(iter(fresh), None)
-        follows = str(acting.decision.ref) if acting else ""
+        follows = f"{_join(acting) or 'was purged before'} {'give' if acting[1:] else 'gives'} back"
         for each in fresh[: max(0, self._budget)]:
             held = f"may hold quota that {wanted} waits for: {most}"
             draft = _purge(each, self._names, f"{held}; an account {tell_owner(each)} is purged for good")
             if each is first:
-                follows = str(draft.decision.ref)
+                follows = f"{draft.decision.ref} gives back"
                 yield draft
                 continue
-            after = f"only if what {follows or 'was purged before'} gives back is not enough"
+            after = f"only if what {follows} is not enough"
             yield draft.waiting(f"{after}; {held}")
 
     def _tell_most(self, region: str, needed: Mapping[str, list[Ref]]) -> str:
@@ -273,21 +278,32 @@ class Purges:
     def advise(self, pool: PoolKey) -> str:
         """How a person can have what a pool's soft-deleted accounts hold, "" where that would not be it."""
         region, residue = pool[0], self._books.residue(pool)
-        here = self._here(region)
-        if not residue or not here or self._candidates[region]:
+        if not residue or self._candidates[region]:
+            return ""
+        here, why = self._find_advisable(region)
+        if not here:
             return ""
         more = f" and {len(here) - _NAMED} more" if len(here) > _NAMED else ""
         names = f"{', '.join(self._names.of(each) for each in here[:_NAMED])}{more}"
-        how = self._tell_how(region, here)
+        how = self._tell_how(region, here[0], why)
         return f"purge what is soft-deleted there ({names}), which frees {residue:,} at most{how}"
 
-    def _tell_how(self, region: str, here: list[DeletedAccount]) -> str:
-        hand = f"reconciler purge {self._names.of(here[0])}"
+    def _find_advisable(self, region: str) -> tuple[list[DeletedAccount], str]:
+        """The accounts that spec.purge can be set to cover; else those of no other fleet; else all, and why the first
+        is not covered: nobody shall purge what is somebody else's while there is something nearer."""
         policy = self._fleet.policy
         open_ = replace(self._fleet, policy=replace(policy, purge=replace(policy.purge, when=PurgeWhen.BLOCKING)))
-        reasons = [self._spares(each, open_) for each in here]
-        if all(reasons):
-            return f", by hand: {hand} ({reasons[0]})"
+        here = [(each, self._spares(each, open_)) for each in self._here(region)]
+        covered = [(each, why) for each, why in here if not why]
+        near = [(each, why) for each, why in here if not each.owner or each.owner == self._fleet.name]
+        found = covered or near or here
+        return [each for each, _ in found], found[0][1] if found else ""
+
+    def _tell_how(self, region: str, first: DeletedAccount, why: str) -> str:
+        hand = f"reconciler purge {self._names.of(first)}"
+        policy = self._fleet.policy
+        if why:
+            return f", by hand: {hand} ({why})"
         if self._budget <= 0 or region in self.shut:
             return f"; no more than {policy.purge.most} are purged in one run: run it again, or raise spec.purge.most"
         ways = ["set Fleet spec.purge to blocking"] if policy.purge.when is PurgeWhen.NEVER else []
@@ -296,3 +312,7 @@ class Purges:
             return f": {' and '.join(ways)}, or {hand}"
         forbidden = forbid_purge(self._snapshot, self._fleet.subscription)
         return f"; but {forbidden}" if forbidden else f", which {self._hidden(region)}"
+
+
+def _join(drafts: Iterable[Draft]) -> str:
+    return " and ".join(str(draft.decision.ref) for draft in drafts)

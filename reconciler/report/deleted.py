@@ -40,12 +40,19 @@ def render_deleted(graveyards: Iterable[Graveyard], style: Style) -> str:
             here = [each for each in graveyard.burials if fold_location(each.deleted.location) == region]
             blocks.append("\n".join(_region(region, here, style)))
         if not graveyard.burials:
-            blocks.append("No account is deleted softly here.")
+            told = plain(_tell_unlisted(graveyard)) or "No account is deleted softly here."
+            blocks.append("\n".join(_wrap(told, "", "", style)))
     if any(burial.pools for burial in shown):
         billed = any(pool.billed for burial in shown for pool in burial.pools or ())
         foot = (_FOOT, _BILLED) if billed else (_FOOT,)
         blocks.append("\n".join(style.paint(line, Ink.FAINT) for text in foot for line in _wrap(text, "", "", style)))
     return "\n\n".join(blocks) + "\n"
+
+
+def _tell_unlisted(graveyard: Graveyard) -> str:
+    """That nobody knows which accounts there are, "" where all of them were listed."""
+    what = next((what for what, _ in graveyard.unread if "/deletedaccounts " in what.lower()), "")
+    return f"What is deleted softly here is not known: {what} could not be read." if what else ""
 
 
 def _heading(graveyard: Graveyard, style: Style) -> str:
@@ -124,7 +131,9 @@ def render_deleted_markdown(graveyards: Iterable[Graveyard], longest: int = LONG
     for graveyard in graveyards:
         parts.append(f"### Soft-deleted accounts of subscription {code(graveyard.subscription)}")
         rows = [_row(burial) for burial in graveyard.burials]
-        parts.append("\n".join((_HEAD, _RULE, *rows)) if rows else "There is none.")
+        unlisted = _tell_unlisted(graveyard)
+        none = code(unlisted) if unlisted else "There is none."
+        parts.append("\n".join((_HEAD, _RULE, *rows)) if rows else none)
         if any(burial.pools for burial in graveyard.burials):
             parts.append(_FOOT)
     return bound(parts or ["No fleet is declared."], longest)

@@ -46,13 +46,14 @@ _HELD: Final = (
     "how much each of them holds. It stays held until they are purged or expire."
 )
 _SOON: Final = 30  # days
+_YEAR: Final = 365
 _BILLED: Final = "Provisioned units of a soft-deleted account are billed until it is purged."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
     """What of a ledger is shown: folded `regions` and folded patterns of `models`; none of them means all. `unused`:
-    also pools that nobody uses."""
+    also pools that nobody uses, and what retires in years."""
 
     regions: frozenset[str] = frozenset()
     models: tuple[str, ...] = ()
@@ -67,6 +68,10 @@ class Filter:
             return False
         return not self.models or any(fnmatchcase(model, pattern) for model in pool.models for pattern in self.models)
 
+    def tells_end(self, pool: Pool) -> bool:
+        """Whether it is worth a line when the first thing in the pool retires."""
+        return pool.days is not None and (self.unused or pool.days <= _YEAR)
+
 
 def render_quota(plans: Iterable[Plan], chosen: Filter, style: Style) -> str:
     """Every fleet's pools, by region, with a bar each."""
@@ -77,7 +82,9 @@ def render_quota(plans: Iterable[Plan], chosen: Filter, style: Style) -> str:
         pools = [pool for pool in ledger.pools if chosen.picks(pool)]
         shown += pools
         blocks.append("\n".join((_heading(plan, style), *_tiers(plan, style))))
-        blocks += ["\n".join(_region(location, pools, style)) for location in sorted({each.location for each in pools})]
+        blocks += [
+            "\n".join(_region(location, pools, chosen, style)) for location in sorted({each.location for each in pools})
+        ]
         blocks.append("\n".join(_unknown(ledger, style)))
         idle = sum(chosen.covers(pool) for pool in ledger.pools) - len(pools)
         if idle:
@@ -110,17 +117,17 @@ def _find_tiers(plan: Plan) -> Iterator[Decision]:
     return (each for each in plan.decisions if each.id.type.lower() == quota_tier.TYPE.arm_type.lower())
 
 
-def _region(location: str, pools: list[Pool], style: Style) -> Iterator[str]:
+def _region(location: str, pools: list[Pool], chosen: Filter, style: Style) -> Iterator[str]:
     here = [pool for pool in pools if pool.location == location]
     yield style.paint(plain(location), Ink.BOLD)
     if here[0].deleted:
         names = f"soft-deleted here: {', '.join(here[0].deleted)}"
         yield from (style.paint(line, Ink.FAINT) for line in _wrap(plain(names), "  ", "    ", style))
     for pool in sorted(here, key=tightest_first):
-        yield from _pool(pool, style)
+        yield from _pool(pool, chosen, style)
 
 
-def _pool(pool: Pool, style: Style) -> Iterator[str]:
+def _pool(pool: Pool, chosen: Filter, style: Style) -> Iterator[str]:
     yield f"  {plain(pool.usage)}"
     wanting = pool.left_after < pool.headroom or pool.limit < pool.declared
     ink = Ink.WARN if pool.short or wanting or pool.left_after < 0 else Ink.NONE
@@ -135,9 +142,10 @@ def _pool(pool: Pool, style: Style) -> Iterator[str]:
         yield style.paint(f"    {left}", ink)
     for text in (tell_holders(pool), tell_asked(pool), tell_wanted(pool)):
         yield from _wrap(text, "    ", "      ", style)
-    near = pool.days is not None and pool.days <= _SOON
-    ends = _wrap(tell_pool_end(pool), "    ", "      ", style)
-    yield from (style.paint(line, Ink.WARN if near else Ink.NONE) for line in ends)
+    if chosen.tells_end(pool):
+        near = pool.days is not None and pool.days <= _SOON
+        ends = _wrap(tell_pool_end(pool), "    ", "      ", style)
+        yield from (style.paint(line, Ink.WARN if near else Ink.NONE) for line in ends)
 
 
 def _unknown(ledger: Ledger, style: Style) -> Iterator[str]:
@@ -175,7 +183,7 @@ def render_quota_markdown(plans: Iterable[Plan], chosen: Filter, longest: int = 
             parts.append("\n".join(told))
         pools = [pool for pool in ledger.pools if chosen.picks(pool)]
         if pools:
-            parts.append("\n".join(_table(pools)))
+            parts.append("\n".join(_table(pools, chosen)))
             parts.append(_HELD)
     return bound(parts or ["No fleet is declared."], longest)
 
@@ -186,17 +194,17 @@ _HEAD: Final = (
 _RULE: Final = "|---|---|---|--:|--:|--:|--:|--:|--:|--:|---|--:|"
 
 
-def _table(pools: list[Pool]) -> Iterator[str]:
+def _table(pools: list[Pool], chosen: Filter) -> Iterator[str]:
     """What documents want has a column where they want anything."""
     wanted = [tell_wanted(pool) for pool in pools]
     if not any(wanted):
-        yield from (_HEAD, _RULE, *(_row(pool) for pool in pools))
+        yield from (_HEAD, _RULE, *(_row(pool, chosen) for pool in pools))
         return
     yield from (f"{_HEAD} wanted |", f"{_RULE}---|")
-    yield from (f"{_row(pool)} {text} |" for pool, text in zip(pools, wanted, strict=True))
+    yield from (f"{_row(pool, chosen)} {text} |" for pool, text in zip(pools, wanted, strict=True))
 
 
-def _row(pool: Pool) -> str:
+def _row(pool: Pool, chosen: Filter) -> str:
     others = f"{pool.others:,}" if pool.surveyed else "?"
     short = f" (+{pool.short:,} short)" if pool.short else ""
     numbers = (
@@ -207,7 +215,7 @@ def _row(pool: Pool) -> str:
         f"{pool.left_after:,}",
     )
     worth = tell_pace(pool, max(0, pool.left_after)) or tell_unit(pool)
-    days = f"{pool.days:,}" if pool.days is not None else ""
+    days = f"{pool.days:,}" if chosen.tells_end(pool) else ""
     cells = (cell(pool.location), cell(pool.usage), cell(draw_bar(pool, 20)), *numbers, worth, days)
     return f"| {' | '.join(cells)} |"
 

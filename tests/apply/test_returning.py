@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, cast
 
@@ -54,10 +54,10 @@ class Looks:
         self.passed += seconds
 
 
-async def wait(*answers: Fault | dict[str, int], deadline: float = 7200.0) -> tuple[Result, str]:
+async def wait(*answers: Fault | dict[str, int], deadline: float = 7200.0, step: Step = STEP) -> tuple[Result, str]:
     looks: Any = Looks([*answers])
     world = World(cloud=cast(Cloud, looks), clock=looks, chance=Random(1), watcher=Quiet())
-    returning = Returning(step=STEP, world=world)
+    returning = Returning(step=step, world=world)
     assert await returning.begin() == ""
     assert looks.asked == ["swedencentral"]
     return await returning.wait(deadline)
@@ -86,6 +86,21 @@ FULL = {"pool": 100, "other": 50, "accountcount": 4}
 )
 async def test_what_came_back_is_what_stays_away(looks: list[Fault | dict[str, int]], said: str) -> None:
     assert await wait(FULL, *looks) == (Result.DONE, said)
+
+
+@pytest.mark.parametrize(
+    ("looks", "said"),
+    [
+        # 60 are what others of the plan give back, who come at the same time.
+        ([{**FULL, "pool": 40}, {**FULL, "pool": 40}, {**FULL, "pool": 10}], "gave back 30 of Pool after 45 s"),
+        ([{**FULL, "pool": 40}], "nothing of Pool was seen to come back within 10 min"),
+        ([{**FULL, "pool": 20}], "gave back 20 of Pool after 10 s"),
+    ],
+)
+async def test_what_others_of_the_plan_give_back_did_not_come_from_the_purge(
+    looks: list[Fault | dict[str, int]], said: str
+) -> None:
+    assert await wait(FULL, *looks, step=replace(STEP, awaits={"pool": 40})) == (Result.DONE, said)
 
 
 async def test_what_is_not_over_at_the_deadline_goes_on_without_us() -> None:

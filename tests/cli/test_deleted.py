@@ -24,6 +24,12 @@ apiVersion: reconciler/v1
 kind: Account
 metadata: {name: aoai-wanted}
 spec: {publicNetworkAccess: Disabled}
+---
+apiVersion: reconciler/v1
+kind: Account
+metadata: {name: aoai-guarded}
+spec: {publicNetworkAccess: Disabled, location: uksouth}
+lifecycle: {preventDestroy: true}
 """
 OURS = {"tags": {"reconciler-fleet": "keepers"}, "deletionDate": "2025-10-28T04:00:00Z"}
 EARLIER = {"deletionDate": "2025-10-27T13:00:00Z"}
@@ -41,6 +47,7 @@ def home(live: Azure, tmp_path_factory: pytest.TempPathFactory) -> str:
             seeded(live, "aoai-wanted", 5, **OURS),
             seeded(live, "aoai-asked", 7, **OURS, location="westeurope"),
             seeded(live, "aoai-kept", 7, **OURS, location="francecentral"),
+            seeded(live, "aoai-guarded", 7, **OURS, location="uksouth"),
             elsewhere,
             {**elsewhere, **other_group},
         ],
@@ -122,6 +129,16 @@ def test_as_json_a_purge_tells_the_account_and_how_it_ended(live: Azure, home: s
     assert done.document["kind"] == "purge"
     assert done.document["outcome"]["result"] == "done"
     assert done.document["account"]["resource_group"] == "rg-others"
+
+
+def test_what_a_document_lets_nobody_destroy_is_not_purged_by_hand_either(live: Azure, home: str) -> None:
+    before = len(live.writes())
+    done = reconcile(live, "purge", "aoai-guarded", home, "--yes")
+    assert done.code == 4, done.err
+    assert "Account/aoai-guarded forbids it (lifecycle.preventDestroy): remove that from its document first" in done.err
+    data = reconcile(live, "purge", "aoai-guarded", home, "--yes", "--output", "json")
+    assert (data.code, data.document["outcome"], data.document["exit_code"]) == (4, None, 4)
+    assert len(live.writes()) == before
 
 
 @pytest.mark.parametrize(

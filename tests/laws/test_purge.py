@@ -130,7 +130,7 @@ BY_HAND = (
     ("purge", "spec", "way"),
     [
         ("never", {"allow": []}, ": set Fleet spec.purge to blocking and add purge to spec.allow of the Fleet, or rec"),
-        ("blocking", {"allow": []}, "frees 400 at most: add purge to spec.allow of the Fleet, or reconciler purge th"),
+        ("blocking", {"allow": []}, "frees 400 at most: add purge to spec.allow of the Fleet, or reconciler purge fi"),
         ({"policy": "blocking", "minimumAge": "2d"}, {}, BY_HAND),
     ],
 )

@@ -36,6 +36,7 @@ WRITTEN = (
 KNOWN = f"it was last written by us at {SECOND}, and Azure's activity log does not say yet who deleted it"
 WROTE = Actor(name=ALICE, at=AT, operation="Microsoft.CognitiveServices/accounts/write")
 DELETED = Actor(name=ALICE, at=AT, operation="Microsoft.CognitiveServices/accounts/Delete")
+WITHIN = "Microsoft.CognitiveServices/accounts/deployments"
 SPEC = account_spec(deployments=[deployment_spec(capacity=20)])
 
 
@@ -111,10 +112,10 @@ def test_the_resource_itself_is_believed_before_the_log() -> None:
     [
         (DELETED, f"does not exist; deleted by {ALICE} at {SECOND}"),
         (replace(DELETED, name="Us"), f"does not exist; deleted by us at {SECOND}"),
-        (
-            replace(WROTE, name=US),
-            f"does not exist; {KNOWN}",
-        ),
+        (replace(WROTE, name=US, operation=f"{WITHIN}/write"), f"does not exist; {KNOWN}"),
+        (replace(WROTE, name=US, operation="Microsoft.Resources/tags/write"), f"does not exist; {KNOWN}"),
+        # Of the account alone that we wrote it: nobody has deleted a deployment that was refused.
+        (replace(WROTE, name=US), "does not exist"),
         (None, "does not exist"),
     ],
 )

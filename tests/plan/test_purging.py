@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.consent import agree_to
+from reconciler.model.lifecycle import Lifecycle
 from reconciler.model.memory import Memory
 from reconciler.model.moment import show_time
 from reconciler.model.plan import Action, Decision, DecisionState, Plan, Risk, Verb
@@ -207,6 +208,24 @@ def test_whom_the_policy_does_not_cover_stays_with_the_reason(spared: DeletedAcc
     assert plan.steps == ()
 
 
+ADVICE = [
+    ("a", [grave("theirs", 9, owner="other"), grave("nobodys", 8, owner=None), grave("a", 5)]),
+    ("nobodys", [grave("theirs", 9, owner="other"), grave("nobodys", 8, owner=None)]),
+    ("theirs", [grave("theirs", 9, owner="other")]),
+]
+
+
+@pytest.mark.parametrize(("name", "graves"), ADVICE)
+def test_nobody_is_advised_to_purge_what_is_somebody_elses_before_what_is_ours(
+    name: str, graves: list[DeletedAccount]
+) -> None:
+    never = wanting(FULL, purge=PurgePolicy(), allow=frozenset())
+    advice = decided(make_plan(never, seen(*graves)), deployment_id("d", "one")).permit
+    assert f"purge what is soft-deleted there ({name}), which frees 100 at most" in advice
+    assert f"reconciler purge {name}" in advice
+    assert advice.count("reconciler purge") == 1
+
+
 def test_a_pattern_names_accounts_of_nobody_and_never_those_of_another_fleet() -> None:
     policy = replace(BLOCKING, names=("old-*",))
     graves = [grave("Old-1", owner=None), grave("old-2", owner="other"), grave("new", owner=None)]
@@ -358,6 +377,14 @@ def test_a_name_is_purged_free_where_the_policy_covers_its_holder_and_else_stops
     assert decided(never, account_id("two")).reason.endswith("Z")
 
 
+def test_until_when_a_name_is_held_is_told_to_the_second() -> None:
+    fleet = fleet_of(declare_account("two"), allow=EVERY_WORD)
+    fine = replace(grave("two", 2), purge_after="2025-10-30T04:00:00.0000000Z")
+    assert decided(make_plan(fleet, seen(fine)), account_id("two")).reason.endswith(" until 2025-10-30T04:00:00Z")
+    odd = replace(fine, purge_after="soon")
+    assert decided(make_plan(fleet, seen(odd)), account_id("two")).reason.endswith(" until soon")
+
+
 def test_names_beyond_the_most_wait_for_the_next_run() -> None:
     fleet = fleet_of(
         declare_account("two"), declare_account("three"), purge=replace(BLOCKING, most=1), allow=EVERY_WORD
@@ -371,6 +398,21 @@ def test_names_beyond_the_most_wait_for_the_next_run() -> None:
         "run it again, or raise spec.purge.most",
     )
     assert decided(plan, account_id("three")).code == "needs"
+
+
+def test_what_is_not_purged_after_all_takes_no_place_from_what_is() -> None:
+    kept = Lifecycle(prevent_destroy=True)
+    fleet = fleet_of(
+        declare_account("two", lifecycle=kept),
+        declare_account("three"),
+        purge=replace(BLOCKING, most=1),
+        allow=EVERY_WORD,
+    )
+    graves = (grave("two", 9), grave("three", 2))
+    assert states_of(make_plan(fleet, seen(*graves))) == {"two": DecisionState.BLOCKED, "three": DecisionState.ACT}
+    free = fleet_of(declare_account("two"), declare_account("three"), purge=replace(BLOCKING, most=1), allow=EVERY_WORD)
+    chosen = make_plan(free, seen(*graves), frozenset({account_id("three")}))
+    assert purges_of(chosen)["three"].acts
 
 
 def taken(*graves: DeletedAccount, **policy: Any) -> Plan:
@@ -389,6 +431,38 @@ def test_a_subdomain_is_purged_free_where_the_policy_covers_its_holder() -> None
     )
     assert decided(foreign, account_id("two")).permit == "purge or restore that account by hand, or wait"
     assert decided(taken(holder), account_id("two")).permit == "purge or restore that account, or wait"
+
+
+def test_whoever_is_chosen_is_chosen_with_the_purge_for_its_subdomain() -> None:
+    fleet = fleet_of(declare_account("two", open_spec()), purge=BLOCKING, allow=EVERY_WORD)
+    holder = grave("holder", properties={"customSubDomainName": "ONE"})
+    snapshot = replace(seen(holder), taken=frozenset({account_id("two")}))
+    assert states_of(make_plan(fleet, snapshot, frozenset({account_id("two")}))) == {"holder": DecisionState.ACT}
+    assert make_plan(fleet, snapshot, frozenset({account_id("one")})).steps == ()
+
+
+def test_whoever_must_go_for_a_subdomain_goes_whatever_else_is_purged_in_its_region() -> None:
+    fleet = fleet_of(
+        declare_account("one", account_spec(deployments=[FULL])),
+        declare_account("two", {**open_spec(), "customSubDomainName": "wanted"}),
+        declare_account("three", account_spec()),
+        purge=BLOCKING,
+        allow=EVERY_WORD,
+    )
+    graves = [grave("three", 9), grave("holder", properties={"customSubDomainName": "wanted"}), grave("last", 2)]
+    plan = make_plan(fleet, replace(seen(*graves), taken=frozenset({account_id("two")})))
+    assert states_of(plan) == {
+        "three": DecisionState.ACT,
+        "holder": DecisionState.ACT,
+        "last": DecisionState.IN_PROGRESS,
+    }
+    assert purges_of(plan)["last"].reason.startswith(
+        "only if what DeletedAccount/three and DeletedAccount/holder give back is not enough; "
+    )
+    assert decided(plan, account_id("two")).acts
+    assert decided(plan, deployment_id("d", "one")).reason.startswith(
+        "waits for the purge of DeletedAccount/three and DeletedAccount/holder, and for usages to show what that gives"
+    )
 
 
 def test_always_purges_what_the_policy_covers_and_leaves_the_rest_to_the_next_run() -> None:

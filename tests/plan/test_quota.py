@@ -107,6 +107,17 @@ def test_what_could_not_be_read_blocks_nothing_and_is_no_empty_pool() -> None:
     assert not plan.ledger.complete
 
 
+def test_where_azure_may_be_late_to_give_back_somebody_is_told_to_come_again() -> None:
+    fleet = fleet_with(deployment_spec("a", 200), deployment_spec("b", 50))
+    quota = quotas({GPT_4O: 300}, {GPT_4O: 300}, surveyed=frozenset({REGION}))
+    blocked = decided(plan_with(fleet, azure_with(deployment_spec("a", 200)), quota), deployment_id("b"))
+    assert "up to 100 by nobody that can be seen" in blocked.reason
+    assert blocked.permit == (
+        "run it again in some minutes: Azure may be late to give back up to 100; or free 50 of this pool, or ask Azure "
+        "for a higher limit"
+    )
+
+
 def test_what_will_not_fit_is_blocked_with_the_arithmetic_and_the_rest_goes_on() -> None:
     azure = azure_with(deployment_spec("a", 200))
     theirs = Holding(id=deployment_id("x", of="theirs"), offer=offer(), units=60)

@@ -139,6 +139,21 @@ def test_a_pool_tells_its_first_retirement() -> None:
     assert (pool["retires"], pool["days_left"]) == ("2026-02-27", 25)
 
 
+def test_a_pool_tells_no_retirement_that_is_years_ahead_unless_everything_is_asked_for() -> None:
+    plan = Plan(
+        fleet="prod", decisions=(), steps=(), ledger=Ledger(pools=(replace(FULL, retires=2087596800, days=3776),))
+    )
+    soon = Plan(
+        fleet="prod", decisions=(), steps=(), ledger=Ledger(pools=(replace(FULL, retires=1772150400, days=365),))
+    )
+    assert "retires on" not in render_quota([plan], Filter(), Style())
+    assert "in 3776 days" in render_quota([plan], Filter(unused=True), Style())
+    assert "in 365 days" in render_quota([soon], Filter(), Style())
+    assert "3,776" not in render_quota_markdown([plan], Filter())
+    assert "| 3,776 |" in render_quota_markdown([plan], Filter(unused=True))
+    assert "| 365 |" in render_quota_markdown([soon], Filter())
+
+
 @pytest.mark.parametrize(
     ("days", "told"),
     [

@@ -106,6 +106,20 @@ def test_nothing_and_nothing_known_are_told_apart() -> None:
     assert "deleted at an unknown time; of no fleet" in text
 
 
+def test_what_could_not_be_listed_is_not_called_none() -> None:
+    fault = Fault(cls=FaultClass.FORBIDDEN, code="AuthorizationFailed", message="no", status=403)
+    blind = yard(unread=(("Microsoft.CognitiveServices/deletedAccounts in s-1", fault),))
+    told = (
+        "What is deleted softly here is not known: Microsoft.CognitiveServices/deletedAccounts in s-1 could not be read"
+    )
+    text = render_deleted([blind], Style())
+    assert told in " ".join(text.split())
+    assert "No account is deleted" not in text
+    markdown = render_deleted_markdown([blind])
+    assert told in markdown.replace("`", "")
+    assert "There is none." not in markdown
+
+
 def test_markdown_is_a_table_per_subscription() -> None:
     text = render_deleted_markdown([yard(burial("old", GPT, owner="prod")), yard(subscription="s-2")])
     assert "### Soft-deleted accounts of subscription `s-1`" in text
