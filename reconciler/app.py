@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from reconciler.apply import Budget, run_plan
 from reconciler.cloud import Budgets, CloudSettings, open_cloud
-from reconciler.cloud.session import trust
+from reconciler.cloud.session import trace_requests, trust
 from reconciler.cycle import CycleRequest, converge, run_cycle
 from reconciler.daemon import Service, run_forever
 from reconciler.deleted import survey_deleted
@@ -24,7 +24,20 @@ from reconciler.model.alert import Route, SinkKind
 from reconciler.model.burial import Graveyard
 from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Plan
-from reconciler.model.ports import Alone, Auditor, Chance, Clock, Halt, Lease, Pauses, Unhalted, Watcher, World
+from reconciler.model.ports import (
+    Alone,
+    Auditor,
+    Chance,
+    Clock,
+    Halt,
+    Lease,
+    Pauses,
+    Tracer,
+    Unhalted,
+    Untraced,
+    Watcher,
+    World,
+)
 from reconciler.model.resource import CloudTarget, Fleet, Scope, Snapshot
 from reconciler.outside import Door, open_door
 from reconciler.report.alerts import Storm
@@ -44,8 +57,10 @@ from reconciler.runtime.sinks import (
     Regarding,
     Shapes,
     Sinks,
+    Surroundings,
     Webhook,
 )
+from reconciler.runtime.traces import open_traces
 from reconciler.runtime.trigger import Bell, Timing, insist, keep_time, watch
 
 Result = TypeVar("Result")
@@ -68,6 +83,7 @@ class Wiring:
     lease: Lease = field(default_factory=Alone)
     halt: Halt = field(default_factory=Unhalted)
     auditor: Auditor = field(default_factory=AuditLog)
+    tracer: Tracer = field(default_factory=Untraced)
 
     def bar(self) -> str:
         """Why nothing may be written at this moment, or ""."""
@@ -138,6 +154,7 @@ class Duty:
     budget: Budget | None
     telling: Telling = field(default_factory=Telling)
     door: Door = field(default_factory=Door)
+    traced: bool = False
 
 
 async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
@@ -153,8 +170,18 @@ async def serve(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
             bell.fire("lease" if lost else "start")
         lost = why
 
-    async with compete(wiring.choice, wiring.chance, heed) as lease:
-        await _serve_under(duty, replace(wiring, lease=lease, halt=brake), bell, brake)
+    async with _open_tracer(duty) as tracer, compete(wiring.choice, wiring.chance, heed) as lease:
+        await _serve_under(duty, replace(wiring, lease=lease, halt=brake, tracer=tracer), bell, brake)
+
+
+@asynccontextmanager
+async def _open_tracer(duty: Duty) -> AsyncIterator[Tracer]:
+    if not duty.traced:
+        yield Untraced()
+        return
+    trace_requests()
+    async with open_traces(version("reconciler")) as traces:
+        yield traces
 
 
 async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> None:
@@ -177,6 +204,7 @@ async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> 
             chronicle=herald,
             closers=(pulse.close,),
             onlooker=pulse,
+            tracer=wiring.tracer,
         )
         async with asyncio.TaskGroup() as group:
             herald_ = group.create_task(herald.run(), name="herald")
@@ -224,7 +252,7 @@ async def open_herald(duty: Duty, wiring: Wiring) -> AsyncIterator[Herald]:
                 routes=telling.routes,
                 clock=wiring.clock,
                 lease=wiring.lease,
-                lifetime=3 * duty.timing.interval,
+                interval=max(duty.timing.interval, duty.budget.seconds if duty.budget else 0.0),
                 storm=telling.storm,
                 rounds=telling.rounds,
                 observes=duty.budget is None,
@@ -242,12 +270,14 @@ def _open_store(telling: Telling, kube: Kube | None) -> Store:
 def _open_sinks(telling: Telling, wiring: Wiring, poster: Poster, kube: Kube | None) -> Sinks:
     environment, clock = wiring.environment, wiring.clock
     shapes = Shapes(letter=shape_letter, media=name_media, alerts=shape_alerts)
+    desk = Surroundings(environment=environment, shapes=shapes)
     sinks = Sinks()
     for route in telling.routes:
         if route.sink is SinkKind.ALERTMANAGER:
-            sinks.alertmanagers.append(Alertmanager(route, environment, poster, clock, shapes))
+            urls = (environment.get(route.url_variable, ""),) if route.url_variable else route.urls
+            sinks.alertmanagers += [Alertmanager(route, url, poster, clock, desk) for url in urls]
             continue
-        deliver: Deliver = Webhook(route, environment, poster, clock, shapes)
+        deliver: Deliver = Webhook(route, poster, clock, desk)
         if route.sink is SinkKind.EVENTS:
             assert kube is not None
             deliver = KubeEvents(kube, telling.pod, clock)
@@ -304,6 +334,7 @@ async def open_world(target: CloudTarget, wiring: Wiring, *, read_only: bool) ->
             lease=wiring.lease,
             halt=wiring.halt,
             auditor=wiring.auditor,
+            tracer=wiring.tracer,
         )
 
 

@@ -106,6 +106,7 @@ from reconciler.runtime.lease import Terms
 from reconciler.runtime.logs import configure_logs
 from reconciler.runtime.pauses import PauseFile, PauseMap
 from reconciler.runtime.sinks import Regarding
+from reconciler.runtime.traces import check_traces
 from reconciler.runtime.trigger import Bell, Timing
 from reconciler.settings import (
     OFF,
@@ -325,9 +326,19 @@ def keep(call: Call) -> Exit:
         budget=None if settings.observe_only else budget,
         telling=_choose_telling(call),
         door=_choose_door(call),
+        traced=_choose_tracing(call),
     )
     asyncio.run(_keep(call, duty, replace(_wire(call, Events()), clock=clock, choice=choose_lease(call))))
     return Exit.OK
+
+
+def _choose_tracing(call: Call) -> bool:
+    if call.settings.tracing:
+        try:
+            check_traces()
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+    return call.settings.tracing
 
 
 def _choose_door(call: Call) -> Door:

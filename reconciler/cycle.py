@@ -120,6 +120,11 @@ def scope_of(fleet: Fleet) -> Scope:
 
 async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleReport:
     """Look, decide, act where a budget allows it, and say what became of it."""
+    with world.tracer.span("fleet", {"reconciler.fleet": fleet.name}):
+        return await _run_cycle(world, fleet, request)
+
+
+async def _run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleReport:
     began = world.clock.now()
     snapshot, plan = await _look(world, fleet, request)
     world.watcher.planned(plan)

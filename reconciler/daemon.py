@@ -23,7 +23,7 @@ from reconciler.model.memory import NOTHING, Memory
 from reconciler.model.outcome import CycleReport, Pass, Result
 from reconciler.model.pause import Pause
 from reconciler.model.plan import DecisionState, Plan
-from reconciler.model.ports import Chance, Clock, Lease, Onlooker, Pauses, Unwatched, World
+from reconciler.model.ports import Chance, Clock, Lease, Onlooker, Pauses, Tracer, Untraced, Unwatched, World
 from reconciler.model.resource import Estate, Fleet
 from reconciler.plan import remember_failures
 from reconciler.runtime.halt import Brake
@@ -108,6 +108,7 @@ class Service:
     chronicle: Chronicle = field(default_factory=Forgetful)
     closers: tuple[Closer, ...] = ()
     onlooker: Onlooker = field(default_factory=Unwatched)
+    tracer: Tracer = field(default_factory=Untraced)
 
 
 async def run_forever(service: Service) -> None:
@@ -160,7 +161,11 @@ class _Loop:
             service.onlooker.heard(triggers)
             if not self._leading():
                 continue
-            with service.lease.work(), bound_contextvars(cycle=next(self._numbers), trigger=triggers[0]):
+            with (
+                service.lease.work(),
+                bound_contextvars(cycle=next(self._numbers), trigger=triggers[0]),
+                service.tracer.span("pass", {"reconciler.trigger": triggers[0]}),
+            ):
                 await self._close(await self._look_after(crew, triggers))
             self._in_a_row = self._in_a_row + 1 if self._moved() else 0
             if 0 < self._in_a_row <= _MOST_IN_A_ROW:

@@ -31,6 +31,7 @@ from reconciler.runtime.sinks import Sinks
 _log = structlog.get_logger("reconciler")
 
 _TRIES, _REST = 3, 2.0  # for a journal that cannot be read just now
+_LIVES = 3  # passes after which an alert that is not told again is over for those who are told again and again
 _OLD = 600.0  # seconds after which a journal that only looked is written all the same
 _PACE = 1.0  # seconds between two times that what has been delivered is written down
 OBSERVED: Final = "the daemon only observes"
@@ -38,15 +39,14 @@ OBSERVED: Final = "the daemon only observes"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What telling takes. An alert that is not told again within `lifetime` seconds is over for those who are told
-    again and again. `observes`: nothing is ever put right."""
+    """What telling takes. A pass is due every `interval` seconds. `observes`: nothing is ever put right."""
 
     store: Store
     sinks: Sinks
     routes: tuple[Route, ...]
     clock: Clock
     lease: Lease
-    lifetime: float
+    interval: float
     storm: Storm = field(default_factory=Storm)
     rounds: Rounds = field(default_factory=Rounds)
     observes: bool = False
@@ -61,6 +61,9 @@ class Herald:
         self._written: Journal | None = None
         self._written_at = 0.0
         self._pending: tuple[Letter, ...] = ()
+        self._closed_at = self._gap = (
+            0.0  # on the monotonic clock: when the last pass was over, and since the one before
+        )
         self._looked: dict[str, float] = {}
         self._lock = asyncio.Lock()
         self._dirty = asyncio.Event()
@@ -83,7 +86,7 @@ class Herald:
             self._written, self._written_at = self._journal, self._desk.clock.now()
             self._hand_over(self._journal.letters)
             self._journal = replace(self._journal, letters=())
-        self._looked.clear()
+            self._looked.clear()
 
     def remind(self, fleet: str, memory: Memory) -> Memory:
         """The memory of a fleet's last cycle, with what is no longer put right because somebody undoes it."""
@@ -107,9 +110,14 @@ class Herald:
         """What a pass found and did."""
         finds = [self._find(report) for report in done.reports.values()]
         finds += [find_broken_off(fleet, fault) for fleet, fault in done.faults.items() if fleet]
-        if "" not in done.faults:
+        for fleet in done.faults:
+            self._looked.pop(fleet, None)
+        # Only a pass that has read the documents knows what is wrong with them, and which fleets they declare.
+        if "" not in done.faults and done.trigger != "stop":
             finds += [find_invalid(done.findings), *self._forget(done)]
         await self._turn(finds)
+        now = self._desk.clock.monotonic()
+        self._gap, self._closed_at = now - self._closed_at if self._closed_at else 0.0, now
         self._tell_alertmanagers()
 
     async def run(self) -> None:
@@ -140,8 +148,7 @@ class Herald:
         return BLANK
 
     def _hand_over(self, letters: Iterable[Letter]) -> None:
-        for courier in self._desk.sinks.couriers.values():
-            courier.forget()
+        self._desk.sinks.forget()
         for letter in letters:
             if letter.sink in self._desk.sinks.couriers:
                 self._desk.sinks.couriers[letter.sink].take((letter,))
@@ -164,7 +171,7 @@ class Herald:
         if any(each.severity is Severity.ERROR for each in done.findings):
             return []
         known = {*self._journal.looked, *(each.labels.get("fleet", "") for each in self._journal.alerts.values())}
-        lost = sorted(known - {"", *done.reports, *done.faults})
+        lost = sorted(known - {"", *done.reports, *done.faults, *done.under_way})
         for fleet in lost:
             self._journal = forget_fleet(self._journal, fleet, self._desk.clock.now())
         return [Finds(fleet=fleet, conditions={}) for fleet in lost]
@@ -195,7 +202,7 @@ class Herald:
 
     def _tell_alertmanagers(self) -> None:
         for each in self._desk.sinks.alertmanagers:
-            each.tell(self._journal.alerts.values(), self._desk.lifetime)
+            each.tell(self._journal.alerts.values(), _LIVES * max(self._desk.interval, self._gap))
 
     async def _save(self) -> None:
         """Write the journal down where it says something new, or has not been written for long. One that cannot be
@@ -247,7 +254,7 @@ def _tell(message: Message) -> None:
     told(
         f"alert.{message.turn}",
         alert=alert.name,
-        key=alert.key,
+        id=alert.key,
         level=alert.level.value,
         labels=dict(alert.labels),
         summary=alert.summary,

@@ -422,6 +422,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     setting("--jitter", "jitter", "DURATION", "by how much less, at random (6s)")
     setting("--grace", "grace", "DURATION", "how long writes are waited for at the end (30s)")
     setting("--parallelism", "parallelism", "N", "writes under way at once (100)")
+    setting("--listen", "listen", "HOST:PORT", "where health, metrics and a page are shown, or off (127.0.0.1:8080)")
     _add_pause_file(parser)
     _add_lease(parser)
     parser.add_argument(

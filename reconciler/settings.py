@@ -141,6 +141,7 @@ class Settings:
     service_account: str
     listen: str
     token_variable: str
+    tracing: bool
     given: Mapping[str, Given]
 
 
@@ -369,6 +370,12 @@ SETTINGS: Final = (
         read=_read_variable,
         summary="environment variable with the token of those who may ask `run` for a pass; without it nobody may",
     ),
+    Setting(
+        name="tracing",
+        default="false",
+        read=_read_flag,
+        summary="whether `run` tells OpenTelemetry what takes how long",
+    ),
 )
 
 
@@ -554,6 +561,7 @@ def _assemble(values: Mapping[str, Value], given: Mapping[str, Given]) -> Settin
         service_account=str(values["serviceAccount"]),
         listen=str(values["listen"]),
         token_variable=str(values["tokenVariable"]),
+        tracing=values["tracing"] == "true",
         observe_only=values["observeOnly"] == "true",
         alerts=given[_ALERTS].routes if _ALERTS in given else (),
         alert_storm=int(str(values["alertStorm"])),

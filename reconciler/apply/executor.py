@@ -99,8 +99,10 @@ class _Walk:
         self._world.watcher.started(step)
         deadline = min(self._end, self._world.clock.monotonic() + _patience(step))
         run = StepRun(step=step, world=self._world, deadline=deadline, warrant=self._warrant(step))
+        facts = {"reconciler.step": step.name, "reconciler.id": str(step.id), "reconciler.action": step.action.value}
         try:
-            outcome = await run.run()
+            with self._world.tracer.span("step", facts):
+                outcome = await run.run()
         except asyncio.CancelledError:
             if not self._cut:
                 raise

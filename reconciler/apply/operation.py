@@ -191,7 +191,7 @@ class StepRun:
 
     async def _ask_above(self, removal: Step) -> Outcome | None:
         """What makes way for something stays as long as that would not go."""
-        above = StepRun(step=removal, world=self.world, deadline=self.deadline)
+        above = StepRun(step=removal, world=self.world, deadline=self.deadline, warrant=self.warrant)
         kept = await above.find_keeper()
         self.requests += above.requests
         return replace(kept, step=self.step, began=self.began, requests=self.requests) if kept else None

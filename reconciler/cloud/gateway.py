@@ -24,7 +24,13 @@ from azure.core.exceptions import (
     ServiceRequestTimeoutError,
     ServiceResponseTimeoutError,
 )
-from azure.core.pipeline.policies import CustomHookPolicy, HeadersPolicy, RequestIdPolicy, UserAgentPolicy
+from azure.core.pipeline.policies import (
+    CustomHookPolicy,
+    DistributedTracingPolicy,
+    HeadersPolicy,
+    RequestIdPolicy,
+    UserAgentPolicy,
+)
 from azure.core.rest import HttpRequest
 
 from reconciler.cloud.budget import GateClosedError, Urgency
@@ -113,6 +119,8 @@ class Gateway:
             *([ReadOnlyPolicy()] if read_only else []),
             BearerPolicy(connection.credential, connection.scope),
             connection.budget,
+            # Within the budget: how long a request waits for its turn is not Azure's time. Does nothing unless asked.
+            DistributedTracingPolicy(),
         ]
         self._plain: AsyncPipelineClient[HttpRequest, Any] = AsyncPipelineClient(
             connection.endpoint, policies=self._policies, transport=connection.transport

@@ -67,3 +67,10 @@ def trust(settings: CloudSettings) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=bundle)
     except (OSError, ssl.SSLError) as error:
         raise ValueError(f"the CA bundle {bundle} cannot be read: {error}") from error
+
+
+def trace_requests() -> None:
+    """Have the Azure packages tell OpenTelemetry of every request, for as long as the process lives."""
+    from azure.core.settings import settings  # noqa: PLC0415 - only where somebody wants it
+
+    settings.tracing_enabled = True

@@ -129,9 +129,9 @@ class Journal:
     """Open alerts and drifts by their keys, and the letters that have not arrived.
 
     `past` are drifts that ended, the latest last: whatever comes back is known by them. `settled` names what each
-    resource's document wanted when Azure was last seen to be so, and `looked` is when each fleet was looked at last.
-    `waiting` says since when something is so that is only told once it lasts.
-    `dead` counts letters that no sink ever took, `dropped` those that there was no room for.
+    resource's document wanted when Azure was last seen to be so, and `looked` is when each fleet was looked at last, by
+    Azure's clock. `waiting` says since when something is so that is only told once it lasts. `dead` counts letters that
+    no sink ever took, `dropped` those that there was no room for.
     """
 
     alerts: Mapping[str, Alert] = field(default_factory=dict)

@@ -62,9 +62,10 @@ class Drift:
     """Times are epoch seconds. `gone`: the resource does not exist any more. `omitted` are further changed fields.
 
     `actor` is who did it, or that this is unknown yet; `since` is when they did, as Azure says, and `after` a time when
-    they had not. `because` says why it is not put right. `returns` counts how often it came back after it had been put
-    right, `undone` are the times when that undid us, and `yielded` is when that was given up. `within` is the key of
-    the drift of what it lies in, where it is gone with that. `wants` names what its document says.
+    they had not, by Azure's clock. `because` says why it is not put right. `returns` counts how often it came back
+    after it had been put right, `undone` are the times when that undid us, and `yielded` is when that was given up.
+    `within` is the key of the drift of what it lies in, where it is gone with that. `wants` names what its document
+    says.
     """
 
     key: str

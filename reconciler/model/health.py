@@ -18,7 +18,8 @@ BOUNDS: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0
 
 
 class PassResult(StrEnum):
-    """How a pass went: every fleet was looked at whole, something could not be read, or a fleet was not seen at all."""
+    """How a pass went: every fleet was looked at whole, something could not be read, or a fleet was not seen at all. A
+    fleet that takes longer than a pass has been seen by an earlier one, or has not been yet."""
 
     OK = "ok"
     PARTIAL = "partial"
@@ -47,10 +48,12 @@ class FleetHealth:
     """One fleet. `report` is of the last pass that saw it, at `looked_at`; `fault` says why the last one did not.
 
     `in_sync_at` is when all of it was last found as declared, None while that never was. `ledger` is what was last
-    known of its quota, at `measured_at`: a quiet pass does not ask.
+    known of its quota, at `measured_at`: a quiet pass does not ask. `under_way`: its last cycle takes longer than a
+    pass.
     """
 
     name: str
+    under_way: bool = False
     report: CycleReport | None = None
     fault: Fault | None = None
     looked_at: float | None = None

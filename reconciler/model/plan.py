@@ -93,9 +93,8 @@ class Decision:
     What is `told_only` nobody acts upon and nobody agrees to: it is not part of it either.
     `opened` and `closed` are the ways to an account that it adds and takes, as far as this resource decides it. `frees`
     is the most that a purge gives back, by usage name, of the pools that somebody waits for. `short` is how much
-    capacity it will not have although it is wanted, where less will do.
-    `wants` names what the document says, whatever Azure is like, and `labels` are the document's. `missing`: nothing of
-    that id was seen.
+    capacity it will not have although it is wanted, where less will do. `wants` names what the document says, whatever
+    Azure is like, and `labels` are the document's. `missing`: nothing of that id was seen.
     """
 
     id: ArmId
@@ -198,7 +197,7 @@ class Plan:
     left, `mandate` where there was something to write; `spreads` are those of the fleet's pools of models, and one that
     lacks something is not converged. All of them explain, and only what was blocked or ordered for them is part of the
     digest. `outlook` tells what becomes of the models that are deployed. `principal` is who looked, as Azure writes it
-    down.
+    down, and `looked_at` when, in epoch seconds by Azure's clock.
     """
 
     fleet: str
@@ -212,6 +211,7 @@ class Plan:
     spreads: tuple[Spread, ...] = ()
     outlook: Outlook = NO_OUTLOOK
     principal: str = ""
+    looked_at: float = 0.0
     requests_spent: int = 0
 
     @property

@@ -191,6 +191,21 @@ class Unaudited:
         del warrant, step, answer
 
 
+class Tracer(Protocol):
+    """Who is told what takes how long, as spans within spans: whatever is awaited in the block is part of it. `facts`
+    are names and numbers, never what is secret. Must not raise or wait."""
+
+    def span(self, name: str, facts: Mapping[str, str | int]) -> AbstractContextManager[object]: ...
+
+
+class Untraced:
+    """Keeps the `Tracer` port where nobody is told."""
+
+    def span(self, name: str, facts: Mapping[str, str | int]) -> AbstractContextManager[object]:
+        del name, facts
+        return nullcontext()
+
+
 class Onlooker(Protocol):
     """Who is told that the loop is alive, and what woke it. Must not raise or wait."""
 
@@ -236,3 +251,4 @@ class World:
     lease: Lease = field(default_factory=Alone)
     halt: Halt = field(default_factory=Unhalted)
     auditor: Auditor = field(default_factory=Unaudited)
+    tracer: Tracer = field(default_factory=Untraced)

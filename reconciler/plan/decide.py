@@ -25,8 +25,8 @@ from reconciler.model.resource import (
     SoftDeleted,
     Throughput,
 )
-from reconciler.model.wire import digest, read_path, thaw
-from reconciler.plan.draft import READ_AGAIN, Draft, Drafts
+from reconciler.model.wire import read_path
+from reconciler.plan.draft import READ_AGAIN, Draft, Drafts, name_wish
 from reconciler.plan.exposure import find_wider
 from reconciler.plan.graves import find_place, spares, tell_owner
 
@@ -170,17 +170,11 @@ def _draft(fleet: Fleet, desired: Desired, type_: ResourceType, live: Live | Non
         location=str(desired.fields.get("location") or ""),
         origin=desired.origin,
         owned=live is not None and live.owner == fleet.name,
-        wants=_name_wish(desired),
+        wants=name_wish(desired),
         labels=desired.labels,
         missing=live is None,
     )
     return Draft(decision=decision, type=type_, desired=desired, live=live)
-
-
-def _name_wish(desired: Desired) -> str:
-    """The same as long as a document says the same about a resource, and says the same to leave out."""
-    lifecycle = desired.lifecycle
-    return digest(thaw([desired.fields, lifecycle.policy, sorted(lifecycle.ignore)]))
 
 
 def act(draft: Draft, action: Action, reason: str, changes: tuple[FieldChange, ...] = ()) -> Draft:

@@ -9,6 +9,7 @@ from reconciler.kinds.base import ResourceType
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, Decision, DecisionState, Risk
 from reconciler.model.resource import DeletedAccount, Desired, Live
+from reconciler.model.wire import digest, thaw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,12 @@ class Draft:
 Drafts = Mapping[ArmId, Draft]
 
 READ_AGAIN = "grant what the reading needs, or look again when Azure answers"
+
+
+def name_wish(desired: Desired) -> str:
+    """The same as long as a document says the same about a resource, and says the same to leave out."""
+    lifecycle = desired.lifecycle
+    return digest(thaw([desired.fields, lifecycle.policy, sorted(lifecycle.ignore)]))
 
 
 def group_below(ids: Iterable[ArmId]) -> dict[ArmId, list[ArmId]]:

@@ -12,7 +12,7 @@ from reconciler.kinds import deployment
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, DecisionState, FieldChange, Step
 from reconciler.model.resource import LiveState
-from reconciler.plan.draft import Draft, Drafts
+from reconciler.plan.draft import Draft, Drafts, name_wish
 from reconciler.plan.quota import Books
 
 _PATH = "sku.capacity"
@@ -80,11 +80,13 @@ def lessen(draft: Draft, capacity: int, why: str) -> Draft:
         changes = tuple(change for change in changes if change.path != _PATH or change.before != change.after)
     short = decision.short + wanted - capacity
     told = f"{capacity:,} of the {wanted + decision.short:,} that it wants: {why}"
-    draft = replace(draft, desired=desired, decision=replace(decision, changes=changes, short=short))
+    # What it gets is what is wanted of it: whatever is less than that is somebody else's doing, and more is not.
+    decision = replace(decision, changes=changes, short=short, wants=name_wish(desired))
+    draft = replace(draft, desired=desired, decision=decision)
     if draft.action is Action.UPDATE and not changes and (not draft.live or draft.live.state is not LiveState.FAILED):
         rested = draft.resting(DecisionState.IN_SYNC, f"has {told}")
         return replace(rested, decision=replace(rested.decision, changes=()))
-    return replace(draft, decision=replace(draft.decision, reason=f"{decision.reason}; gets {told}"))
+    return replace(draft, decision=replace(decision, reason=f"{decision.reason}; gets {told}"))
 
 
 def _lessen(change: FieldChange, capacity: int) -> FieldChange:

@@ -59,6 +59,7 @@ def make_plan(
         ledger=date_pools(ledger, outlook),
         outlook=outlook,
         principal=str(snapshot.principal or ""),
+        looked_at=snapshot.taken_at,
         requests_spent=snapshot.requests,
     )
 

@@ -25,9 +25,10 @@ from reconciler.model.resource import Actor
 from reconciler.model.wire import Json, canonical_bytes
 from reconciler.report.words import MASK, count, plain, show_value
 
-# Seconds. The activity log is said to lag by minutes, rarely more than these; clocks differ by less than the slack.
+# Seconds. The activity log is said to lag by minutes, rarely more than these. The slack is for a look that takes long:
+# it has a time when it ends, and what changed while it was under way is new to the next one.
 ASKED_FOR: Final = 15 * 60.0
-_SLACK = 120.0
+_SLACK = 300.0
 _REST: Final = 6 * 3600.0  # how long somebody who undoes us is left alone
 _GRUDGE = 24 * 3600.0  # how long that is remembered: then one more round is enough
 _REMEMBERED = 24 * 3600.0
@@ -112,7 +113,7 @@ def follow_drifts(journal: Journal, look: Look) -> Journal:
         drifts=_lay_within(drifts, journal.drifts),
         past=tuple(_hear(each, look) for each in [*past.values()][-_MOST_PAST:]),
         settled=settled,
-        looked={**journal.looked, fleet: now},
+        looked={**journal.looked, fleet: look.plan.looked_at},
     )
 
 
@@ -179,7 +180,8 @@ def _group(outcomes: Iterable[Outcome]) -> Mapping[ArmId, list[Outcome]]:
 
 def _follow(decision: Decision, known: Drift | None, past: Drift | None, scene: _Scene) -> Drift | None:
     """The drift of one resource after this look, ended or not; None where there is none."""
-    stand, look = _stand(decision), scene.look
+    look = scene.look
+    stand = _stand(decision, look.plan)
     if known is None:
         drifted = stand is _Stand.DIFFERS and _is_drift(decision, scene)
         return _amend(_open(decision, past, scene), decision, scene) if drifted else None
@@ -192,7 +194,9 @@ def _follow(decision: Decision, known: Drift | None, past: Drift | None, scene: 
     return _amend(known, decision, scene)
 
 
-def _stand(decision: Decision) -> _Stand:
+def _stand(decision: Decision, plan: Plan) -> _Stand:
+    if not decision.wants and _is_incomplete(plan):
+        return _Stand.UNREAD
     if decision.state is DecisionState.IGNORED or not decision.wants:
         return _Stand.LEFT
     if decision.state is DecisionState.IN_SYNC:
@@ -201,6 +205,11 @@ def _stand(decision: Decision) -> _Stand:
         return _Stand.UNREAD
     odd = decision.missing or decision.changes or decision.action or decision.code in _LOST
     return _Stand.DIFFERS if odd else _Stand.UNREAD
+
+
+def _is_incomplete(plan: Plan) -> bool:
+    """Whether a document that cannot be read may have something to say about what no other one declares."""
+    return any(finding.severity is Severity.ERROR for finding in plan.findings)
 
 
 def _is_drift(decision: Decision, scene: _Scene) -> bool:
@@ -288,6 +297,8 @@ def _tell_outcomes(outcomes: list[Outcome]) -> tuple[Correction, str]:
 
 def _remember(settled: dict[str, str], key: str, decision: Decision, scene: _Scene) -> None:
     """Keep what Azure was last seen to be like; whatever is half done is like nothing."""
+    if not decision.wants and _is_incomplete(scene.look.plan):
+        return
     key, wants = _short(key), _short(decision.wants)
     mine = scene.outcomes.get(decision.id, [])
     done = bool(mine) and all(each.result is Result.DONE for each in mine)
@@ -307,7 +318,7 @@ def _vanished(journal: Journal, look: Look) -> dict[str, Drift]:
     """What drifted and is in no document any more; while documents are broken nobody knows which."""
     here = {name_drift(look.plan.fleet, each.id) for each in look.plan.decisions}
     lost = {key: each for key, each in journal.drifts.items() if each.fleet == look.plan.fleet and key not in here}
-    if any(finding.severity is Severity.ERROR for finding in look.plan.findings):
+    if _is_incomplete(look.plan):
         return lost
     return {key: replace(each, ending=Ending.DOCUMENT, ended=look.now) for key, each in lost.items()}
 

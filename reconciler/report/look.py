@@ -93,6 +93,7 @@ dl{gap:.35rem 1.25rem}
 th,td{padding:.3rem .35rem}
 table{font-size:.84rem}
 .passes{font-size:.8rem}
+.passes th,.passes td{padding-left:.25rem;padding-right:.25rem}
 .stack thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .stack,.stack tbody,.stack tr,.stack th,.stack td,.stack caption{display:block}
 .stack{border:0;background:none}

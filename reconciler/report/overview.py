@@ -155,6 +155,15 @@ def _judge(health: Health, concerns: list[Concern], waits: tuple[Wait, ...]) -> 
     seen = health.succeeded_at or health.began_at
     if health.taken_at - seen > _INTERVALS * health.interval and health.passes[0].result == "failed":
         return Mood.ALARM, f"Blind: no pass has seen every fleet for {show_duration(health.taken_at - seen)}"
+    return _judge_fleets(health, concerns, waits)
+
+
+def _judge_fleets(health: Health, concerns: list[Concern], waits: tuple[Wait, ...]) -> tuple[Mood, str]:
+    unseen = [each for each in health.fleets if each.report is None and each.fault is None]
+    if unseen and not concerns:
+        return Mood.UNKNOWN, f"Nothing is wrong so far; {count(len(unseen), 'fleet')} not seen yet"
+    if not (health.fleets or concerns):
+        return Mood.NOTICE, "No document declares a fleet"
     return _weigh(concerns, waits, resting=bool(health.pauses))
 
 

@@ -349,7 +349,8 @@ def _fleets(health: Health) -> Html:
 def _fleet(fleet: FleetHealth, health: Health) -> Html:
     plan = fleet.report.plan if fleet.report else None
     told = [
-        ("Seen", when(fleet.looked_at, health.taken_at) or text("never")),
+        ("Seen", when(fleet.looked_at, health.taken_at) or text("not yet")),
+        ("Under way", text("it takes longer than a pass") if fleet.under_way else NONE),
         ("Wholly as declared", when(fleet.in_sync_at, health.taken_at) or text("never yet")),
         ("Stopped", text(plan.stopped) if plan else NONE),
         ("Who we are", name(plan.principal) if plan else NONE),
@@ -410,7 +411,7 @@ def _pass(record: PassRecord, now: float) -> tuple[Html, ...]:
     went = tag("span", text(record.result.value), f"tag {_RESULTS[record.result]}")
     return (
         when(record.ended, now),
-        text(record.trigger, 12),
+        text(record.trigger, 10),
         text(show_duration(record.ended - record.began)),
         join([went, text(record.why, 200)], "<br>"),
         text(", ".join(writes) or "none"),

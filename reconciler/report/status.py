@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from math import isfinite
+from typing import Final
 
 from reconciler.model.alert import Alert
 from reconciler.model.drift import Drift
 from reconciler.model.health import FleetHealth, Health, PassRecord
 from reconciler.model.moment import show_time
 from reconciler.model.pause import Pause
-from reconciler.model.plan import Decision, DecisionState, Plan
+from reconciler.model.plan import DecisionState, Plan
 from reconciler.model.wire import Json, JsonObject
 from reconciler.report.ahead import tell_outlook_json
 from reconciler.report.document import (
@@ -27,6 +28,8 @@ from reconciler.report.document import (
     tell_pool,
 )
 from reconciler.report.overview import Concern, judge_live, judge_ready, survey
+
+_GOOD: Final = (DecisionState.IN_SYNC, DecisionState.IGNORED)
 
 
 def render_status(health: Health) -> str:
@@ -96,6 +99,7 @@ def _fleet(fleet: FleetHealth) -> JsonObject:
     pools: list[Json] = [tell_pool(pool) for pool in ledger.pools if pool.touched] if ledger else []
     return {
         "name": fleet.name,
+        "under_way": fleet.under_way,
         "looked_at": _moment(fleet.looked_at),
         "in_sync_at": _moment(fleet.in_sync_at),
         "fault": tell_fault(fleet.fault) if fleet.fault else None,
@@ -116,16 +120,11 @@ def _plan(plan: Plan) -> JsonObject:
         "stopped": plan.stopped,
         "principal": plan.principal,
         "states": {state.value: states[state.value] for state in DecisionState},
-        "resources": [_resource(each) for each in plan.decisions],
+        "resources": [tell_decision(each) for each in plan.decisions if each.state not in _GOOD],
+        "as_declared": [str(each.ref) for each in plan.decisions if each.state in _GOOD],
         "blind": [{"scope": scope, "fault": tell_fault(fault)} for scope, fault in plan.blind],
         "lifecycle": tell_outlook_json(plan.outlook),
     }
-
-
-def _resource(decision: Decision) -> JsonObject:
-    if decision.state in (DecisionState.IN_SYNC, DecisionState.IGNORED):
-        return {"id": str(decision.id), "ref": str(decision.ref), "state": decision.state.value}
-    return tell_decision(decision)
 
 
 def _drift(drift: Drift) -> JsonObject:

@@ -49,6 +49,7 @@ def configure_logs(form: Form = "console", level: str = "info", stream: TextIO |
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            name_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.format_exc_info,
@@ -62,6 +63,15 @@ def configure_logs(form: Form = "console", level: str = "info", stream: TextIO |
     for name in _QUIET:
         quiet = logging.getLogger(name)
         quiet.setLevel(logging.CRITICAL if name == "azure" else logging.WARNING)
+
+
+def name_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The event with the trace that it is part of, where there is one: whoever traces has loaded what knows it."""
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is not None and (context := trace.get_current_span().get_span_context()).is_valid:
+        event["trace_id"] = f"{context.trace_id:032x}"
+        event["span_id"] = f"{context.span_id:016x}"
+    return event
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -77,12 +77,12 @@ class Pulse:
         self._count_actions(done)
         # A pass that saw no documents says nothing about which fleets there are.
         if "" not in done.faults:
-            names = sorted({*done.reports, *done.faults})
+            names = sorted({*done.reports, *done.faults, *done.under_way})
             self._fleets = {name: self._follow(name, done) for name in names}
         self._health = replace(
             self._health,
             passing_since=None,
-            succeeded_at=self._health.succeeded_at if record.result is PassResult.FAILED else done.ended,
+            succeeded_at=done.ended if self._succeeded(record) else self._health.succeeded_at,
             fault=done.faults.get(""),
             findings=done.findings,
             pauses=done.pauses,
@@ -118,9 +118,10 @@ class Pulse:
 
     def _follow(self, name: str, done: Pass) -> FleetHealth:
         known = self._fleets.get(name) or FleetHealth(name=name)
+        known = replace(known, under_way=name in done.under_way)
         report = done.reports.get(name)
         if report is None:
-            return replace(known, fault=done.faults.get(name))
+            return replace(known, fault=done.faults.get(name, known.fault if known.under_way else None))
         plan = report.plan
         return replace(
             known,
@@ -131,6 +132,12 @@ class Pulse:
             ledger=plan.ledger or known.ledger,
             measured_at=report.ended if plan.ledger else known.measured_at,
         )
+
+    def _succeeded(self, record: PassRecord) -> bool:
+        """Whether every fleet was seen, by this pass or by one shortly before."""
+        since = record.ended - _ABOUT_PASSES * self._interval
+        slow = [each for each in self._fleets.values() if each.under_way and (each.looked_at or 0.0) < since]
+        return record.result is not PassResult.FAILED and not slow
 
     def _count_actions(self, done: Pass) -> None:
         for fleet, report in done.reports.items():
@@ -146,7 +153,7 @@ def _record(done: Pass) -> PassRecord:
         ended=done.ended,
         trigger=done.trigger,
         result=_judge(done),
-        fleets=len(done.reports) + len([name for name in done.faults if name]),
+        fleets=len({*done.reports, *done.faults, *done.under_way} - {""}),
         writes=results[Result.DONE],
         failed=sum(number for result, number in results.items() if result not in well),
         waits=results[Result.IN_PROGRESS],

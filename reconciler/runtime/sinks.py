@@ -12,7 +12,7 @@ import hmac
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,23 +109,30 @@ class Shapes:
     alerts: Callable[[Iterable[Alert], float, float], list[JsonObject]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Where secrets are, and how alerts are written down."""
+
+    environment: Mapping[str, str]
+    shapes: Shapes
+
+
 class Webhook:
     """Delivers letters to one URL, signed where there is a secret."""
 
-    def __init__(self, route: Route, environment: Mapping[str, str], poster: Poster, clock: Clock, shapes: Shapes):
+    def __init__(self, route: Route, poster: Poster, clock: Clock, desk: Surroundings) -> None:
         self._route = route
-        self._environment = environment
         self._poster = poster
         self._clock = clock
-        self._shapes = shapes
+        self._desk = desk
 
     async def __call__(self, letter: Letter) -> Receipt:
-        route, environment = self._route, self._environment
+        route, environment = self._route, self._desk.environment
         url = environment.get(route.url_variable, "") if route.url_variable else route.urls[0]
         if not url:
             return Receipt(why=f"{route.url_variable} is not set")
-        body = self._shapes.letter(letter, route.shape)
-        headers = {"Content-Type": self._shapes.media(route.shape), "User-Agent": "reconciler"}
+        body = self._desk.shapes.letter(letter, route.shape)
+        headers = {"Content-Type": self._desk.shapes.media(route.shape), "User-Agent": "reconciler"}
         if route.token_variable:
             headers["Authorization"] = f"Bearer {environment.get(route.token_variable, '')}"
         if route.secret_variable:
@@ -273,17 +280,18 @@ class _Said:
 
 
 class Alertmanager:
-    """Tells every one of its URLs all that is open, and what has ended, each time that somebody says so."""
+    """Tells one URL all that is open, and what has ended: each time that somebody says so, and in between so often that
+    nothing is taken for over only because a pass takes long."""
 
-    def __init__(self, route: Route, environment: Mapping[str, str], poster: Poster, clock: Clock, shapes: Shapes):
+    def __init__(self, route: Route, url: str, poster: Poster, clock: Clock, desk: Surroundings) -> None:
         self.name = route.name
         self.failures = 0
         self.why = ""
         self._route = route
-        self._environment = environment
+        self._url = f"{url.rstrip('/')}/api/v2/alerts"
         self._poster = poster
         self._clock = clock
-        self._shapes = shapes
+        self._desk = desk
         self._said = _Said()
         self._told: dict[str, JsonObject] = {}
         self._more = asyncio.Event()
@@ -295,20 +303,29 @@ class Alertmanager:
         return self._more.is_set() and not self._waits
 
     def tell(self, alerts: Iterable[Alert], lifetime: float) -> None:
-        """Open alerts and those that have ended lately. Whatever was not told yet is replaced by it."""
+        """Open alerts, which are open for `lifetime` seconds from then, and those that have ended lately. Whatever was
+        not told yet is replaced by it."""
         taken = tuple(each for each in alerts if self._route.takes(each))
         self._said = _Said(alerts=taken, lifetime=lifetime)
         self._more.set()
 
+    def forget(self) -> None:
+        """What another process tells by now."""
+        self._said = _Said()
+        self._more.clear()
+
     async def run(self, leads: Callable[[], bool]) -> None:
         while True:
-            await self._more.wait()
+            await self._await_more()
             if not leads():
-                self._more.clear()
+                self.forget()
                 continue
             said = self._said
-            arrived = await self._try()
-            if not arrived:
+            receipt = await self._try(said)
+            if receipt.why and receipt.why != self.why:
+                _log.warning("alertmanager.unreached", sink=self.name, why=receipt.why)
+            self.why = receipt.why
+            if receipt.why:
                 self.failures += 1
                 self._waits = True
                 await self._clock.sleep(_AGAIN)
@@ -316,48 +333,38 @@ class Alertmanager:
             elif said is self._said:
                 self._more.clear()
 
-    async def _try(self) -> bool:
+    async def _await_more(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._said.lifetime / 3 if self._said.alerts else None):
+                await self._more.wait()
+
+    async def _try(self, said: _Said) -> Receipt:
         try:
-            return await self._post_all()
+            return await self._post(said)
         except Exception:  # noqa: BLE001 - what nobody expected of one sink must not end the others
             _log.exception("sink.crashed", sink=self.name)
-            return False
+            return Receipt(why="crashed")
 
-    async def _post_all(self) -> bool:
+    async def _post(self, said: _Said) -> Receipt:
         now = self._clock.now()
-        shaped = self._shapes.alerts(self._said.alerts, now, self._said.lifetime)
-        named = {alert.key: each for alert, each in zip(self._said.alerts, shaped, strict=True)}
+        shaped = self._desk.shapes.alerts(said.alerts, now, said.lifetime)
+        named = {alert.key: each for alert, each in zip(said.alerts, shaped, strict=True)}
         # Alertmanager knows an alert by its labels alone: one that got worse is another one to it.
         gone = [each for key, each in self._told.items() if key in named and each["labels"] != named[key]["labels"]]
         items = [*shaped, *({**each, "endsAt": _show_moment(now)} for each in gone)]
-        if not items:
-            return True
-        batches = [items[start : start + _MOST_ALERTS] for start in range(0, len(items), _MOST_ALERTS)]
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._post(url, batches), name=self.name) for url in self._urls()]
-        receipts = [task.result() for task in tasks]
-        failed = [each.why for each in receipts if each.why]
-        if failed and failed[0] != self.why:
-            _log.warning("alertmanager.unreached", sink=self.name, why=failed[0], urls=len(failed))
-        self.why = failed[0] if failed else ""
-        if len(failed) < len(receipts):
-            self._told = named
-        return not failed
-
-    def _urls(self) -> tuple[str, ...]:
-        variable = self._route.url_variable
-        return (self._environment.get(variable, ""),) if variable else self._route.urls
-
-    async def _post(self, url: str, batches: list[list[JsonObject]]) -> Receipt:
-        headers = {"Content-Type": "application/json", "User-Agent": "reconciler"}
-        if token := self._route.token_variable:
-            headers["Authorization"] = f"Bearer {self._environment.get(token, '')}"
-        for batch in batches:
-            body: list[Json] = [*batch]
-            receipt = await self._poster.post(f"{url.rstrip('/')}/api/v2/alerts", canonical_bytes(body), headers)
+        for start in range(0, len(items), _MOST_ALERTS):
+            batch: list[Json] = [*items[start : start + _MOST_ALERTS]]
+            receipt = await self._poster.post(self._url, canonical_bytes(batch), self._headers())
             if receipt.why:
                 return receipt
+        self._told = named
         return Receipt()
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", "User-Agent": "reconciler"}
+        if variable := self._route.token_variable:
+            headers["Authorization"] = f"Bearer {self._desk.environment.get(variable, '')}"
+        return headers
 
 
 def _show_moment(seconds: float) -> str:
@@ -377,6 +384,13 @@ class Sinks:
                 group.create_task(courier.run(leads, settled), name=courier.name)
             for each in self.alertmanagers:
                 group.create_task(each.run(leads), name=each.name)
+
+    def forget(self) -> None:
+        """Begin anew: what is to be sent is what another process left."""
+        for courier in self.couriers.values():
+            courier.forget()
+        for each in self.alertmanagers:
+            each.forget()
 
     def idle(self, now: float) -> bool:
         """Whether nothing is waiting to be sent at once."""

@@ -56,7 +56,8 @@ class Daemon:
 @contextmanager
 def daemon(azure: Azure, folder: Path, *words: str, interval: str = "60s") -> Iterator[Daemon]:
     log = folder / "log"
-    environment = clean_environment(azure.environment)
+    # Whichever port is free: several run at once.
+    environment = clean_environment({"RECONCILER_LISTEN": "127.0.0.1:0", **azure.environment})
     options = ("--interval", interval, "--log-format", "json", *words)
     with log.open("w") as stream:
         process = subprocess.Popen(

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.finding import Finding
-from reconciler.settings import LogLevel, Output, Settings, load_settings, read_duration, tell_settings
+from reconciler.settings import (
+    OFF,
+    LogLevel,
+    Output,
+    Settings,
+    load_settings,
+    read_duration,
+    read_place,
+    tell_settings,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -146,6 +155,15 @@ def test_cron_may_be_a_list_in_the_file_or_be_joined_in_the_environment() -> Non
         ("interval", "often", "a duration is a number of seconds, or like 90s, 10m, 1h30m"),
         ("observeOnly", "yes", "true or false"),
         ("timeZone", "Europe/Stokholm", "did you mean Europe/Stockholm?"),
+        ("listen", "8080", "an address is host:port, such as 127.0.0.1:8080 or [::]:8080, or off"),
+        ("listen", "localhost:70000", "an address is host:port, such as 127.0.0.1:8080 or [::]:8080, or off"),
+        (
+            "tokenVariable",
+            "RECONCILER_TOKEN",
+            "the name of an environment variable, which does not start with RECONCILER_",
+        ),
+        ("tokenVariable", "a b", "the name of an environment variable, which does not start with RECONCILER_"),
+        ("tracing", "yes", "true or false"),
         ("cron", "0 6 * *", "write minute, hour, day, month and weekday, such as `0 22 * * mon-fri`"),
     ],
 )
@@ -155,4 +173,25 @@ def test_what_the_daemon_cannot_be_told_is_refused(name: str, text: str, hint: s
 
 
 def _flag(name: str) -> str:
-    return {"observeOnly": "--observe-only", "timeZone": "--time-zone"}.get(name, f"--{name}")
+    return {"observeOnly": "--observe-only", "timeZone": "--time-zone", "tokenVariable": "--token-variable"}.get(
+        name, f"--{name}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+        ("[::1]:0", ("::1", 0)),
+        ("host.example:65535", ("host.example", 65535)),
+    ],
+)
+def test_an_address_is_a_host_and_a_port(text: str, place: tuple[str, int]) -> None:
+    assert _settings({"listen": text}).listen == text
+    assert read_place(text) == place
+
+
+def test_the_daemon_is_seen_on_this_machine_alone_and_nobody_may_ask_it_for_a_pass() -> None:
+    settings = _settings()
+    assert (settings.listen, settings.token_variable, settings.tracing) == ("127.0.0.1:8080", "", False)
+    assert _settings({"listen": "off"}).listen == OFF

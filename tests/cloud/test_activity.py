@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -235,6 +236,19 @@ async def test_the_log_of_a_busy_subscription_is_not_read_to_its_end(azure: Azur
     assert activity.unread["s"].code == "list_too_long"
     (terms,) = filters
     assert terms.endswith(" and resourceGroupName eq 'rg'")
+
+
+async def test_what_we_put_right_does_not_hide_whose_doing_it_was(azure: Azure) -> None:
+    home, untouched = (ArmId(subscription=azure.sim.subscription_id, group=name) for name in ("rg-one", "rg-two"))
+    for id, actor in ((home, ALICE), (home, azure.sim.client_id), (untouched, azure.sim.client_id)):
+        body = {"location": "swedencentral"}
+        await azure.sim.control("POST", "/_sim/mutate", {"method": "PUT", "id": str(id), "body": body, "actor": actor})
+        await asyncio.sleep(1)
+    await asyncio.sleep(600)
+    async with azure.open() as cloud:
+        activity = await cloud.who([home, untouched], DAY)
+    assert activity.last[home].name == azure.sim.client_id
+    assert {id: actor.name for id, actor in activity.others.items()} == {home: ALICE}
 
 
 async def _connected(azure: Azure, group: str) -> ArmId:

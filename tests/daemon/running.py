@@ -13,7 +13,7 @@ from reconciler.apply import Budget
 from reconciler.daemon import Chronicle, Forgetful, Service, run_forever
 from reconciler.model.outcome import Pass
 from reconciler.model.pause import Pause
-from reconciler.model.ports import World
+from reconciler.model.ports import Tracer, Untraced, World
 from reconciler.model.resource import Estate, Fleet
 from reconciler.runtime.halt import Brake
 from reconciler.runtime.trigger import Bell
@@ -118,6 +118,7 @@ async def running(
     broken: Mapping[str, World] | None = None,
     budget: Budget | None = Budget(seconds=0.75 * INTERVAL),  # noqa: B008 - a frozen value
     remember: Callable[[Running], Chronicle] = lambda _daemon: Forgetful(),
+    tracer: Tracer | None = None,
 ) -> AsyncIterator[Running]:
     """A daemon that has not been rung yet; stopped, if the test has not done so, when the block ends."""
     estate = documents if isinstance(documents, Estate) else azure.load_estate(documents)
@@ -131,6 +132,7 @@ async def running(
         budgets=azure.budgets,
         lease=daemon.lead,
         halt=daemon.brake,
+        tracer=tracer or Untraced(),
     )
     async with KeptWorlds.keep(wiring, read_only=budget is None) as worlds, asyncio.TaskGroup() as group:
         service = Service(
@@ -145,6 +147,7 @@ async def running(
             budget=budget,
             chronicle=remember(daemon),
             closers=(daemon.close,),
+            tracer=wiring.tracer,
         )
 
         async def run() -> None:

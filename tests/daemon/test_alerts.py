@@ -5,24 +5,27 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
 from reconciler.apply import Budget
 from reconciler.herald import Desk, Herald
-from reconciler.model.alert import Letter, Level, Route, SinkKind, Turn
+from reconciler.model.alert import BLANK, Alert, Letter, Level, Route, SinkKind, Turn
 from reconciler.model.drift import Correction, Ending
-from reconciler.model.finding import Fault
+from reconciler.model.finding import Fault, FaultClass, Finding
 from reconciler.model.plan import DecisionState
+from reconciler.model.record import write_journal
+from reconciler.model.resource import Estate
 from reconciler.report.drift import ASKED_FOR
-from reconciler.runtime.sinks import Courier, Receipt, Sinks
-from tests.daemon.running import INTERVAL, Running, running, sign_in
+from reconciler.runtime.sinks import Alertmanager, Courier, Receipt, Sinks
+from tests.daemon.running import DAY, INTERVAL, Running, running, sign_in
 from tests.daemon.test_loop import fleet_of, open_up, quiet, state
 from tests.laws.stage import (
     Document,
@@ -115,7 +118,7 @@ async def watching(
             routes=(Route(name="inbox", sink=SinkKind.WEBHOOK),),
             clock=azure.clock,
             lease=daemon.lead,
-            lifetime=3 * INTERVAL,
+            interval=INTERVAL,
             observes=budget is None,
         )
         made.append(Herald(desk))
@@ -409,3 +412,110 @@ async def test_documents_with_errors_are_told_until_they_are_mended(azure: Stage
             ("opened", "ReconcilerInvalidDesiredState"),
             ("resolved", "ReconcilerInvalidDesiredState"),
         ]
+
+
+async def test_a_journal_that_cannot_be_read_is_tried_again_and_then_begun_anew(azure: Stage) -> None:
+    silent = Fault(cls=FaultClass.TRANSIENT, code="no_answer", message="no answer within 5.0 s")
+    for shelf in (Shelf(fault=silent), Shelf(text="{"), Shelf(text="[]")):
+        async with watching(azure, fleet_of("aoai-a"), shelf=shelf) as watch:
+            with capture_logs() as logs:
+                await watch.daemon.until(quiet)
+            unreadable = [each for each in logs if each["event"] == "journal.unreadable"]
+            assert len(unreadable) == (3 if shelf.fault else 1)
+            await open_up(azure, account_id(azure, "aoai-a"))
+            await watch.interval()
+            assert watch.inbox.told()[0] == ("opened", "ReconcilerDrift")
+
+
+async def test_a_fleet_that_no_document_declares_any_more_has_no_alerts(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+    async with watching(azure, fleet_of("aoai-a"), budget=None) as watch:
+        await watch.interval()
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.interval()
+        watch.daemon.estate = Estate(fleets=(), findings=(Finding(code="x", message="a document is broken"),))
+        await watch.interval()
+        assert watch.inbox.told("ReconcilerDrift") == [("opened", "ReconcilerDrift")]
+        watch.daemon.estate = Estate(fleets=())
+        await watch.interval()
+        assert watch.inbox.told("ReconcilerDrift") == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+        assert watch.inbox.last().alert.description.startswith("Its document changed after ")
+
+
+async def test_whoever_leads_again_goes_on_from_what_the_other_wrote(azure: Stage) -> None:
+    shelf = Shelf()
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf) as watch:
+        await watch.daemon.until(quiet)
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf, budget=None) as watch:
+        await watch.interval()
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.interval()
+        assert len(watch.herald.journal.alerts) == 1
+        watch.daemon.lead.seconds = 0.0
+        watch.daemon.bell.fire("interval")
+        await asyncio.sleep(INTERVAL)
+        shelf.text = write_journal(replace(BLANK, dead=7))
+        watch.daemon.lead.seconds = DAY
+        await azure.mutate("PATCH", account_id(azure, "aoai-a"), {"properties": {"publicNetworkAccess": "Disabled"}})
+        await watch.interval()
+        # The other one has told that it is over.
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift")]
+        assert (watch.herald.journal.dead, len(watch.herald.journal.alerts)) == (7, 0)
+
+
+async def test_what_alertmanager_is_told_follows_each_pass(azure: Stage) -> None:
+    told: list[tuple[int, float]] = []
+
+    class Told(Alertmanager):
+        def __init__(self) -> None: ...
+
+        def tell(self, alerts: Iterable[Alert], lifetime: float) -> None:
+            told.append((sum(each.open for each in alerts), lifetime))
+
+        def forget(self) -> None: ...
+
+        async def run(self, leads: Callable[[], bool]) -> None: ...
+
+        @property
+        def busy(self) -> bool:
+            return False
+
+        name = "am"
+
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        watch.herald._desk.sinks.alertmanagers.append(Told())
+        await watch.daemon.until(quiet)
+        await open_up(azure, account_id(azure, "aoai-a"))
+        told.clear()
+        await watch.interval()
+    # Once before it is put right, once after that pass, once when it is seen to be right and after that pass.
+    assert [number for number, _ in told] == [1, 1, 0, 0]
+    assert {lifetime for _, lifetime in told} == {3 * INTERVAL}
+
+
+async def test_a_cycle_that_outlasts_its_pass_loses_no_alert_and_counts_once(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+        await azure.set(account_update=400.0)
+        await open_up(azure, account_id(azure, "aoai-a"))
+        for _ in range(20):
+            await watch.interval()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+        assert {each.returns for each in watch.herald.journal.past} == {0}
+
+
+async def test_the_end_of_the_daemon_is_the_end_of_no_alert(azure: Stage) -> None:
+    shelf = Shelf()
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf) as watch:
+        await watch.daemon.until(quiet)
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf, budget=None) as watch:
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.interval()
+        await azure.set(latency=100.0)
+        watch.daemon.bell.fire("interval")
+        await asyncio.sleep(1)
+        watch.daemon.stop()
+        await watch.daemon.ended.wait()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift")]
+        assert [each.open for each in watch.herald.journal.alerts.values()] == [True]

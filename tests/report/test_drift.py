@@ -61,7 +61,7 @@ def outcome(id: ArmId = ONE, result: Result = Result.DONE, verb: Verb = Verb.PAT
 
 
 def look(now: float, *decisions: Decision, **more: Any) -> Look:
-    return Look(plan=plan_of(*decisions), now=now, **more)
+    return Look(plan=plan_of(*decisions, looked_at=now), now=now, **more)
 
 
 def settled(*decisions: Decision) -> Journal:
@@ -274,6 +274,16 @@ def test_while_documents_are_broken_what_is_in_none_is_not_over() -> None:
     journal = follow_drifts(settled(), look(1060.0, differing()))
     broken = plan_of(findings=(Finding(code="x", message="broken"),))
     assert follow_drifts(journal, Look(plan=broken, now=1120.0)).drifts == journal.drifts
+
+
+def test_what_a_broken_document_may_declare_is_neither_over_nor_forgotten() -> None:
+    broken = (Finding(code="x", message="broken"),)
+    left = decide(wants="", state=DecisionState.BLOCKED, code="incomplete")
+    journal = follow_drifts(settled(), look(1060.0, differing()))
+    during = follow_drifts(journal, Look(plan=plan_of(left, findings=broken), now=1120.0))
+    assert (during.drifts, during.settled) == (journal.drifts, journal.settled)
+    quiet = follow_drifts(settled(), Look(plan=plan_of(left, findings=broken), now=1120.0))
+    assert follow_drifts(quiet, look(1180.0, differing())).drifts
 
 
 @pytest.mark.parametrize(

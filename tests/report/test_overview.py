@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.model.alert import Alert, Journal, Level
 from reconciler.model.finding import Fault, FaultClass
-from reconciler.model.health import Health
+from reconciler.model.health import FleetHealth, Health
 from reconciler.model.outcome import Result
 from reconciler.model.plan import Plan
 from reconciler.report.conditions import find_conditions
@@ -63,6 +63,12 @@ def test_why_nothing_was_seen_yet_is_told() -> None:
         (healths.large(100), Mood.ALARM, "60 things need attention now"),
         (replace(healths.bad(), leads=False), Mood.STANDBY, "Standing by: another replica looks after the fleets"),
         (replace(healths.quiet(), passes=()), Mood.UNKNOWN, "Looking for the first time"),
+        (healths.health(), Mood.NOTICE, "No document declares a fleet"),
+        (
+            healths.health(FleetHealth(name="prod", under_way=True)),
+            Mood.UNKNOWN,
+            "Nothing is wrong so far; 1 fleet not seen yet",
+        ),
         (replace(healths.quiet(), stopping="x"), Mood.UNKNOWN, "Stopping: nothing new is begun"),
         (
             replace(healths.quiet(), silence=1000.0),

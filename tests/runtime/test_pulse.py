@@ -44,7 +44,9 @@ class Hand:
     async def sleep(self, seconds: float) -> None:
         self.at += seconds
 
-    async def passes(self, *plans: Plan | CycleReport, faults: Mapping[str, Fault] | None = None) -> None:
+    async def passes(
+        self, *plans: Plan | CycleReport, faults: Mapping[str, Fault] | None = None, under_way: tuple[str, ...] = ()
+    ) -> None:
         self.pulse.heard(("interval",))
         began = self.at
         self.at += 2
@@ -58,6 +60,7 @@ class Hand:
                 trigger="interval",
                 reports={each.plan.fleet: each for each in reports},
                 faults=faults or {},
+                under_way=under_way,
             )
         )
 
@@ -202,3 +205,26 @@ async def test_a_health_that_was_taken_does_not_change_any_more(hand: Hand) -> N
     before = repr(taken)
     await hand.passes(MIXED)
     assert repr(taken) == before
+
+
+async def test_a_fleet_that_takes_longer_than_a_pass_keeps_what_is_known_of_it(hand: Hand) -> None:
+    await hand.passes(CONVERGED)
+    seen = hand.at
+    await hand.passes(under_way=("prod",))
+    health = hand.pulse.look()
+    (fleet,) = health.fleets
+    assert (fleet.under_way, fleet.looked_at, fleet.fault) == (True, seen, None)
+    assert fleet.report is not None
+    assert health.succeeded_at == hand.at
+    await hand.passes(CONVERGED)
+    assert not hand.pulse.look().fleets[0].under_way
+
+
+async def test_no_pass_went_well_while_a_fleet_was_not_seen_yet_or_not_for_long(hand: Hand) -> None:
+    await hand.passes(under_way=("prod",))
+    assert hand.pulse.look().succeeded_at is None
+    await hand.passes(CONVERGED)
+    well = hand.pulse.look().succeeded_at
+    hand.at += 500
+    await hand.passes(under_way=("prod",))
+    assert hand.pulse.look().succeeded_at == well

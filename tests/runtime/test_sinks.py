@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 
 from reconciler.model.alert import Alert, Letter, Level, Route, Shape, SinkKind, Turn
 from reconciler.model.finding import Fault, FaultClass
@@ -31,6 +32,7 @@ from reconciler.runtime.sinks import (
     Regarding,
     Shapes,
     Sinks,
+    Surroundings,
     Webhook,
 )
 from tests.support.virtual_time import LoopClock, passed
@@ -117,7 +119,8 @@ async def time() -> LoopClock:
 
 def hook(receiver: Receiver, poster: Poster, time: LoopClock, **route: Any) -> Webhook:
     written = Route(**{"name": "hook", "sink": SinkKind.WEBHOOK, "urls": (f"{receiver.url}/hook?to=me",), **route})
-    return Webhook(written, {"SECRET": SECRET, "TOKEN": "t0ken", "URL": receiver.url}, poster, time, SHAPES)
+    environment = {"SECRET": SECRET, "TOKEN": "t0ken", "URL": receiver.url}
+    return Webhook(written, poster, time, Surroundings(environment=environment, shapes=SHAPES))
 
 
 async def deliver_all(courier: Courier, seconds: float = 3600.0, leads: Callable[[], bool] = lambda: True) -> None:
@@ -160,6 +163,26 @@ async def test_a_cloudevent_has_what_version_1_0_demands(receiver: Receiver, pos
     assert event["subject"] == "drift-1"
     assert event["data"]["labels"] == ALERT.labels
     assert event["data"]["open"] is True
+
+
+@pytest.mark.parametrize("turn", list(Turn))
+async def test_a_cloudevent_is_one_to_somebody_elses_reader(
+    receiver: Receiver, poster: Poster, time: LoopClock, turn: Turn
+) -> None:
+    letter = replace(LETTER, turn=turn)
+    await hook(receiver, poster, time)(letter)
+    (request,) = receiver.requests
+    event = from_http_event(HTTPMessage(headers=request.headers, body=request.body))
+    assert event.get_id() == letter.id
+    assert event.get_type() == f"reconciler.alert.{turn}"
+    assert event.get_source() == "/reconciler"
+    assert event.get_specversion() == "1.0"
+    moment = event.get_time()
+    assert moment is not None
+    assert moment.timestamp() == NOW
+    data = event.get_data()
+    assert isinstance(data, dict)
+    assert data["summary"] == ALERT.summary
 
 
 async def test_every_attempt_to_deliver_a_letter_has_the_same_id_and_every_letter_another(
@@ -284,15 +307,17 @@ async def test_what_breaks_in_one_sink_is_told_and_breaks_no_other(
 # -- Alertmanager
 
 
-def manager(poster: Poster, time: LoopClock, *receivers: Receiver, level: Level = Level.INFO) -> Alertmanager:
-    urls = tuple(each.url for each in receivers)
-    route = Route(name="am", sink=SinkKind.ALERTMANAGER, urls=urls, level=level)
-    return Alertmanager(route, {}, poster, time, SHAPES)
+def manager(receiver: Receiver, poster: Poster, time: LoopClock, level: Level = Level.INFO) -> Alertmanager:
+    route = Route(name="am", sink=SinkKind.ALERTMANAGER, urls=(receiver.url,), level=level, token_variable="TOKEN")
+    return Alertmanager(
+        route, receiver.url + "/", poster, time, Surroundings(environment={"TOKEN": "t0ken"}, shapes=SHAPES)
+    )
 
 
-async def tell(sink: Alertmanager, act: Callable[[], Awaitable[None]]) -> None:
+async def tell(sinks: Sinks | Alertmanager, act: Callable[[], Awaitable[None]]) -> None:
+    sinks = sinks if isinstance(sinks, Sinks) else Sinks(alertmanagers=[sinks])
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(sink.run(lambda: True))
+        task = group.create_task(sinks.run(lambda: True, lambda: None))
         await act()
         task.cancel()
 
@@ -314,18 +339,20 @@ def check_alerts(items: Any) -> None:
 
 async def test_every_alertmanager_is_told_all_that_is_open_each_time(poster: Poster, time: LoopClock) -> None:
     async with receiving() as one, receiving() as two:
-        sink = manager(poster, time, one, two)
+        both = [manager(one, poster, time), manager(two, poster, time)]
 
         async def act() -> None:
             for _ in range(2):
-                sink.tell([ALERT], 180.0)
-                await asyncio.sleep(60)
+                for sink in both:
+                    sink.tell([ALERT], 180.0)
+                await asyncio.sleep(59)
 
-        await tell(sink, act)
+        await tell(Sinks(alertmanagers=both), act)
         for receiver in (one, two):
             assert [request.path for request in receiver.requests] == ["/api/v2/alerts"] * 2
             for request in receiver.requests:
                 check_alerts(request.json)
+                assert request.headers["Authorization"] == "Bearer t0ken"
             first, second = (request.json[0] for request in receiver.requests)
             assert first["labels"] == second["labels"]
             assert first["labels"]["severity"] == "critical"
@@ -333,8 +360,36 @@ async def test_every_alertmanager_is_told_all_that_is_open_each_time(poster: Pos
             assert first["endsAt"] < second["endsAt"]
 
 
+async def test_what_is_open_stays_open_while_a_pass_takes_long(
+    receiver: Receiver, poster: Poster, time: LoopClock
+) -> None:
+    sink = manager(receiver, poster, time)
+
+    async def act() -> None:
+        sink.tell([ALERT], 180.0)
+        await asyncio.sleep(600)
+
+    await tell(sink, act)
+    ends = [request.json[0]["endsAt"] for request in receiver.requests]
+    assert len(ends) == 10
+    assert ends == sorted(ends)
+
+
+async def test_whoever_leads_no_more_tells_nothing(receiver: Receiver, poster: Poster, time: LoopClock) -> None:
+    sink = manager(receiver, poster, time)
+    leads = False
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(sink.run(lambda: leads))
+        sink.tell([ALERT], 180.0)
+        await asyncio.sleep(60)
+        leads = True
+        await asyncio.sleep(600)
+        task.cancel()
+    assert receiver.requests == []
+
+
 async def test_what_ended_is_told_as_ended(receiver: Receiver, poster: Poster, time: LoopClock) -> None:
-    sink = manager(poster, time, receiver)
+    sink = manager(receiver, poster, time)
 
     async def act() -> None:
         sink.tell([replace(ALERT, ended=NOW + 60)], 180.0)
@@ -349,15 +404,15 @@ async def test_what_ended_is_told_as_ended(receiver: Receiver, poster: Poster, t
 async def test_what_got_worse_is_another_alert_and_the_former_one_is_over(
     receiver: Receiver, poster: Poster, time: LoopClock
 ) -> None:
-    sink = manager(poster, time, receiver)
+    sink = manager(receiver, poster, time)
 
     async def act() -> None:
         sink.tell([replace(ALERT, level=Level.INFO)], 180.0)
-        await asyncio.sleep(60)
+        await asyncio.sleep(59)
         sink.tell([ALERT], 180.0)
-        await asyncio.sleep(60)
+        await asyncio.sleep(59)
         sink.tell([ALERT], 180.0)
-        await asyncio.sleep(60)
+        await asyncio.sleep(59)
 
     await tell(sink, act)
     _, second, third = (request.json for request in receiver.requests)
@@ -370,20 +425,21 @@ async def test_what_got_worse_is_another_alert_and_the_former_one_is_over(
 async def test_one_alertmanager_that_is_down_keeps_nothing_from_the_other(poster: Poster, time: LoopClock) -> None:
     async with receiving() as one, receiving() as two:
         one.answers = [500, 500]
-        sink = manager(poster, time, one, two)
+        both = [manager(one, poster, time), manager(two, poster, time)]
 
         async def act() -> None:
-            sink.tell([ALERT], 180.0)
+            for sink in both:
+                sink.tell([ALERT], 180.0)
             await asyncio.sleep(45)
 
-        await tell(sink, act)
-        assert len(two.requests) >= 1
+        await tell(Sinks(alertmanagers=both), act)
+        assert len(two.requests) == 1
         assert len(one.requests) == 3  # told again until it answers
-        assert (sink.failures, sink.why) == (2, "")
+        assert (both[0].failures, both[0].why) == (2, "")
 
 
 async def test_what_a_route_does_not_take_is_not_told(receiver: Receiver, poster: Poster, time: LoopClock) -> None:
-    sink = manager(poster, time, receiver, level=Level.CRITICAL)
+    sink = manager(receiver, poster, time, level=Level.CRITICAL)
 
     async def act() -> None:
         sink.tell([replace(ALERT, level=Level.WARNING)], 180.0)
@@ -394,7 +450,7 @@ async def test_what_a_route_does_not_take_is_not_told(receiver: Receiver, poster
 
 
 async def test_many_alerts_go_in_several_requests(receiver: Receiver, poster: Poster, time: LoopClock) -> None:
-    sink = manager(poster, time, receiver)
+    sink = manager(receiver, poster, time)
 
     async def act() -> None:
         sink.tell([replace(ALERT, key=f"drift-{number}") for number in range(450)], 180.0)

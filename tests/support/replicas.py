@@ -76,6 +76,7 @@ class Replicas:
             self._clients[name] = client
         return {
             **self.kubernetes.client(name, self.folder / "accounts" / name),
+            "RECONCILER_LISTEN": "127.0.0.1:0",
             "AZURE_CLIENT_ID": self._clients[name],
             "AZURE_CLIENT_SECRET": f"secret-of-{name}",
             "RECONCILER_LEASE": "kubernetes",
