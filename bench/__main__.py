@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.fleet import Fleet, make_fleet, write_json, write_yaml
-from bench.measure import Pass, run_pass, start_up
+from bench.measure import Pass, describe_machine, run_pass, start_up
 from bench.networks import NETWORK_TYPES, OBJECTS, ZONES, seed_networks, write_networks
 from bench.table import HANDFUL, Aim, Run, Section, describe, render, rows_of
 from bench.table import Row as Figure
@@ -136,19 +134,6 @@ def tell(words: str) -> None:
     sys.stderr.write(f"{words}\n")
 
 
-def _machine() -> dict[str, str]:
-    model = "unknown processor"
-    cpus = Path("/proc/cpuinfo")
-    if cpus.exists():
-        lines = (line for line in cpus.read_text(encoding="utf-8").splitlines() if line.startswith("model name"))
-        model = next(lines, model).partition(":")[2].strip() or model
-    return {
-        "machine": f"{model}, {os.cpu_count()} processors, {platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "load before": " ".join(f"{each:.2f}" for each in os.getloadavg()),
-    }
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description="What a fleet costs, beside a plain SDK script.")
     parser.add_argument("--accounts", type=int, default=100)
@@ -158,7 +143,7 @@ def main() -> int:
     parser.add_argument("--output", choices=("text", "json"), default="text")
     options = parser.parse_args()
     fleet = make_fleet(options.accounts, options.deployments)
-    machine = _machine()
+    machine = describe_machine()
     with tempfile.TemporaryDirectory() as folder:
         sections = Bench(Path(folder), fleet, options.latency_ms, options.pace).run()
     told = (

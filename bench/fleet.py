@@ -38,6 +38,7 @@ class Member:
     model: str
     version: str
     capacity: int = _CAPACITY
+    sku: str = "GlobalStandard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Account:
     group: str
     location: str
     deployments: tuple[Member, ...]
+    serves: str = "itself"  # a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,11 @@ def write_yaml(fleet: Fleet, folder: Path) -> None:
 
 def _write_account(account: Account) -> str:
     head = _ACCOUNT.format(
-        name=account.name, group=account.group, location=account.location, firewall=", ".join(_FIREWALL)
+        name=account.name,
+        group=account.group,
+        location=account.location,
+        serves=account.serves,
+        firewall=", ".join(_FIREWALL),
     )
     return head + "".join(_DEPLOYMENT.format(**asdict(member)) for member in account.deployments)
 
@@ -126,7 +132,7 @@ spec: {{location: {location}}}
 _ACCOUNT = """\
 apiVersion: reconciler/v1
 kind: Account
-metadata: {{name: {name}}}
+metadata: {{name: {name}, labels: {{serves: {serves}}}}}
 spec:
   resourceGroup: {group}
   location: {location}
@@ -139,5 +145,5 @@ spec:
 _DEPLOYMENT = """\
     - name: {name}
       model: {{name: {model}, version: "{version}"}}
-      sku: {{name: GlobalStandard, capacity: {capacity}}}
+      sku: {{name: {sku}, capacity: {capacity}}}
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -40,6 +41,20 @@ class Pass:
 
 class WrongEndError(Exception):
     """A measured process did not end as it should have: its numbers would mean nothing."""
+
+
+def describe_machine() -> dict[str, str]:
+    """On what is measured, and how busy it was before."""
+    model = "unknown processor"
+    cpus = Path("/proc/cpuinfo")
+    if cpus.exists():
+        lines = (line for line in cpus.read_text(encoding="utf-8").splitlines() if line.startswith("model name"))
+        model = next(lines, model).partition(":")[2].strip() or model
+    return {
+        "machine": f"{model}, {os.cpu_count()} processors, {platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "load before": " ".join(f"{each:.2f}" for each in os.getloadavg()),
+    }
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Spent:

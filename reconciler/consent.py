@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from reconciler.kinds.addresses import ANY, within_ports
 from reconciler.model.ids import ArmId
-from reconciler.model.plan import Action, Decision, DecisionState, Plan
+from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan
 from reconciler.model.reach import Way
 from reconciler.model.wire import Json, canonical_bytes
 from reconciler.report.openings import join_ways, tell_exposure, tell_passage
@@ -25,23 +25,31 @@ _DESTROYS = (Action.DELETE, Action.REPLACE, Action.PURGE)
 class Agreement:
     """The decisions that were agreed to, those that act and those that shall as soon as what they wait for is done, and
     the ways that all of it opens: what one write did not open yet, another one may. What would destroy something is
-    agreed to only where it acts."""
+    agreed to only where it acts. Whoever agrees to a pool of a model agrees to its deployments in all the `places` that
+    it was said to have: which of them Azure has hardware for is often known only by trying."""
 
     decisions: Mapping[ArmId, Decision] = field(default_factory=dict)
     opened: tuple[Way, ...] = ()
+    places: frozenset[ArmId] = frozenset()
 
     def exceeded_by(self, plan: Plan) -> tuple[Decision, ...]:
         """What `plan` would do that was not agreed to."""
         return tuple(decision for decision in plan.decisions if decision.acts and not self._covers(decision))
 
     def _covers(self, decision: Decision) -> bool:
+        takes = decision.action in _DESTROYS or any(change.cuts for change in decision.changes)
+        if decision.id in self.places and not takes:
+            return True
         agreed = self.decisions.get(decision.id)
         if agreed is None:
             return False
         if decision.action in _DESTROYS and decision.action is not agreed.action:
             return False
         wanted = {change.path: _spell(change.after) for change in agreed.changes}
-        told = all(wanted.get(change.path) == _spell(change.after) for change in decision.changes)
+        told = all(
+            wanted.get(change.path) == _spell(change.after) or _grows_within(change, agreed)
+            for change in decision.changes
+        )
         return told and all(self._has_opened(way) for way in decision.opened)
 
     def _has_opened(self, way: Way) -> bool:
@@ -55,6 +63,14 @@ class Agreement:
             return True
         spans = sorted(span for each in agreed if each.numeric for span in each.addresses)
         return way.numeric and all(_covers_span(spans, span) for span in way.addresses)
+
+
+def _grows_within(change: FieldChange, agreed: Decision) -> bool:
+    """Whether a capacity that took what there was gets some of the rest of what it wants."""
+    first = next((each.after for each in agreed.changes if each.path == change.path), change.before)
+    if change.path != "sku.capacity" or not isinstance(first, int) or not isinstance(change.after, int):
+        return False
+    return first <= change.after <= first + agreed.short
 
 
 def _ports(way: Way) -> list[str]:
@@ -79,6 +95,7 @@ def agree_to(plan: Plan) -> Agreement:
     return Agreement(
         decisions={decision.id: decision for decision in (*following, *acting)},
         opened=tuple(way for decision in acting for way in decision.opened),
+        places=frozenset(member.id for spread in plan.spreads for share in spread.shares for member in share.members),
     )
 
 

@@ -9,27 +9,33 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.apply import RETURN_PATIENCE, Budget, run_plan
+from reconciler.model.finding import FaultClass
 from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.lifecycle import ManagePolicy
 from reconciler.model.memory import NOTHING, Memory
 from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import DecisionState, Plan, Verb
 from reconciler.model.ports import World
-from reconciler.model.quota import QuotaScope
+from reconciler.model.quota import Ledger, ModelKey, QuotaScope
 from reconciler.model.resource import Activity, Actor, Fleet, Scope, Snapshot
 from reconciler.plan import (
     approve,
     find_asked,
     find_closer,
+    find_growing,
     find_lingering,
     find_lists,
     find_places,
     find_regions,
     find_strangers,
     find_unexplained,
+    find_unplaced,
     find_watched,
+    forgive,
     live_ways,
     make_plan,
+    offer_of,
+    shun,
     tell_authors,
 )
 
@@ -128,11 +134,27 @@ async def run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> CycleR
         requests=snapshot.requests + sum(outcome.requests for outcome in outcomes),
         ways=live_ways(fleet, snapshot) if request.ways else (),
         heard=_heard(snapshot, request),
-        memory=_remember(request.memory, snapshot, world.clock.now() - began, outcomes),
+        memory=_remember(world, (fleet, snapshot), request.memory, outcomes, began),
     )
 
 
-def _remember(memory: Memory, snapshot: Snapshot, took: float, outcomes: tuple[Outcome, ...]) -> Memory:
+def _remember(
+    world: World, seen: tuple[Fleet, Snapshot], memory: Memory, outcomes: tuple[Outcome, ...], began: float
+) -> Memory:
+    """What the next cycle shall know of what was purged, and of what Azure has hardware for, and what not."""
+    took = world.clock.now() - began
+    memory = _remember_purges(memory, seen[1], took, outcomes)
+    asked = [(each, offer) for each in outcomes if (offer := offer_of(each.step, *seen))]
+    memory = forgive(memory, (offer for each, offer in asked if each.result is Result.DONE))
+    refused = [offer for each, offer in asked if _lacks_hardware(each)]
+    return shun(memory, refused, seen[1].taken_at + took, world.chance.uniform(0.8, 1.2)) if refused else memory
+
+
+def _lacks_hardware(outcome: Outcome) -> bool:
+    return outcome.fault is not None and outcome.fault.cls is FaultClass.CAPACITY
+
+
+def _remember_purges(memory: Memory, snapshot: Snapshot, took: float, outcomes: tuple[Outcome, ...]) -> Memory:
     """What was purged, and where what a purge gave back has not been seen yet."""
     now = snapshot.taken_at + took
     purges = [each for each in outcomes if each.step.verb is Verb.PURGE]
@@ -160,8 +182,9 @@ async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snap
     snapshot = replace(await world.cloud.observe(scope_of(fleet)), seen_at=seen_at)
     snapshot = await _browse(world, fleet, snapshot)
     plan = make_plan(fleet, snapshot, request.chosen, request.memory)
-    snapshot, plan = await _ask_leave(world, fleet, request, (snapshot, plan))
+    # Where pools of models go is known only with quota, and what may be written only when that is known.
     snapshot, plan = await _weigh(world, fleet, request, (snapshot, plan))
+    snapshot, plan = await _ask_leave(world, fleet, request, (snapshot, plan))
     activity = await request.hearing.ask(world, find_unexplained(plan.decisions, snapshot), request.wonder)
     if activity is None:
         return snapshot, plan
@@ -208,7 +231,7 @@ async def _weigh(
     look costs nothing."""
     snapshot, plan = seen
     both, watched = find_watched(fleet, request.chosen)
-    regions = find_asked(plan, fleet, snapshot) | both
+    regions = find_asked(plan, fleet, snapshot) | find_unplaced(fleet, snapshot, request.chosen) | both
     surveys: frozenset[str] = frozenset()
     if request.regions:
         surveys = request.regions.named or find_regions(fleet, snapshot)
@@ -219,12 +242,30 @@ async def _weigh(
     measured = await _measure(world, fleet, snapshot, scope)
     plan = make_plan(fleet, measured, request.chosen, request.memory)
     assert plan.ledger is not None
-    tight = frozenset(pool.location for pool in plan.ledger.pools if pool.short) - surveys
+    tight = _find_tight(plan, plan.ledger) - surveys
     if tight:
         scope = QuotaScope(subscription=fleet.subscription, surveys=tight)
         measured = await _measure(world, fleet, measured, scope)
         plan = make_plan(fleet, measured, request.chosen, request.memory)
+    models = find_growing(fleet, plan)
+    if models:
+        measured = await _ask_hardware(world, fleet, measured, models)
+        plan = make_plan(fleet, measured, request.chosen, request.memory)
     return measured, plan
+
+
+async def _ask_hardware(world: World, fleet: Fleet, snapshot: Snapshot, models: frozenset[ModelKey]) -> Snapshot:
+    """The snapshot with what there is hardware for: quota that cannot be used is not counted on."""
+    assert snapshot.quotas is not None
+    found = await world.cloud.measure(QuotaScope(subscription=fleet.subscription, models=models))
+    quotas = replace(snapshot.quotas, hardware=found.hardware, unsure=found.unsure)
+    return replace(snapshot, quotas=quotas, requests=snapshot.requests + found.requests)
+
+
+def _find_tight(plan: Plan, ledger: Ledger) -> frozenset[str]:
+    """The regions in which it matters who holds what: something goes without, or a purge might help what has less."""
+    refused = any(decision.code == "insufficient_quota" for decision in plan.decisions)
+    return frozenset(pool.location for pool in ledger.pools if pool.short and (refused or pool.deleted))
 
 
 async def _measure(world: World, fleet: Fleet, snapshot: Snapshot, scope: QuotaScope) -> Snapshot:
@@ -252,7 +293,8 @@ async def converge(world: World, fleet: Fleet, request: CycleRequest) -> tuple[C
         reports.append(report)
         memory = report.memory
         # What is done over and over again is no progress: Azure takes it each time and does not do it yet.
-        done, moved = _done(report), bool(_done(report) - done)
+        # A pool of a model that was refused hardware turns to the next place, and to each place only once.
+        done, moved = _done(report), bool(_done(report) - done) or any(map(_lacks_hardware, report.outcomes))
         fruitless = 0 if moved else fruitless + 1
         if _finished(report) or world.halt.because or (report.outcomes and fruitless >= _FRUITLESS):
             return tuple(reports)
@@ -271,6 +313,8 @@ def _finished(report: CycleReport) -> bool:
     """Whether another look could change anything: something acted, is stale, or Azure is still working."""
     if report.refused or report.plan.stopped:
         return True
+    if any(map(_lacks_hardware, report.outcomes)):
+        return False
     worth = (Result.DONE, Result.STALE, Result.IN_PROGRESS)
     waiting = any(decision.state is DecisionState.IN_PROGRESS for decision in report.plan.decisions)
     return not waiting and not any(outcome.result in worth for outcome in report.outcomes)

@@ -57,7 +57,9 @@ def _judge_run(reports: tuple[CycleReport, ...]) -> Exit:
 
 
 def _waits(plan: Plan) -> bool:
-    return any(decision.state in _WAITING for decision in plan.decisions)
+    """Whether anything is held up, or a pool lacks something that nobody can give it."""
+    lacks = any(spread.shortfall for spread in plan.spreads)
+    return lacks or any(decision.state in _WAITING for decision in plan.decisions)
 
 
 def _worst(codes: Iterable[Exit]) -> Exit:

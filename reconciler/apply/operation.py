@@ -69,6 +69,8 @@ class StepRun:
     async def _attempt(self) -> Outcome:
         if self.step.verb is Verb.PURGE:
             return await self._purge()
+        if self.step.leads is not None and (kept := await self._ask_above(self.step.leads)) is not None:
+            return kept
         live = await self._look()
         if isinstance(live, Fault) and live.cls is not FaultClass.ABSENT:
             return self._failed(live)
@@ -186,6 +188,20 @@ class StepRun:
         if not new:
             return None
         return self._ended(Result.STALE, f"{', '.join(new)} appeared below it since the plan; it is kept")
+
+    async def _ask_above(self, removal: Step) -> Outcome | None:
+        """What makes way for something stays as long as that would not go."""
+        above = StepRun(step=removal, world=self.world, deadline=self.deadline)
+        kept = await above.find_keeper()
+        self.requests += above.requests
+        return replace(kept, step=self.step, began=self.began, requests=self.requests) if kept else None
+
+    async def find_keeper(self) -> Outcome | None:
+        """Why this removal would not be sent now; None where it would, or where nothing is left to remove."""
+        live = await self._look()
+        if isinstance(live, Fault):
+            return None if live.cls is FaultClass.ABSENT else self._failed(live)
+        return self._removal_state(live) or self._find_users(live) or await self._find_newcomers()
 
     def _find_users(self, live: Live | None) -> Outcome | None:
         """What somebody has a hand on does not go: Azure would refuse, so nothing is sent until they let go."""

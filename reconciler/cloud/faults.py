@@ -271,12 +271,20 @@ _WORDS: tuple[tuple[re.Pattern[str], _Meaning], ...] = (
         re.compile(r"NetworkAcls is required", re.IGNORECASE),
         _Meaning(_I, "The account has a firewall: declare networkAcls as well."),
     ),
-    (
-        re.compile(r"(insufficient|not enough|no) (available )?capacity|out of capacity", re.IGNORECASE),
-        _Meaning(
-            _Q, "The region has no free capacity for this SKU at the moment; try later, or another region or SKU."
-        ),
-    ),
+)
+# Quota that is left and no hardware to use it on. No code of Azure's for that is on record, only such words in portals
+# and in people's reports: so the words decide, whatever code and status they come with, but for the codes of quota
+# itself, whose messages speak of capacity too. Unverified.
+_NO_HARDWARE = re.compile(
+    r"(insufficient|not enough|no) (available )?capacity|out of capacity"
+    r"|not (currently )?have (sufficient|enough) capacity",
+    re.IGNORECASE,
+)
+_OF_QUOTA = frozenset({"insufficientquota", "quotaexceeded"})
+_NO_CAPACITY = _Meaning(
+    FaultClass.CAPACITY,
+    "Quota is left, but Azure has no hardware for it there now. It is asked again later; another region or deployment "
+    "type may have some.",
 )
 _GENERAL = frozenset({"", "badrequest", "conflict", "operationnotallowed", "invalidrequest"})
 # Wrappers that only say that something below them failed.
@@ -374,6 +382,8 @@ def _meaning(code: str, message: str, error: JsonObject, status: int | None) -> 
     codes = [code.lower(), *(inner.lower() for inner in _inner_codes(error))]
     if codes[0] in _WRAPPERS:
         codes = [*codes[1:], codes[0]]
+    if _NO_HARDWARE.search(message) and _OF_QUOTA.isdisjoint(codes):
+        return _NO_CAPACITY
     if all(each in _GENERAL for each in codes):
         for pattern, meaning in _WORDS:
             if pattern.search(message):

@@ -218,6 +218,14 @@ class Gateway:
         client = self._client_named("cognitiveservices", subscription)
         return await self._list(client.usages.list, location=location)
 
+    async def list_capacities(self, subscription: str, model: tuple[str, str, str]) -> Page:
+        """How much of a model, by format, name and version, there is hardware for, in every region at once."""
+        client = self._client_named("cognitiveservices", subscription)
+        format_, name, version = model
+        return await self._list(
+            client.model_capacities.list, model_format=format_, model_name=name, model_version=version
+        )
+
     async def list_events(self, subscription: str, terms: str) -> Page:
         """What the activity log holds, newest first; of a busy subscription no more than its newest pages."""
         client = self._client_named("monitor", subscription)

@@ -16,9 +16,9 @@ from reconciler.cloud.models import ModelLists
 from reconciler.cloud.patience import Patience
 from reconciler.kinds import deployment
 from reconciler.model.finding import Fault, FaultClass
-from reconciler.model.ids import ArmId
-from reconciler.model.quota import Holding, Market, Quotas, QuotaScope, Usage
-from reconciler.model.wire import JsonObject
+from reconciler.model.ids import ArmId, fold_location
+from reconciler.model.quota import Holding, Market, ModelKey, Offer, Quotas, QuotaScope, Usage
+from reconciler.model.wire import JsonObject, read_path
 
 
 class Appraiser:
@@ -40,6 +40,7 @@ class Appraiser:
                 for each in sorted(scope.watched - scope.locations)
             }
             accounts = {id: group.create_task(self._holdings(id, scope.accounts[id])) for id in sorted(scope.accounts)}
+            models = {each: group.create_task(self._hardware(scope, each)) for each in sorted(scope.models)}
         for location, region in regions.items():
             found = region.result()
             if isinstance(found, Fault):
@@ -58,6 +59,12 @@ class Appraiser:
             strangers += held
             if fault is not None:
                 unseen[id] = fault
+        hardware: dict[Offer, int] = {}
+        unsure: dict[ModelKey, Fault] = {}
+        for key, model in models.items():
+            available, fault = model.result()
+            hardware |= available
+            unsure |= {key: fault} if fault else {}
         return Quotas(
             markets=markets,
             usages=usages,
@@ -65,6 +72,8 @@ class Appraiser:
             strangers=tuple(strangers),
             surveyed=scope.surveys,
             unseen=unseen,
+            hardware=hardware,
+            unsure=unsure,
             requests=self._gateway.requests - before,
         )
 
@@ -88,6 +97,13 @@ class Appraiser:
         models = await self._models.read(scope.subscription, location)
         return models.fault or Market(usages=usages, terms=models.terms, editions=models.editions)
 
+    async def _hardware(self, scope: QuotaScope, model: ModelKey) -> tuple[dict[Offer, int], Fault | None]:
+        """How many units of each offer of a model could be deployed; what the list does not speak of is not known."""
+        page = await self._patience.through_faults(
+            lambda: self._gateway.list_capacities(scope.subscription, model), _fault_of_page
+        )
+        return dict(_available(model, wire) for wire in page.items if _tells(wire)), page.fault
+
     async def _holdings(self, account: ArmId, location: str) -> tuple[list[Holding], Fault | None]:
         page = await self._patience.through_faults(
             lambda: self._gateway.list_children(deployment.TYPE.binding, account), _fault_of_page
@@ -110,6 +126,21 @@ def _usage(wire: JsonObject) -> Usage:
     if not name or not isinstance(used, (int, float)) or not isinstance(limit, (int, float)):
         raise ValueError(f"Not a usage with a name, a current value and a limit: {wire!r:.200}")
     return Usage(name=name, used=ceil(used), limit=floor(limit))
+
+
+def _tells(wire: JsonObject) -> bool:
+    amount = read_path(wire, ("properties", "availableCapacity"))
+    return bool(text_at(wire, "location")) and isinstance(amount, (int, float))
+
+
+def _available(model: ModelKey, wire: JsonObject) -> tuple[Offer, int]:
+    """One line of the list of capacities, rounded to the careful side."""
+    format_, name, version = (each.lower() for each in model)
+    sku = text_at(wire, "properties", "skuName") or text_at(wire, "name")
+    location = fold_location(text_at(wire, "location"))
+    amount = read_path(wire, ("properties", "availableCapacity"))
+    offer = Offer(location=location, format=format_, model=name, version=version, sku=sku.lower())
+    return offer, floor(amount) if isinstance(amount, (int, float)) else 0
 
 
 def _fault_of_page(page: Page) -> Fault | None:

@@ -124,6 +124,7 @@ def _sentence(kind: str) -> str:
 _NAMES = {
     FLEET: "production",
     "Account": "aoai-swc-prod",
+    "ModelPool": "chat",
     "NetworkSecurityGroup": "nsg-app",
     "PrivateDnsZone": "privatelink.openai.azure.com",
     "PrivateEndpoint": "pe-aoai-swc-prod",

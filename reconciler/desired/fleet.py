@@ -28,7 +28,7 @@ from reconciler.kinds import (
     virtual_network,
 )
 from reconciler.kinds.addresses import fold_prefix, read_network
-from reconciler.kinds.base import Expansion, Setting, declare
+from reconciler.kinds.base import Expansion, Kind, Setting, declare
 from reconciler.kinds.catalog import kind_named
 from reconciler.kinds.common import UNKNOWN, near
 from reconciler.kinds.fleet import (
@@ -59,6 +59,7 @@ from reconciler.model.resource import (
     PurgeWhen,
     SoftDeleted,
 )
+from reconciler.model.wish import Wish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,9 +287,34 @@ def _members(domain: _Domain) -> list[Member]:
     scanty = [_expand(reading, setting, ample=False) for reading in named]
     pairs = zip(named, scanty, strict=True)
     ample = [_expand(reading, setting, ample=True) if reading.completions else same for reading, same in pairs]
-    worlds = [{each.id: each for one in way for each in one.desired} for way in (scanty, ample)]
-    _protect(domain, setting, worlds)
+    worlds = [_World.of(way) for way in (scanty, ample)]
+    _protect(domain, setting, [each.desired for each in worlds])
     return [_member(domain, *each, worlds) for each in zip(named, scanty, ample, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """Everything that the documents of a fleet stand for, completed in one way or the other."""
+
+    desired: Mapping[ArmId, Desired]
+    wishes: tuple[Wish, ...]
+
+    @classmethod
+    def of(cls, expansions: Iterable[Expansion]) -> _World:
+        each = tuple(expansions)
+        return cls(
+            desired={wanted.id: wanted for one in each for wanted in one.desired},
+            wishes=tuple(wish for one in each for wish in one.wishes),
+        )
+
+    def relate(self, kind: Kind | None, own: Expansion) -> tuple[Finding, ...]:
+        """What is wrong between a document and all others."""
+        if kind is None:
+            return ()
+        return (
+            *(kind.relate(own.desired, self.desired) if own.desired else ()),
+            *(kind.relate_wishes(own.wishes, self.desired, self.wishes) if own.wishes else ()),
+        )
 
 
 def _expand(reading: Reading, setting: Setting, *, ample: bool) -> Expansion:
@@ -303,16 +329,11 @@ def _expand(reading: Reading, setting: Setting, *, ample: bool) -> Expansion:
     return expansion
 
 
-def _member(
-    domain: _Domain, reading: Reading, scanty: Expansion, ample: Expansion, worlds: Sequence[Mapping[ArmId, Desired]]
-) -> Member:
+def _member(domain: _Domain, reading: Reading, scanty: Expansion, ample: Expansion, worlds: Sequence[_World]) -> Member:
     """A document with what it stands for, and with what is wrong with it by itself and beside the others."""
     assert reading.ref is not None
     kind = kind_named(reading.kind)
-    ways = [
-        (*each.findings, *(kind.relate(each.desired, world) if kind and each.desired else ()))
-        for each, world in zip((scanty, ample), worlds, strict=True)
-    ]
+    ways = [(*each.findings, *world.relate(kind, each)) for each, world in zip((scanty, ample), worlds, strict=True)]
     findings = agree(*ways)
     domain.findings += findings
     return Member(

@@ -6,7 +6,7 @@ Reads pydantic models only; knows neither documents nor places.
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal, Union, get_args, get_origin
@@ -111,17 +111,27 @@ def _from_info(name: str, info: FieldInfo) -> SpecField:
         description=info.description or "",
         rule=str(extra.get("rule", "")),
         note=str(extra.get("note", "")),
-        bounds=tuple(_bounds(info)),
+        bounds=tuple(_bounds([*info.metadata, *_inner_metadata(info.annotation)])),
         needed=bool(extra.get("needed")),
         example=str(info.examples[0]) if info.examples else None,
     )
 
 
-def _bounds(info: FieldInfo) -> list[str]:
+def _inner_metadata(annotation: object) -> list[object]:
+    """The constraints that the alternatives of a type bring along."""
+    if get_origin(annotation) is Annotated:
+        _, *said = get_args(annotation)
+        return [inner for each in said for inner in (each.metadata if isinstance(each, FieldInfo) else [each])]
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [inner for member in get_args(annotation) for inner in _inner_metadata(member)]
+    return []
+
+
+def _bounds(constraints: Iterable[object]) -> list[str]:
     words = {"ge": "at least {:,}", "le": "at most {:,}", "max_length": "at most {:,} items"}
     return [
         words[name].format(limit)
-        for constraint in info.metadata
+        for constraint in constraints
         for name in words
         if (limit := getattr(constraint, name, None)) is not None
     ]

@@ -36,7 +36,7 @@ from reconciler.kinds.common import (
     want,
     want_below,
 )
-from reconciler.kinds.deployment import DeploymentSpec
+from reconciler.kinds.deployment import DeploymentSpec, ElasticCapacitySpec, ElasticThroughputSpec
 from reconciler.kinds.endpoint_connection import ConnectionRuleSpec, check_rules, read_rules
 from reconciler.kinds.rai_policy import RaiPolicySpec
 from reconciler.kinds.scalars import Address, HostName, IdentityId, SubnetId
@@ -387,11 +387,16 @@ def _deployments(document: Document, spec: AccountSpec, account: ArmId, region: 
     filters = {each.name.lower(): each.name for each in spec.rai_policies or ()}
     for at, each in enumerate(spec.deployments or ()):
         model = {"format": each.model.format, **each.model.written()}
-        fields = declare(deployment.TYPE, {**each.written(), "model": model})
+        written = {**each.written(), "model": model}
+        floor = None
+        if isinstance(each.sku.capacity, ElasticCapacitySpec):
+            floor = each.sku.capacity.min
+            written["sku"] = {**written["sku"], "capacity": each.sku.capacity.want}
+        fields = declare(deployment.TYPE, written)
         named = filters.get((each.rai_policy_name or "").lower())
         needs = (account.child("raiPolicies", named),) if named else ()
         wanted = want_below(document, account.child("deployments", each.name), ("deployments", at), fields, needs)
-        yield replace(wanted, throughput=_throughput(each, region))
+        yield replace(wanted, floor=floor, throughput=_throughput(each, region))
 
 
 def _throughput(spec: DeploymentSpec, region: str) -> Throughput | None:
@@ -405,6 +410,9 @@ def _throughput(spec: DeploymentSpec, region: str) -> Throughput | None:
         version=(model.version or "").lower(),
         sku=spec.sku.name.lower(),
     )
+    if isinstance(spec.sku.tpm, ElasticThroughputSpec):
+        want, least = (deployment.read_tpm(each) for each in (spec.sku.tpm.want, spec.sku.tpm.min))
+        return Throughput(tokens_per_minute=want, least=least, offer=offer)
     return Throughput(tokens_per_minute=deployment.read_tpm(spec.sku.tpm), offer=offer)
 
 

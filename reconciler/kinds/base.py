@@ -190,6 +190,7 @@ class ResourceType:
     siblings may share. `refuses` tells why a live resource cannot be changed as wanted, whatever is permitted. `joins`
     are wire paths of ids in what is written, each with the end of the action that must be permitted on what it names.
     `tells` gives what people want to know of a live resource whatever becomes of it.
+    What `outlasts` its parent goes on holding something scarce while that is soft-deleted, so it is deleted before it.
     """
 
     arm_type: str
@@ -227,6 +228,7 @@ class ResourceType:
     refuses: Callable[[tuple[FieldChange, ...], JsonObject], Hold | None] = lambda _changes, _wire: None
     joins: tuple[tuple[WirePath, str], ...] = ()
     tells: Callable[[JsonObject], str] = lambda _wire: ""
+    outlasts: bool = False
 
     def reserves(self, name: str) -> bool:
         """Whether a resource of this name is Azure's own: never declared, never deleted."""
@@ -658,14 +660,21 @@ def _says_nothing(_own: tuple[Desired, ...], _all: Mapping[ArmId, Desired]) -> t
     return ()
 
 
+def _wishes_nothing(
+    _own: tuple[Wish, ...], _all: Mapping[ArmId, Desired], _wishes: tuple[Wish, ...]
+) -> tuple[Finding, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """A document kind: its typed spec, how it expands to ARM resources, how live resources are written as it again.
 
     `describe` takes the resource and everything live below it and gives the spec. `relate` takes what one document
     stands for and everything its fleet wants, and says what is wrong between them; what is not among the latter may be
-    broken, or not ours. A kind without `types` stands for no resource, only for wishes, and describes none. Pure; never
-    raises for a spec that validated.
+    broken, or not ours. A kind without `types` stands for no resource, only for wishes, and describes none;
+    `relate_wishes` takes those of one document, everything its fleet wants, and all its wishes. Pure; never raises for
+    a spec that validated.
     """
 
     name: str
@@ -675,3 +684,6 @@ class Kind:
     summary: str
     describe: Callable[[Live, tuple[Live, ...]], JsonObject] = lambda _live, _below: {}
     relate: Callable[[tuple[Desired, ...], Mapping[ArmId, Desired]], tuple[Finding, ...]] = _says_nothing
+    relate_wishes: Callable[[tuple[Wish, ...], Mapping[ArmId, Desired], tuple[Wish, ...]], tuple[Finding, ...]] = (
+        _wishes_nothing
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.kinds import (
     account,
+    model_pool,
     network_security_group,
     private_dns_zone,
     private_endpoint,
@@ -21,6 +22,7 @@ KINDS: tuple[Kind, ...] = (
     private_dns_zone.KIND,
     account.KIND,
     private_endpoint.KIND,
+    model_pool.KIND,
     quota.KIND,
 )
 

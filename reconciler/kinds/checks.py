@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from reconciler.kinds.base import Document, Setting
 from reconciler.kinds.common import check_home, check_repeats
+from reconciler.kinds.deployment import DeploymentSpec, ElasticCapacitySpec, ElasticThroughputSpec, read_tpm
 from reconciler.model.finding import Finding, Origin, Severity
 
 if TYPE_CHECKING:
     from reconciler.kinds.account import AccountSpec
-    from reconciler.kinds.deployment import DeploymentSpec
 
 _ACCOUNT_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,63}")
 _GROUP_NAME = re.compile(r"[\w().-]{0,89}[\w()-]")
@@ -230,6 +230,33 @@ def _check_amount(document: Document, index: int, each: DeploymentSpec) -> Itera
             hint="write sku.capacity, in Azure's units",
             origin=place,
         )
+    yield from _check_floor(document, index, each)
+
+
+def _check_floor(document: Document, index: int, each: DeploymentSpec) -> Iterator[Finding]:
+    """What takes what there is has a floor that is no higher than what it wants."""
+    amounts: list[tuple[str, int, int]] = []
+    if isinstance(each.sku.capacity, ElasticCapacitySpec):
+        amounts.append(("capacity", each.sku.capacity.want, each.sku.capacity.min))
+    if isinstance(each.sku.tpm, ElasticThroughputSpec):
+        amounts.append(("tpm", read_tpm(each.sku.tpm.want), read_tpm(each.sku.tpm.min)))
+    for name, want, least in amounts:
+        path = f"deployments[{each.name}].sku.{name}"
+        place = document.place(("deployments", index, "sku", name, "min"))
+        if least < 1:
+            yield Finding(
+                code="value",
+                message=f"{path}.min is {least}",
+                hint="it must be at least 1: a deployment without capacity does not exist",
+                origin=place,
+            )
+        elif least > want:
+            yield Finding(
+                code="contradiction",
+                message=f"{path}.min is {least:,}, more than the {want:,} that it wants",
+                hint="write a min at most want",
+                origin=place,
+            )
 
 
 def _has(names: Iterable[str], name: str) -> bool:

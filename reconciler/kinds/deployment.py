@@ -117,6 +117,7 @@ TYPE = ResourceType(
     patience=Patience(usual_create=5, usual_update=5),
     split=split_capacity,
     billed=count_provisioned,
+    outlasts=True,
 )
 
 
@@ -168,6 +169,39 @@ class ModelSpec(Spec):
     ] = None
 
 
+_Units = Annotated[Whole, Described(ge=1, le=100_000_000)]
+_Tokens = Annotated[Text, Described(pattern=r"^[0-9]+(\.[0-9]+)?[kM]?$")]
+_TOKENS_RULE = "write a number of tokens per minute, such as 450000, 450k or 1.5M"
+
+
+class ElasticCapacitySpec(Spec):
+    """A capacity that takes what quota there is, in whole steps, and grows when there is more."""
+
+    want: Annotated[_Units, Described(description="How much it shall have, in Azure's units.", examples=["300"])]
+    min: Annotated[_Units, Described(description="The least that will do; it is never brought below.", examples=["50"])]
+
+
+class ElasticThroughputSpec(Spec):
+    """Tokens per minute that take what quota there is, in whole units, and grow when there is more."""
+
+    want: Annotated[
+        _Tokens,
+        Described(
+            description="How many tokens per minute it shall have.",
+            examples=["300k"],
+            json_schema_extra={"rule": _TOKENS_RULE},
+        ),
+    ]
+    min: Annotated[
+        _Tokens,
+        Described(
+            description="The least that will do; it is never brought below.",
+            examples=["50k"],
+            json_schema_extra={"rule": _TOKENS_RULE},
+        ),
+    ]
+
+
 class DeploymentSkuSpec(Spec):
     """How the deployment is served and how much of it."""
 
@@ -186,23 +220,21 @@ class DeploymentSkuSpec(Spec):
         Described(description="Deployment type. It cannot be changed in place."),
     ]
     capacity: Annotated[
-        Whole | None,
+        _Units | ElasticCapacitySpec | None,
         Described(
-            ge=1,
-            le=100_000_000,
             examples=["300"],
             json_schema_extra={"needed": True},
-            description="Azure's capacity units: often 1,000 tokens per minute, for provisioned types PTUs.",
+            description="Azure's capacity units: often 1,000 tokens per minute, for provisioned types PTUs. "
+            "`{want: 300, min: 50}` takes what quota there is, and grows when there is more.",
         ),
     ] = None
     tpm: Annotated[
-        Text | None,
+        _Tokens | ElasticThroughputSpec | None,
         Described(
-            description="Tokens per minute instead of capacity, such as 300k or 1.5M; the region's model list says how "
-            "many units that is.",
+            description="Tokens per minute instead of capacity, such as 300k or 1.5M, or `{want: 300k, min: 50k}`; the "
+            "region's model list says how many units that is.",
             examples=["300k"],
-            pattern=r"^[0-9]+(\.[0-9]+)?[kM]?$",
-            json_schema_extra={"rule": "write a number of tokens per minute, such as 450000, 450k or 1.5M"},
+            json_schema_extra={"rule": _TOKENS_RULE},
         ),
     ] = None
 

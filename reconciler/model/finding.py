@@ -47,6 +47,7 @@ class FaultClass(StrEnum):
     THROTTLED = "throttled"
     CONFLICT = "conflict"
     QUOTA = "quota"
+    CAPACITY = "capacity"
     FORBIDDEN = "forbidden"
     SOFT_DELETED = "soft_deleted"
     INVALID = "invalid"
@@ -60,7 +61,7 @@ class FaultClass(StrEnum):
     @property
     def blocking(self) -> bool:
         """A state of the world with a sentence, not an error of ours: it is reported as blocked."""
-        return self in (FaultClass.QUOTA, FaultClass.FORBIDDEN, FaultClass.SOFT_DELETED)
+        return self in (FaultClass.QUOTA, FaultClass.CAPACITY, FaultClass.FORBIDDEN, FaultClass.SOFT_DELETED)
 
 
 LEASE_LOST: Final = "lease_lost"  # the code of a write that did not leave because nothing may be written any more

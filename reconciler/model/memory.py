@@ -11,9 +11,10 @@ from reconciler.model.quota import Offer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shunned:
-    """An offer for which Azure had no hardware `times` in a row; it is not asked for again before `until`, in epoch
-    seconds."""
+    """An offer for which Azure had no hardware `times` in a row, the last time `at`; it is not asked for again before
+    `until`, both in epoch seconds."""
 
+    at: float
     until: float
     times: int = 1
 

@@ -16,6 +16,7 @@ from reconciler.model.quota import Ledger
 from reconciler.model.reach import Way
 from reconciler.model.resource import Actor
 from reconciler.model.rights import Mandate
+from reconciler.model.spread import Spread
 from reconciler.model.wire import Json, digest, thaw
 
 
@@ -91,7 +92,8 @@ class Decision:
     `reason` that say so, or why it is not known. Azure may tell it late: neither is part of a plan's digest.
     What is `told_only` nobody acts upon and nobody agrees to: it is not part of it either.
     `opened` and `closed` are the ways to an account that it adds and takes, as far as this resource decides it. `frees`
-    is the most that a purge gives back, by usage name, of the pools that somebody waits for.
+    is the most that a purge gives back, by usage name, of the pools that somebody waits for. `short` is how much
+    capacity it will not have although it is wanted, where less will do.
     `wants` names what the document says, whatever Azure is like, and `labels` are the document's. `missing`: nothing of
     that id was seen.
     """
@@ -116,6 +118,7 @@ class Decision:
     who: str = ""
     opened: tuple[Way, ...] = ()
     closed: tuple[Way, ...] = ()
+    short: int = 0
     told_only: bool = False
     wants: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -146,7 +149,8 @@ class Step:
     plan knew to lie below a resource that is deleted; whatever else is found there keeps it. `within` is the lane of
     something else that this write locks, and therefore takes instead of its own; `locks` are more of them. A purge is
     of the account that was deleted at `deleted_at`, where that was known, and ends when usages show that something of
-    the pools in `awaits` came back: folded usage names, each with what will be used of it when the purge is sent.
+    the pools in `awaits` came back: folded usage names, each with what will be used of it when the purge is sent. What
+    `leads` somewhere makes way for that delete of what it lies in: whatever keeps that keeps this.
     """
 
     name: str
@@ -163,6 +167,7 @@ class Step:
     awaits: Mapping[str, int] = field(default_factory=dict)
     within: str = ""
     locks: tuple[str, ...] = ()
+    leads: Step | None = None
 
     @property
     def lane(self) -> str:
@@ -190,9 +195,10 @@ class Plan:
 
     `complete`: everything that the plan depends on could be read. `stopped`: a safety limit forbids the whole plan.
     `converged`: there is nothing left to do or to wait for. `ledger` is there where somebody had to know what quota is
-    left, `mandate` where there was something to write. Both explain, and only what was blocked or ordered for them is
-    part of the digest. `outlook` tells what becomes of the models that are deployed. `principal` is who looked, as
-    Azure writes it down.
+    left, `mandate` where there was something to write; `spreads` are those of the fleet's pools of models, and one that
+    lacks something is not converged. All of them explain, and only what was blocked or ordered for them is part of the
+    digest. `outlook` tells what becomes of the models that are deployed. `principal` is who looked, as Azure writes it
+    down.
     """
 
     fleet: str
@@ -203,6 +209,7 @@ class Plan:
     stopped: str = ""
     ledger: Ledger | None = None
     mandate: Mandate | None = None
+    spreads: tuple[Spread, ...] = ()
     outlook: Outlook = NO_OUTLOOK
     principal: str = ""
     requests_spent: int = 0
@@ -218,7 +225,8 @@ class Plan:
     @property
     def converged(self) -> bool:
         quiet = (DecisionState.IN_SYNC, DecisionState.IGNORED, DecisionState.DRIFTED)
-        return self.complete and all(decision.state in quiet for decision in self.decisions)
+        met = not any(spread.shortfall for spread in self.spreads)
+        return self.complete and met and all(decision.state in quiet for decision in self.decisions)
 
     @property
     def digest(self) -> str:

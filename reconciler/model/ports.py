@@ -89,7 +89,7 @@ class Cloud(Protocol):
 
     async def measure(self, scope: QuotaScope) -> Quotas:
         """What the regions of `scope` allow and sell, two lists each, or one where only usages are wanted, and one
-        list for each account of `scope`."""
+        list for each account and model of `scope`."""
         ...
 
     async def rights(self, scope: RightsScope) -> Rights:

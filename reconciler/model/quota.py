@@ -121,17 +121,22 @@ class Holding:
     units: int
 
 
+# Format, name and version of a model, as Azure spells them or folded.
+ModelKey = tuple[str, str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaScope:
     """What shall be read: both lists of `locations` (folded), of `watched` the usages alone, and the deployments of
     `accounts`, each with its region. Those are all that an observation has not looked into in the regions of
-    `surveys`."""
+    `surveys`. And how much hardware there is for `models`, each by format, name and version."""
 
     subscription: str
     locations: frozenset[str] = frozenset()
     watched: frozenset[str] = frozenset()
     surveys: frozenset[str] = frozenset()
     accounts: Mapping[ArmId, str] = field(default_factory=dict)
+    models: frozenset[ModelKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +145,9 @@ class Quotas:
     reason.
 
     `strangers` are the deployments of other people's accounts, known in the regions of `surveyed` only; `unseen` are
-    the accounts there whose deployments could not be listed.
+    the accounts there whose deployments could not be listed. `hardware` is how many units of an offer can be deployed
+    on top of what runs, by the word of Azure, which counts no more than the quota that is left; `unsure` are the models
+    of which it could not be asked.
     """
 
     markets: Mapping[str, Market] = field(default_factory=dict)
@@ -149,6 +156,8 @@ class Quotas:
     strangers: tuple[Holding, ...] = ()
     surveyed: frozenset[str] = frozenset()
     unseen: Mapping[ArmId, Fault] = field(default_factory=dict)
+    hardware: Mapping[Offer, int] = field(default_factory=dict)
+    unsure: Mapping[ModelKey, Fault] = field(default_factory=dict)
     requests: int = 0
 
     def usages_of(self, location: str) -> Mapping[str, Usage] | None:

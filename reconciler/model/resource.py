@@ -20,9 +20,11 @@ OWNER_TAG = "reconciler-fleet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throughput:
-    """Tokens per minute that somebody asked for, to be turned into units by the rate of `offer`."""
+    """Tokens per minute that somebody asked for, to be turned into units by the rate of `offer`. `least` is there where
+    fewer will do."""
 
     tokens_per_minute: int
+    least: int | None = None
     offer: Offer
 
 
@@ -44,7 +46,9 @@ class Desired:
     `fields` maps the paths that people write (`networkAcls.defaultAction`, `tags.team`) to normalised values; what is
     not in it is not ours. None means "must be absent". `origins` gives the place of each path that was written down.
     `needs` are the ids that must exist before this one. `throughput` stands for a capacity that only the region's model
-    list can tell. `judgements` decide, first match first, about connections that only Azure can tell. `leaves` are the
+    list can tell. Where there is a `floor`, the capacity may be less than `fields` say, but never less than that.
+    `because` says why it is wanted where no document declares it itself, `gone` why nothing of it shall be left.
+    `judgements` decide, first match first, about connections that only Azure can tell. `leaves` are the
     folded types of what is below it and left to others.
     """
 
@@ -57,6 +61,9 @@ class Desired:
     origins: Mapping[str, Origin] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     throughput: Throughput | None = None
+    floor: int | None = None
+    because: str = ""
+    gone: str = ""
     judgements: tuple[Judgement, ...] = ()
     leaves: frozenset[str] = frozenset()
 

@@ -60,9 +60,11 @@ class PoolWish:
     """Tokens per minute of a model, in whichever accounts there is room for it.
 
     `skus` are deployment types as Azure spells them, the one that is liked best first; `names` gives the name of the
-    deployment of each. Accounts are those of the fleet that carry all `labels`, in `regions` (folded; none named: all).
-    No region gets more than `most_share` percent of `tokens`, and at least `least_regions` get some. `fields` are what
-    every deployment has besides its type and capacity, as a deployment's own fields.
+    deployment of each. Accounts are those of the fleet whose documents carry all labels of `match`, in `regions`
+    (folded; None: anywhere), of which `named` are written down. No region gets more than `most_share` percent of
+    `tokens`, and at least `least_regions` get some. `fields` are what every deployment has besides its type and
+    capacity, as a deployment's own fields; `labels` are the pool's own. `left` are the names that deployments of other
+    types would have, by which those are known that are not wanted any more.
     """
 
     ref: Ref
@@ -73,13 +75,20 @@ class PoolWish:
     version: str
     skus: tuple[str, ...]
     names: Mapping[str, str]
+    left: Mapping[str, str] = field(default_factory=dict)
+    match: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    regions: tuple[str, ...] = ()
+    regions: tuple[str, ...] | None = None
+    named: tuple[str, ...] = ()
     most_share: int = 100
     least_regions: int = 1
     fields: Mapping[str, Json] = field(default_factory=dict)
     lifecycle: Lifecycle = MANAGED
     origins: Mapping[str, Origin] = field(default_factory=dict)
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether a document with these labels is one that the pool may use."""
+        return self.match.items() <= labels.items()
 
 
 Wish = QuotaWish | PoolWish

@@ -40,12 +40,28 @@ def decide(fleet: Fleet, snapshot: Snapshot) -> Drafts:
     drafts: dict[ArmId, Draft] = {}
     for id in sorted(fleet.desired):
         for draft in _decide_desired(fleet, snapshot, fleet.desired[id]):
-            drafts[draft.id] = draft
+            drafts[draft.id] = _say_because(draft)
     for id in sorted(snapshot.live):
         if id not in fleet.desired:
             surplus = _decide_surplus(fleet, snapshot.live[id])
             drafts |= {surplus.id: _spare_broken(fleet, surplus)} if surplus else {}
     return _tell_apart(_await_service(drafts))
+
+
+def decide_alone(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Draft:
+    """The draft of one resource, before anybody else has a say."""
+    *_, draft = _decide_desired(fleet, snapshot, desired)
+    return draft
+
+
+def _say_because(draft: Draft) -> Draft:
+    """What no document declares itself says why it is wanted."""
+    because = draft.desired.because if draft.desired else ""
+    if not because or draft.decision.state not in (DecisionState.ACT, DecisionState.IN_SYNC):
+        return draft
+    sized = draft.decision.reason == _DIFFERS and all(each.path == "sku.capacity" for each in draft.decision.changes)
+    reason = because if sized else f"{draft.decision.reason}; {because}"
+    return replace(draft, decision=replace(draft.decision, reason=reason))
 
 
 def _await_service(drafts: Drafts) -> Drafts:
@@ -91,6 +107,8 @@ def _decide_desired(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Itera
         yield base.resting(DecisionState.IGNORED, "detached: its document says lifecycle.policy: detach")
     elif hidden:
         yield _refuse_unread(base, "could not be read, so nothing is known about it", hidden)
+    elif desired.gone:
+        yield _decide_gone(base)
     elif desired.throughput:
         yield _refuse_unrated(base, desired.throughput)
     elif live is not None:
@@ -107,6 +125,19 @@ def _decide_desired(fleet: Fleet, snapshot: Snapshot, desired: Desired) -> Itera
         yield from _decide_taken(fleet, snapshot, base)
     else:
         yield _decide_missing(snapshot, base)
+
+
+def _decide_gone(draft: Draft) -> Draft:
+    assert draft.desired is not None
+    if draft.live is None:
+        return draft.resting(DecisionState.IN_SYNC, "is gone, as it shall be")
+    if draft.live.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
+        return draft.resting(DecisionState.IN_PROGRESS, _still_working(draft.live))
+    return act(draft, Action.DELETE, draft.desired.gone)
+
+
+def _still_working(live: Live) -> str:
+    return f"Azure is still working on it ({live.provisioning_state})"
 
 
 def _note(draft: Draft, told: str) -> Draft:
@@ -192,7 +223,8 @@ def _requests(draft: Draft, action: Action, changes: tuple[FieldChange, ...]) ->
     once = 5 if draft.type.patches else 3
     born = draft.type.born
     opens = any(change.path in born and change.after != born[change.path] for change in changes)
-    return once * (2 if action is Action.REPLACE or (opens and action is Action.CREATE) else 1)
+    twice = action is Action.REPLACE or (action is Action.CREATE and (opens or (draft.type.outlasts and draft.present)))
+    return once * (2 if twice else 1)
 
 
 def _decide_missing(snapshot: Snapshot, draft: Draft) -> Draft:
@@ -330,7 +362,7 @@ def _decide_existing(fleet: Fleet, draft: Draft) -> Draft:
     assert desired is not None
     assert live is not None
     if live.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
-        return draft.resting(DecisionState.IN_PROGRESS, f"Azure is still working on it ({live.provisioning_state})")
+        return draft.resting(DecisionState.IN_PROGRESS, _still_working(live))
     observed = desired.lifecycle.policy in (ManagePolicy.OBSERVE, ManagePolicy.REQUIRE)
     ignore = (*desired.lifecycle.ignore, *((_OWNER_PATH,) if observed else ()))
     changes = compare(draft.type, desired.fields, live.wire, ignore)
@@ -453,7 +485,7 @@ def _decide_surplus(fleet: Fleet, live: Live) -> Draft | None:
     if live.type.lower() not in fleet.policy.prune and not _parent_pruned(fleet, live.id):
         return draft
     if live.state in (LiveState.IN_PROGRESS, LiveState.DELETING):
-        return draft.resting(DecisionState.IN_PROGRESS, f"Azure is still working on it ({live.provisioning_state})")
+        return draft.resting(DecisionState.IN_PROGRESS, _still_working(live))
     lingering = ", ".join(type_.lingers(live.wire))
     waits = f"; goes as soon as it is let go by {lingering}" if lingering else ""
     return act(draft, Action.DELETE, f"no document declares it{waits}")
@@ -490,7 +522,8 @@ def follow_parents(drafts: Drafts) -> Drafts:
     followed: dict[ArmId, Draft] = {}
     for id, draft in drafts.items():
         parent = drafts.get(id.parent) if id.parent else None
-        if parent is not None and parent.action is Action.REPLACE and draft.desired and draft.live:
+        stays = draft.desired is not None and not draft.desired.gone
+        if parent is not None and parent.action is Action.REPLACE and stays and draft.live:
             reborn = replace(draft, live=None, alone=draft)
             followed[id] = act(reborn, Action.CREATE, f"goes and comes back with its {parent.type.word}", _birth(draft))
         else:

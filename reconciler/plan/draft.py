@@ -50,6 +50,11 @@ class Draft:
         """What is live now, also of what is made again with its parent."""
         return (self.alone or self).live
 
+    @property
+    def makes_way(self) -> bool:
+        """Whether it is deleted by itself before what it lies in is, with which it comes back."""
+        return self.goes and self.alone is not None and self.present is not None and self.type.outlasts
+
     def blocked(self, code: str, reason: str, permit: str = "") -> Draft:
         """The same resource, not acted upon. What it would have done stays visible in its action and its changes."""
         return replace(

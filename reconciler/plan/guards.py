@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.kinds.base import read_ids, tell_users
@@ -13,7 +13,7 @@ from reconciler.model.wire import Json, Maybe, read_path
 from reconciler.plan.decide import follow_parents, leave_parents
 from reconciler.plan.draft import READ_AGAIN, Draft, Drafts, group_below
 from reconciler.plan.order import find_circle
-from reconciler.plan.use import find_holders, goes, held, keeps, still_holds
+from reconciler.plan.use import find_holders, find_users, goes, held, keeps, still_holds
 
 DESTRUCTIVE = (Action.DELETE, Action.REPLACE, Action.PURGE)
 
@@ -192,28 +192,31 @@ def _refuse_circle(circle: tuple[Draft, ...]) -> Draft:
 
 def _stop(drafts: Drafts) -> Drafts:
     stopped = {id: _despair(draft, drafts) for id, draft in drafts.items()}
-    below = group_below(stopped) if any(draft.acts for draft in drafts.values()) else {}
+    acting = any(draft.acts for draft in drafts.values())
+    below, users = (group_below(stopped), find_users(stopped)) if acting else ({}, {})
     moved = True
     while moved:
         moved = False
         for id, draft in stopped.items():
             if not draft.acts:
                 continue
-            held = _held(draft, stopped, below)
+            held = _held(draft, stopped, below, users)
             if held is not None:
                 stopped[id] = held
                 moved = True
     return stopped
 
 
-def _held(draft: Draft, drafts: Drafts, below: Mapping[ArmId, list[ArmId]]) -> Draft | None:
+def _held(
+    draft: Draft, drafts: Drafts, below: Mapping[ArmId, list[ArmId]], users: Mapping[str, list[ArmId]]
+) -> Draft | None:
     return (
         _held_by_needs(draft, drafts)
         or _held_by_lane(draft, drafts)
         or _held_by_host(draft, drafts)
         or _held_by_children(draft, [drafts[child] for child in below.get(draft.id, ())])
         or _held_by_purpose(draft, drafts)
-        or _held_by_users(draft, drafts)
+        or _held_by_users(draft, drafts, users.get(draft.id.key, ()))
         or _held_by_strangers(draft, drafts)
         or _held_by_neighbours(draft, drafts, below)
     )
@@ -344,13 +347,13 @@ def _held_by_purpose(draft: Draft, drafts: Drafts) -> Draft | None:
     return draft.blocked("needs", reason, wanted.decision.permit)
 
 
-def _held_by_users(draft: Draft, drafts: Drafts) -> Draft | None:
+def _held_by_users(draft: Draft, drafts: Drafts, users: Iterable[ArmId]) -> Draft | None:
     """Nothing is deleted while something uses it that goes on to do so: Azure would refuse, and it would be right.
     What Azure lets go of in use, and what comes back, may be replaced all the same."""
     replaced = draft.action is Action.REPLACE and bool(draft.type.users)
     if draft.action is not Action.DELETE and not replaced:
         return None
-    for user in drafts.values():
+    for user in (drafts[id] for id in users):
         kept = None if draft.id.covers(user.id) else keeps(user, draft.id, drafts)
         if kept is None:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import assert_never
 
 from reconciler.kinds.base import project, read_links
@@ -24,8 +25,8 @@ def order(drafts: Drafts, fleet: str) -> tuple[Step, ...]:
     """Every write of the plan, each after what it needs; ties break by phase, type and id, never by chance. What is
     replaced goes only when what the new one needs stands, where that can be."""
     wired, around = _wire(drafts, fleet)
-    wishes = ((chain[0].name, _stand_by(drafts[id], around)) for id, chain in around.steps.items())
-    _put_off(wired, [(name, makers) for name, makers in wishes if wired[name].action is Action.REPLACE])
+    going = ((chain[0].name, _served(drafts[id], drafts)) for id, chain in around.steps.items())
+    _put_off(wired, [(name, _stand_by(each, around)) for name, each in going if _gives_way(each)])
     return _sort([*wired.values()])
 
 
@@ -49,11 +50,18 @@ def find_circle(drafts: Drafts) -> tuple[Draft, ...]:
     return tuple(drafts[id] for id in ids if id in drafts)
 
 
+def _gives_way(draft: Draft) -> bool:
+    """Whether something that is deleted makes room for what it is named to need."""
+    gone = draft.action is Action.DELETE and draft.desired is not None and bool(draft.desired.gone)
+    return gone or draft.action is Action.REPLACE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Around:
     """What edges are made of: all that acts by what it lies in, who uses what goes, after which step what is made
     stands."""
 
+    drafts: Drafts
     steps: Mapping[ArmId, tuple[Step, ...]]
     below: Mapping[ArmId, list[Draft]]
     users: Mapping[ArmId, tuple[Draft, ...]]
@@ -67,10 +75,16 @@ class _Around:
         return (chain[0] if draft.goes else chain[-1]).name
 
 
+def _served(draft: Draft, drafts: Drafts) -> Draft:
+    """Whom its first step serves: the draft, or what it makes way for."""
+    return drafts[draft.id.parent] if draft.makes_way and draft.id.parent else draft
+
+
 def _wire(drafts: Drafts, fleet: str) -> tuple[dict[str, Step], _Around]:
     """The steps of all drafts with what each has to wait for, and what that was made from."""
     steps = {id: tuple(_steps(draft, fleet)) for id, draft in drafts.items() if draft.acts}
     around = _Around(
+        drafts=drafts,
         steps=steps,
         below={id: [drafts[each] for each in ids] for id, ids in group_below(steps).items()},
         users=_users(drafts),
@@ -109,9 +123,10 @@ def put_after(steps: Iterable[Step], after: Mapping[str, tuple[str, ...]]) -> tu
     return _sort([replace(step, after=after.get(step.name, step.after)) for step in steps])
 
 
-def put_last(steps: Iterable[Step], last: Collection[str]) -> tuple[Step, ...]:
-    """The steps in an order in which those named come as late as they can: after all that does not wait for them."""
-    return _sort([*steps], last)
+def put_last(steps: Iterable[Step], *last: Collection[str]) -> tuple[Step, ...]:
+    """The steps in an order in which those named come as late as they can, those of a later collection still later:
+    after all that does not wait for them."""
+    return _sort([*steps], {name: rank for rank, names in enumerate(last, start=1) for name in names})
 
 
 def write_alone(draft: Draft, fleet: str) -> tuple[Step, ...]:
@@ -135,6 +150,10 @@ def _steps(draft: Draft, fleet: str) -> Iterator[Step]:
     action = draft.action
     assert action is not None
     match action:
+        case Action.CREATE if draft.makes_way:
+            removal = _removal(draft, Verb.DELETE, fleet)
+            yield replace(removal, action=Action.DELETE)
+            yield from _birth(draft, "create", (removal.name,))
         case Action.CREATE:
             yield from _birth(draft, "create", ())
         case Action.RESTORE:
@@ -292,12 +311,29 @@ def _edge(draft: Draft, around: _Around) -> Iterator[Step]:
     writes = [step for step in around.steps[draft.id] if step.verb not in (Verb.DELETE, Verb.PURGE)]
     for step in around.steps[draft.id]:
         if step.verb is Verb.DELETE:
-            children = around.below.get(draft.id, ())
-            yield replace(_follow(step, _clear(draft, around)), takes=tuple(sorted(child.id for child in children)))
+            yield _make_way(draft, step, around) if draft.makes_way else _take_along(draft, step, around)
         elif writes and step is writes[0]:
             yield _follow(step, (*_stand_by(draft, around), *_make_room(draft, around)))
         else:
             yield step
+
+
+def _take_along(draft: Draft, removal: Step, around: _Around) -> Step:
+    children = around.below.get(draft.id, ())
+    return replace(_follow(removal, _clear(draft, around)), takes=tuple(sorted(child.id for child in children)))
+
+
+def _make_way(draft: Draft, removal: Step, around: _Around) -> Step:
+    """It goes when nothing but its like keeps what it lies in. The first of them looks whether that goes at all."""
+    assert draft.id.parent is not None
+    beside = [each for each in around.below[draft.id.parent] if each.makes_way]
+    first = around.steps[min(each.id for each in beside)][0]
+    if removal.name != first.name:
+        return _follow(removal, (first.name,))
+    its_own = {around.steps[each.id][0].name for each in beside}
+    above = around.drafts[draft.id.parent]
+    leads = _take_along(above, around.steps[above.id][0], around)
+    return replace(_follow(removal, (name for name in leads.after if name not in its_own)), leads=leads)
 
 
 def _follow(step: Step, names: Iterable[str]) -> Step:
@@ -312,7 +348,7 @@ def _stand_by(draft: Draft, around: _Around) -> tuple[str, ...]:
 def _clear(draft: Draft, around: _Around) -> Iterator[str]:
     """The steps after which nothing keeps a resource from being deleted."""
     below, steps = around.below, around.steps
-    yield from (steps[child.id][0].name for child in below.get(draft.id, ()) if child.action is Action.DELETE)
+    yield from (steps[child.id][0].name for child in below.get(draft.id, ()) if steps[child.id][0].verb is Verb.DELETE)
     yield from (around.release(user) for user in around.users.get(draft.id, ()))
     if draft.action is Action.DELETE and draft.id.parent is not None and draft.id.segments[1:]:
         # Only inside an account do siblings name each other, and there are few of them.
@@ -364,15 +400,15 @@ def _leave(steps: Iterable[Step]) -> list[Step]:
     return [step for step in known if step.name not in ordered]
 
 
-def _sort(steps: list[Step], last: Collection[str] = ()) -> tuple[Step, ...]:
-    ordered = _walk(steps, last)
+def _sort(steps: list[Step], ranks: Mapping[str, int] = MappingProxyType({})) -> tuple[Step, ...]:
+    ordered = _walk(steps, ranks)
     if len(ordered) != len(steps):
         raise ValueError("the steps of this plan wait for each other in a circle")
     return tuple(ordered)
 
 
-def _walk(steps: list[Step], last: Collection[str] = ()) -> list[Step]:
-    """The steps in order, as far as there is one."""
+def _walk(steps: list[Step], ranks: Mapping[str, int] = MappingProxyType({})) -> list[Step]:
+    """The steps in order, as far as there is one; those of a higher rank wait while there are others."""
     known = {step.name for step in steps}
     waiting = {step.name: {name for name in step.after if name in known} for step in steps}
     by_name = {step.name: step for step in steps}
@@ -380,7 +416,7 @@ def _walk(steps: list[Step], last: Collection[str] = ()) -> list[Step]:
     for name, blockers in waiting.items():
         for blocker in blockers:
             released[blocker].append(name)
-    ready = [(name in last, _key(by_name[name]), name) for name, blockers in waiting.items() if not blockers]
+    ready = [(ranks.get(name, 0), _key(by_name[name]), name) for name, blockers in waiting.items() if not blockers]
     heapq.heapify(ready)
     ordered: list[Step] = []
     while ready:
@@ -389,7 +425,7 @@ def _walk(steps: list[Step], last: Collection[str] = ()) -> list[Step]:
         for freed in released[name]:
             waiting[freed].discard(name)
             if not waiting[freed]:
-                heapq.heappush(ready, (freed in last, _key(by_name[freed]), freed))
+                heapq.heappush(ready, (ranks.get(freed, 0), _key(by_name[freed]), freed))
     return ordered
 
 

@@ -15,11 +15,13 @@ from reconciler.plan.decide import decide
 from reconciler.plan.guards import Grounds, check_caps, guard
 from reconciler.plan.known import resolve_known
 from reconciler.plan.lifecycle import date_pools, expect_upgrades, foresee, tell_outlook
+from reconciler.plan.pooling import place_pools, settle_spreads
 from reconciler.plan.preflight import preflight
 from reconciler.plan.purging import limit_purges
 from reconciler.plan.rates import resolve_rates
 from reconciler.plan.rights import keep_to_rights, make_mandate
 from reconciler.plan.shelf import Shelves
+from reconciler.plan.shunning import hold_back
 from reconciler.plan.wishes import judge_wishes
 from reconciler.plan.withhold import withhold
 
@@ -30,14 +32,15 @@ def make_plan(
     """What to do so that `snapshot` becomes what `fleet` declares; `chosen` limits who may be acted upon, `memory` is
     what earlier cycles of this run know."""
     shelves = Shelves(snapshot)
-    fleet = resolve_known(resolve_rates(fleet, snapshot), snapshot)
-    fleet, upgrades = expect_upgrades(fleet, snapshot, shelves)
+    fleet, spreads = place_pools(resolve_rates(fleet, snapshot), snapshot, shelves, memory)
+    fleet, upgrades = expect_upgrades(resolve_known(fleet, snapshot), snapshot, shelves)
     snapshot = replace(snapshot, blind=tuple(sorted(snapshot.blind, key=_key)))
     drafts = limit_purges(decide(fleet, snapshot), fleet, snapshot, memory)
     drafts = guard(drafts, Grounds(fleet=fleet, snapshot=snapshot, chosen=chosen))
     drafts = withhold(drafts, fleet, snapshot, memory)
     drafts = preflight(drafts, fleet, snapshot, shelves)
     drafts = keep_to_rights(drafts, fleet, snapshot)
+    drafts = hold_back(drafts, fleet, snapshot, memory)
     drafts, steps, ledger = keep_within(drafts, fleet, snapshot, memory)
     stopped = check_caps(drafts, fleet)
     wanted, ledger = judge_wishes(fleet, snapshot, ledger, chosen)
@@ -52,6 +55,7 @@ def make_plan(
         blind=tuple((f"{blind.type} in {blind.scope}", blind.fault) for blind in snapshot.blind),
         stopped=stopped,
         mandate=make_mandate(drafts, fleet, snapshot),
+        spreads=settle_spreads(spreads, drafts, chosen),
         ledger=date_pools(ledger, outlook),
         outlook=outlook,
         principal=str(snapshot.principal or ""),

@@ -15,7 +15,7 @@ from reconciler.kinds import deployment
 from reconciler.kinds.account import TYPE as ACCOUNT
 from reconciler.model.ids import ArmId, Ref, fold_location
 from reconciler.model.memory import Memory
-from reconciler.model.plan import Action, Decision, DecisionState, Step, Verb
+from reconciler.model.plan import Action, Decision, DecisionState, Step
 from reconciler.model.resource import DeletedAccount, Fleet, PurgeWhen, Snapshot
 from reconciler.plan.decide import act
 from reconciler.plan.draft import Draft, Drafts
@@ -107,8 +107,12 @@ class Purges:
         self._books, self._fleet, self._snapshot = books, books.fleet, books.snapshot
         self._memory = memory
         self._names = Names(books.snapshot)
-        self._goes = [draft for draft in drafts.values() if _goes(draft)]
-        self._below = self._find_below()
+        self._graves: dict[str, list[DeletedAccount]] = defaultdict(list)
+        for each in sorted(books.snapshot.deleted.values(), key=by_age):
+            if may_hold(each):
+                self._graves[fold_location(each.location)].append(each)
+        # An account that is replaced is purged too, but holds nothing by then.
+        self._goes = [draft for draft in drafts.values() if draft.action is Action.PURGE]
         sparing = sum(draft.sparing and draft.acts for draft in drafts.values())
         self._budget = _left(books.fleet, memory) - sparing
         self.shut = shut
@@ -128,8 +132,7 @@ class Purges:
         return tuple(each for each in self._here(region) if not self._spares(each))
 
     def _here(self, region: str) -> list[DeletedAccount]:
-        deleted = sorted(self._snapshot.deleted.values(), key=by_age)
-        return [each for each in deleted if fold_location(each.location) == region and may_hold(each)]
+        return self._graves.get(region, [])
 
     def _spares(self, deleted: DeletedAccount, fleet: Fleet | None = None) -> str:
         """Why an account is no candidate, "" where it is one."""
@@ -157,29 +160,18 @@ class Purges:
         region = pool[0]
         if self._candidates[region] or self._acting(region) or self._returns(region):
             return self._books.residue(pool)
-        return sum(held[pool] for held in self._below.values())
+        return 0
 
     def _acting(self, region: str) -> Draft | None:
         """A soft-deleted account of a region that the plan purges anyway."""
-        goes = (draft for draft in self._goes if draft.deleted)
-        return next((each for each in goes if each.deleted and fold_location(each.deleted.location) == region), None)
+        goes = (each for each in self._goes if each.deleted and fold_location(each.deleted.location) == region)
+        return next(goes, None)
 
     def _returns(self, region: str) -> bool:
         """Whether something was purged there that may still come back."""
         now = self._snapshot.taken_at
         lingers = region in self._lingering and self._memory.lingering.get(region, now + 1) > now
         return lingers or self._memory.returning.get(region, 0.0) > now
-
-    def _find_below(self) -> dict[ArmId, dict[PoolKey, int]]:
-        """What the deployments of each account that is replaced hold of each pool."""
-        books, replaced = self._books, [draft.id for draft in self._goes if not draft.deleted]
-        found: dict[ArmId, dict[PoolKey, int]] = {id: defaultdict(int) for id in replaced}
-        for live in books.snapshot.live.values() if replaced else ():
-            if live.type.lower() == deployment.TYPE.arm_type.lower() and live.id.parent in found:
-                held = deployment.read_holding(live, books.region_of(live.id, declared=False))
-                if pool := books.pool_of(held):
-                    found[live.id.parent][pool] += held.units
-        return found
 
     def tell_wait(self, pool: PoolKey) -> str:
         """What a write that finds too little of a pool now waits for."""
@@ -197,10 +189,7 @@ class Purges:
             return str(acting.decision.ref)
         if self._returns(region):
             return ""
-        if self._candidates[region]:
-            return str(Ref(kind="DeletedAccount", name=self._names.of(self._candidates[region][0])))
-        replaced = (draft for draft in self._goes if not draft.deleted and self._below[draft.id][pool])
-        return next((str(draft.decision.ref) for draft in replaced), "")
+        return str(Ref(kind="DeletedAccount", name=self._names.of(self._candidates[region][0])))
 
     def find_excess(self, waits: Iterable[Wait]) -> frozenset[str]:
         """The regions in which nothing can be purged in this run after all, because others come first."""
@@ -266,7 +255,7 @@ class Purges:
         """The steps, of which each purge says what it waits to see back, and comes after what else gives that back."""
         pools = {wait.pool for wait in waits if wait.pool in self.relief}
         gives = [move for move in moves if move.units < 0 and move.pool in pools]
-        return tuple(self._await(step, pools, gives) if step.verb is Verb.PURGE else step for step in steps)
+        return tuple(self._await(step, pools, gives) if step.action is Action.PURGE else step for step in steps)
 
     def _await(self, step: Step, pools: set[PoolKey], gives: list[Move]) -> Step:
         region = fold_location(step.location)
@@ -307,8 +296,3 @@ class Purges:
             return f": {' and '.join(ways)}, or {hand}"
         forbidden = forbid_purge(self._snapshot, self._fleet.subscription)
         return f"; but {forbidden}" if forbidden else f", which {self._hidden(region)}"
-
-
-def _goes(draft: Draft) -> bool:
-    """Whether it frees what an account holds: one that is soft-deleted, or one that is replaced."""
-    return draft.action is Action.PURGE or (draft.action is Action.REPLACE and draft.type.soft_deletes)

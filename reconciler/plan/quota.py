@@ -47,6 +47,7 @@ class Books:
         self.ours: dict[PoolKey, int] = defaultdict(int)
         self.others: dict[PoolKey, int] = defaultdict(int)
         self._alike = {location: find_alike(market) for location, market in self.quotas.markets.items()}
+        self._deleted = _find_deleted(snapshot)
         for live in snapshot.live.values():
             if live.type.lower() == deployment.TYPE.arm_type.lower():
                 held = deployment.read_holding(live, self.region_of(live.id, declared=False))
@@ -56,11 +57,7 @@ class Books:
 
     def region_of(self, id: ArmId, *, declared: bool) -> str:
         """The folded region of a deployment's account: as it is, or as its document wants it."""
-        account = id.top
-        live, wanted = self.snapshot.live.get(account), self.fleet.desired.get(account)
-        places = (live.wire.get("location") if live else None, wanted.fields.get("location") if wanted else None)
-        first, second = reversed(places) if declared else places
-        return fold_location(str(first or second or ""))
+        return region_of(self.fleet, self.snapshot, id, declared=declared)
 
     def terms_of(self, offer: Offer) -> Terms | None:
         """On what terms the offer is sold; of a version that is no longer listed the pool of the others, if it is one
@@ -81,6 +78,14 @@ class Books:
         self.strays[_tell_stray(held)] = None
         return None
 
+    def wanted(self, draft: Draft, drafts: Drafts) -> Holding:
+        """What a deployment would hold in the end."""
+        values = dict(deployment.read_held(draft.live)) if draft.live else {}
+        if draft.desired:
+            values |= {path: value for path, value in draft.desired.fields.items() if value is not None}
+        region = self.region_of(draft.id, declared=born_anew(draft, drafts))
+        return deployment.make_holding(draft.id, values, region)
+
     def left(self, pool: PoolKey) -> int:
         usage = self.quotas.markets[pool[0]].usages[pool[1]]
         return usage.limit - usage.used
@@ -92,13 +97,29 @@ class Books:
 
     def deleted_in(self, location: str) -> tuple[str, ...]:
         """The soft-deleted accounts of a region that may hold quota."""
-        here = (each for each in self.snapshot.deleted.values() if fold_location(each.location) == location)
-        return tuple(sorted(each.id.name for each in here if may_hold(each)))
+        return self._deleted.get(location, ())
 
     def _enter(self, column: dict[PoolKey, int], held: Holding) -> None:
         pool = self.pool_of(held)
         if pool:
             column[pool] += held.units
+
+
+def _find_deleted(snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
+    """The names of soft-deleted accounts that may hold quota, by folded region."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for each in snapshot.deleted.values():
+        if may_hold(each):
+            found[fold_location(each.location)].append(each.id.name)
+    return {location: tuple(sorted(names)) for location, names in found.items()}
+
+
+def region_of(fleet: Fleet, snapshot: Snapshot, id: ArmId, *, declared: bool) -> str:
+    """The folded region of a deployment's account: as it is, or as its document wants it."""
+    live, wanted = snapshot.live.get(id.top), fleet.desired.get(id.top)
+    places = (live.wire.get("location") if live else None, wanted.fields.get("location") if wanted else None)
+    first, second = reversed(places) if declared else places
+    return fold_location(str(first or second or ""))
 
 
 def find_alike(market: Market) -> Mapping[tuple[str, str, str], Terms]:
@@ -175,28 +196,28 @@ def count_moves(books: Books, drafts: Drafts, steps: Iterable[Step]) -> tuple[Mo
     now: dict[ArmId, Mapping[str, Json] | None] = {}
     for step in steps:
         draft = drafts.get(step.id)
-        if draft is None or draft.type is not deployment.TYPE or _comes_back(draft, drafts):
+        if draft is None or draft.type is not deployment.TYPE:
             continue
         if draft.id not in now:
-            now[draft.id] = deployment.read_held(draft.live) if draft.live else None
+            now[draft.id] = deployment.read_held(draft.present) if draft.present else None
         before = now[draft.id]
         after = None if step.verb is Verb.DELETE else {**(before or {}), **step.fields}
         now[draft.id] = after
-        moves += _net(books, step, before, after)
+        moves += _net(books, step, before, after, born_anew(draft, drafts))
     return tuple(moves)
 
 
-def _comes_back(draft: Draft, drafts: Drafts) -> bool:
-    """Whether its account is restored: with all it had, and what it had is held already."""
+def born_anew(draft: Draft, drafts: Drafts) -> bool:
+    """Whether its account will be where its document wants it; one that is not replaced stays where it is."""
     account = drafts.get(draft.id.top)
-    return account is not None and account.action is Action.RESTORE
+    return account is not None and account.action in (Action.CREATE, Action.REPLACE)
 
 
 def _net(
-    books: Books, step: Step, before: Mapping[str, Json] | None, after: Mapping[str, Json] | None
+    books: Books, step: Step, before: Mapping[str, Json] | None, after: Mapping[str, Json] | None, anew: bool
 ) -> Iterator[Move]:
     change: dict[PoolKey, int] = defaultdict(int)
-    for values, sign, declared in ((before, -1, False), (after, +1, True)):
+    for values, sign, declared in ((before, -1, False), (after, +1, anew)):
         if values is None:
             continue
         held = deployment.make_holding(step.id, values, books.region_of(step.id, declared=declared))

@@ -18,4 +18,5 @@ def _resolve(desired: Desired, snapshot: Snapshot) -> Desired:
     if wanted is None or rate <= 0:
         return desired
     units = -(-wanted.tokens_per_minute // rate)
-    return replace(desired, fields={**desired.fields, "sku.capacity": units}, throughput=None)
+    floor = desired.floor if wanted.least is None else -(-wanted.least // rate)
+    return replace(desired, fields={**desired.fields, "sku.capacity": units}, floor=floor, throughput=None)

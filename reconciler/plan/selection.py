@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
+from reconciler.kinds.pool_relations import find_accounts
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.resource import Desired, Fleet
 from reconciler.model.wish import QuotaWish
+from reconciler.plan.cells import find_wishes
 
 
 class NothingSelectedError(ValueError):
@@ -21,7 +23,7 @@ def select(fleets: Iterable[Fleet], targets: Iterable[str], labels: Mapping[str,
     wanted = tuple(targets)
     desired: dict[ArmId, Desired | QuotaWish] = {}
     for fleet in fleets:
-        desired |= fleet.desired
+        desired |= {**fleet.desired, **dict(_find_possible(fleet))}
         desired |= {each.id: each for each in fleet.wishes if isinstance(each, QuotaWish)}
     for target in wanted:
         if not any(_names(each, target) for each in desired.values()):
@@ -38,6 +40,18 @@ def select(fleets: Iterable[Fleet], targets: Iterable[str], labels: Mapping[str,
         pairs = ",".join(f"{key}={value}" for key, value in labels.items())
         raise NothingSelectedError(f"-l {pairs} matches no document")
     return frozenset(_with_needs(chosen, desired))
+
+
+def _find_possible(fleet: Fleet) -> Iterator[tuple[ArmId, Desired]]:
+    """The deployments that pools of models may become, as if all of them were declared."""
+    for wish in find_wishes(fleet):
+        for account in find_accounts(wish, fleet.desired):
+            for name in dict.fromkeys((*wish.names.values(), *wish.left.values())):
+                id = account.id.child("deployments", name)
+                if id not in fleet.desired:
+                    ref = Ref(kind=wish.ref.kind, name=f"{wish.ref.name}/{account.ref.name}/{name}")
+                    needs = (account.id,)
+                    yield id, Desired(id=id, ref=ref, fields={}, needs=needs, origin=wish.origin, labels=wish.labels)
 
 
 def _names(desired: Desired | QuotaWish, target: str) -> bool:

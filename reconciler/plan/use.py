@@ -5,7 +5,7 @@ Knows nothing of permissions or of order: `guards` refuses by it, `order` waits 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.kinds.addresses import may_meet, within_prefixes
 from reconciler.kinds.base import compose, read_links
@@ -29,6 +29,22 @@ def keeps(user: Draft, used: ArmId, drafts: Drafts) -> ArmId | None:
     changes = {change.path: change.after for change in user.decision.changes} if user.acts and named else {}
     wire = compose(user.type, changes, user.live.wire) if changes else user.live.wire
     return next((each for each in _named(used, user, wire) if each in named), None)
+
+
+def find_users(drafts: Drafts) -> Mapping[str, list[ArmId]]:
+    """Who names what now, by the folded id of what is named and of all that it lies in, in the order of the drafts."""
+    found: dict[str, list[ArmId]] = {}
+    for id, draft in drafts.items():
+        links = {*read_links(draft.type, draft.live.wire)} if draft.live and draft.type.links else ()
+        for above in {place for link in links for place in _walk_up(link)}:
+            found.setdefault(above, []).append(id)
+    return found
+
+
+def _walk_up(link: str) -> Iterator[str]:
+    while link:
+        yield link
+        link = link.rpartition("/")[0]
 
 
 def _named(used: ArmId, user: Draft, wire: JsonObject) -> Iterator[ArmId]:

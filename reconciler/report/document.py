@@ -19,6 +19,7 @@ from reconciler.model.quota import Ledger, Pool
 from reconciler.model.reach import Way
 from reconciler.model.resource import Actor
 from reconciler.model.rights import Mandate
+from reconciler.model.spread import Spread
 from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
 from reconciler.report.ahead import tell_outlook_json
 from reconciler.report.openings import closes, opens
@@ -198,6 +199,7 @@ def _plan(plan: Plan) -> JsonObject:
         "blind": [{"scope": scope, "fault": tell_fault(fault)} for scope, fault in plan.blind],
         "quota": tell_ledger(plan.ledger) if plan.ledger else None,
         "rights": _mandate(plan.mandate) if plan.mandate else None,
+        "model_pools": [_spread(each) for each in plan.spreads],
         "lifecycle": tell_outlook_json(plan.outlook),
     }
 
@@ -250,10 +252,35 @@ def tell_decision(decision: Decision) -> JsonObject:
         "warnings": list(decision.warnings),
         "frees": [{"usage": usage, "at_most": units} for usage, units in decision.frees.items()],
         "usual_seconds": decision.seconds,
+        "short": decision.short,
         "location": decision.location,
         "owned": decision.owned,
         "told_only": decision.told_only,
         "origin": {"file": origin.file, "line": origin.line, "column": origin.column} if origin else None,
+    }
+
+
+def _spread(spread: Spread) -> JsonObject:
+    """In tokens per minute."""
+    origin = spread.origin
+    return {
+        "ref": str(spread.ref),
+        "model": spread.model,
+        "wanted": spread.wanted,
+        "placed": spread.placed,
+        "shortfall": spread.shortfall,
+        "reason": spread.reason,
+        "regions": [
+            {
+                "location": share.location,
+                "choice": share.choice,
+                "held": share.held,
+                "placed": share.placed,
+                "reason": share.reason,
+            }
+            for share in spread.shares
+        ],
+        "origin": {"file": origin.file, "line": origin.line, "column": origin.column},
     }
 
 

@@ -26,6 +26,7 @@ from reconciler.report.openings import (
 )
 from reconciler.report.pools import tell_moving
 from reconciler.report.rules import fold_rules
+from reconciler.report.spreads import list_moving, tell_shares, tell_spread
 from reconciler.report.summary import cost_line, following_line, headline, merge_outcomes, result_line, summarise
 from reconciler.report.words import (
     RESULT_WORDS,
@@ -120,6 +121,8 @@ def _plan(plan: Plan) -> Iterator[str]:
     if plan.blind:
         blind = [_blind(*each) for each in group_blind(plan).items()]
         yield "**Could not be read; nothing is assumed about it**\n\n" + "\n".join(blind)
+    for spread in list_moving(plan):
+        yield "\n".join((f"**{code(tell_spread(spread))}**\n", *(f"- {code(text)}" for text in tell_shares(spread))))
     quota = tell_moving(plan)
     if quota:
         # The tight ones come first: what does not fit into a comment has room.
@@ -135,7 +138,7 @@ def _plan(plan: Plan) -> Iterator[str]:
         yield "**Model lifecycle**\n\n" + "\n".join(_end(each) for each in ahead[:_ENDS]) + more
     if plan.findings:
         yield _findings(plan.findings)
-    told = [decision for decision in plan.decisions if decision.state not in _QUIET]
+    told = [decision for decision in plan.decisions if decision.state not in _QUIET or decision.short]
     if told:
         yield "\n".join(("| | action | resource | why |", "|---|---|---|---|", *(_row(each) for each in told)))
         yield from _details(told)

@@ -19,6 +19,7 @@ from reconciler.report.openings import join_ways, list_dangers, tell_exposure, t
 from reconciler.report.paint import Ink, Style, ink_of, ink_of_action
 from reconciler.report.pools import tell_moving
 from reconciler.report.rules import fold_rules, is_rule
+from reconciler.report.spreads import list_moving, tell_shares, tell_spread
 from reconciler.report.summary import cost_line, following_line, headline, merge_outcomes, result_line, summarise
 from reconciler.report.words import (
     RESULT_ADVICE,
@@ -61,6 +62,7 @@ def render_plan(plan: Plan, style: Style) -> str:
         _heading(plan, style),
         _dangers(plan, style),
         *_documents(plan, style),
+        _pools(plan, style),
         _quota(plan, style),
         _rights(plan, style),
         _lifecycle(plan, style),
@@ -140,7 +142,7 @@ def _dangers(plan: Plan, style: Style) -> str:
 
 def _documents(plan: Plan, style: Style) -> Iterator[str]:
     for ref, decisions in _group(plan).items():
-        told = [each for each in decisions if style.verbose or each.state not in _QUIET]
+        told = [each for each in decisions if style.verbose or each.state not in _QUIET or each.short]
         if told:
             yield "\n".join(_document(ref, told, decisions, style))
 
@@ -246,6 +248,18 @@ def _change(decision: Decision, change: FieldChange, column: int, style: Style) 
         return
     for word in words:
         yield from (style.paint(line, ink) for line in _wrap(word, "        ", "          ", style))
+
+
+def _pools(plan: Plan, style: Style) -> str:
+    """Where the tokens of pools of models are, and why not elsewhere, where that changes or something is missing."""
+    told = plan.spreads if style.verbose else list_moving(plan)
+    lines: list[str] = []
+    for spread in told:
+        ink = Ink.HOLD if spread.shortfall else Ink.NONE
+        lines += [style.paint(line, ink) for line in _wrap(plain(tell_spread(spread)), "  ", "    ", style)]
+        for text in tell_shares(spread):
+            lines += _wrap(plain(text), "    ", "      ", style)
+    return "\n".join([style.paint("Pools of models", Ink.BOLD), *lines]) if lines else ""
 
 
 def _quota(plan: Plan, style: Style) -> str:

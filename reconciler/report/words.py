@@ -209,6 +209,8 @@ def tell_converged(plan: Plan) -> str:
         return "what differs is Azure's to grant"
     if any(decision.code == "not_selected" for decision in plan.decisions):
         return "what was selected is as declared"
+    if any(decision.short for decision in plan.decisions):
+        return "Azure is as declared as far as quota goes"
     return "Azure is as declared"
 
 

@@ -142,7 +142,12 @@ async def test_a_replace_takes_the_account_away_for_good_and_brings_everything_b
     wanted = azure.load(documents(**spec, location="eastus2", deployments=[chat]))
     plan = await azure.dry_run(wanted)
     names = [step.name for step in plan.steps]
-    assert names[:3] == ["Account/aoai-a#delete", "Account/aoai-a#purge", "Account/aoai-a#create"]
+    assert names[:4] == [
+        "Account/aoai-a/deployments/chat#delete",
+        "Account/aoai-a#delete",
+        "Account/aoai-a#purge",
+        "Account/aoai-a#create",
+    ]
     reports = await azure.converge(wanted)
     assert reports[-1].plan.converged, told(reports[-1].plan)
     assert azure.resource(account_id(azure, "aoai-a"))["location"] == "eastus2"

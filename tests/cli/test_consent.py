@@ -9,9 +9,11 @@ import pytest
 
 from reconciler.consent import agree_to, ask_about, tell_excess
 from reconciler.consultation import Consultation
-from reconciler.model.ids import ArmId
+from reconciler.model.finding import Origin
+from reconciler.model.ids import ArmId, Ref
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan
 from reconciler.model.reach import Way
+from reconciler.model.spread import Member, Share, Spread
 from reconciler.report.progress import Quiet
 from tests.report.samples import CONVERGED, CREATE, DELETE, MIXED, SHRINK, UPDATE
 
@@ -29,6 +31,29 @@ def test_less_than_was_agreed_to_is_agreed_to() -> None:
 def test_what_a_create_left_open_may_be_written_as_an_update() -> None:
     rest = replace(CREATE, action=Action.UPDATE, changes=(FieldChange(path="sku.capacity", before=20, after=50),))
     assert agree_to(_plan(CREATE)).exceeded_by(_plan(rest)) == ()
+
+
+def test_a_capacity_that_took_what_there_was_may_get_the_rest_of_what_it_wants() -> None:
+    first = replace(CREATE, changes=(FieldChange(path="sku.capacity", before=None, after=50),), short=30)
+    agreement = agree_to(_plan(first))
+    for amount, excess in ((50, 0), (80, 0), (81, 1), (49, 1)):
+        grown = FieldChange(path="sku.capacity", before=20, after=amount)
+        later = replace(CREATE, action=Action.UPDATE, changes=(grown,))
+        assert len(agreement.exceeded_by(_plan(later))) == excess
+
+
+def test_whoever_agrees_to_a_pool_agrees_to_the_places_that_it_was_said_to_have() -> None:
+    member = Member(id=CREATE.id, tokens=1000, units=0)
+    share = Share(location="swedencentral", choice="passed over", held=0, placed=0, reason="", members=(member,))
+    ref = Ref(kind="ModelPool", name="chat")
+    spread = Spread(ref=ref, origin=Origin(file="x", line=1, column=1), model="gpt-4o", wanted=1, shares=(share,))
+    agreement = agree_to(replace(_plan(), spreads=(spread,)))
+    assert agreement.exceeded_by(_plan(CREATE)) == ()
+    assert agreement.exceeded_by(_plan(UPDATE)) == (UPDATE,)
+    cut = replace(CREATE, action=Action.UPDATE, changes=(FieldChange(path="x", before=2, after=1, cuts=True),))
+    assert agreement.exceeded_by(_plan(cut)) == (cut,)
+    gone = replace(CREATE, action=Action.DELETE, changes=())
+    assert agreement.exceeded_by(_plan(gone)) == (gone,)
 
 
 @pytest.mark.parametrize(

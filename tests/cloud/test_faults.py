@@ -142,12 +142,32 @@ def test_the_details_speak_where_the_outside_says_nothing() -> None:
         ("The resource entity provisioning state is not terminal.", FaultClass.CONFLICT),
         ("The parent account does not provision correctly", FaultClass.CONFLICT),
         ("Subnets of the network have no ServiceEndpoints for Microsoft.X configured", FaultClass.INVALID),
-        ("Not enough available capacity in the region", FaultClass.QUOTA),
+        ("Not enough available capacity in the region", FaultClass.CAPACITY),
         ("Something else", FaultClass.INVALID),
     ],
 )
 def test_words_decide_where_the_code_says_nothing(message: str, expected: FaultClass) -> None:
     assert fault_of(400, error("BadRequest", message))[0] is expected
+
+
+@pytest.mark.parametrize("status", [400, 409, 503])
+@pytest.mark.parametrize("code", ["BadRequest", "InsufficientCapacity", "ServiceUnavailable", "SomethingNew"])
+def test_a_lack_of_hardware_is_known_by_its_words_whatever_the_code(status: int, code: str) -> None:
+    for words in (
+        "The region 'swedencentral' does not currently have sufficient capacity for 5 units.",
+        "There is insufficient capacity in the region",
+        "The SKU is out of capacity",
+    ):
+        fault = read_fault(status, {}, "", error(code, words))
+        assert fault.cls is FaultClass.CAPACITY
+        assert fault.cls.blocking
+        assert not fault.cls.retryable
+        assert "hardware" in fault.advice
+
+
+def test_a_lack_of_quota_is_no_lack_of_hardware_although_it_speaks_of_capacity() -> None:
+    words = "This operation requires 5 new capacity in quota X, and there is not enough capacity available: 2"
+    assert fault_of(400, error("InsufficientQuota", words))[0] is FaultClass.QUOTA
 
 
 def test_the_account_that_lost_its_firewall_on_put_is_told_what_to_declare() -> None:

@@ -72,6 +72,29 @@ async def test_what_strangers_hold_is_told_and_who_could_not_be_looked_into(azur
     assert found.surveyed == {"swedencentral"}
 
 
+MODEL = ("openai", "gpt-4o", "2024-11-20")
+
+
+async def test_one_request_tells_what_a_model_has_hardware_for_in_every_region(azure: Azure, cloud: Cloud) -> None:
+    await azure.seed(capacities=[{"location": "swedencentral", "model": "gpt-4o", "available": 7}])
+    found = await cloud.measure(scope(azure, models=frozenset({MODEL})))
+    assert found.requests == len(await azure.requests()) == 1
+    here = {offer.sku: units for offer, units in found.hardware.items() if offer.location == "swedencentral"}
+    assert here["globalstandard"] == 7
+    assert {offer.location for offer in found.hardware} > {"swedencentral", "eastus2"}
+    assert {(offer.format, offer.model, offer.version) for offer in found.hardware} == {MODEL}
+    assert found.unsure == {}
+
+
+async def test_what_hardware_there_is_may_remain_unknown(azure: Azure, cloud: Cloud) -> None:
+    await azure.fault(
+        kind="status", status=403, code="AuthorizationFailed", match={"path": "/modelCapacities$"}, count=-1
+    )
+    found = await cloud.measure(scope(azure, models=frozenset({MODEL})))
+    assert found.hardware == {}
+    assert found.unsure[MODEL].cls is FaultClass.FORBIDDEN
+
+
 async def test_of_a_watched_region_the_usages_alone_are_asked(azure: Azure, cloud: Cloud) -> None:
     found = await cloud.measure(scope(azure, "eastus2", watched=REGIONS))
     assert found.markets.keys() == {"eastus2"}

@@ -98,6 +98,12 @@ def test_the_list_of_the_activity_log_takes_our_keyword() -> None:
     inspect.signature(client.activity_logs.list).bind(filter="x")
 
 
+def test_the_question_for_hardware_takes_our_keywords() -> None:
+    client = client_class("cognitiveservices")(_Anonymous(), "00000000-0000-0000-0000-000000000001")
+    names = dict.fromkeys(("model_format", "model_name", "model_version"), "x")
+    inspect.signature(client.model_capacities.list).bind(**names)
+
+
 def test_an_unknown_client_is_named() -> None:
     with pytest.raises(LookupError, match="nonsense"):
         client_class("nonsense")

@@ -81,7 +81,7 @@ def test_without_a_topic_all_kinds_are_listed() -> None:
     ("topic", "said"),
     [
         ("Acount", "there is no kind Acount; did you mean Account?"),
-        ("Zebra", "known kinds: Account, Fleet, NetworkSecurityGroup, PrivateDnsZone, PrivateEndpoint"),
+        ("Zebra", "known kinds: Account, Fleet, ModelPool, NetworkSecurityGroup, PrivateDnsZone, PrivateEndpoint"),
         ("Account.netwrkAcls", "Account has no field netwrkAcls; did you mean networkAcls?"),
         ("Account.networkAcls.rules", "Account.networkAcls has no field rules; did you mean ipRules?"),
         ("Account.kind.x", "Account.kind has no field x; it has no fields"),

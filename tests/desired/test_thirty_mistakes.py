@@ -123,7 +123,7 @@ EXPECTED = (
         7,
         1,
         "the document has no kind",
-        "Account, Fleet, NetworkSecurityGroup",
+        "Account, Fleet, ModelPool",
     ),
     ("shape/others.yaml", 12, 1, "metadata.name is missing", "add `name: …` under metadata"),
     ("shape/others.yaml", 18, 13, "the environment variable HOME_REGION is not set", "set HOME_REGION"),

@@ -108,6 +108,7 @@ def test_a_replacement_goes_in_order_and_comes_back_closed_with_all_it_had() -> 
     plan = azure.converge(fleet)
     assert steps_of(plan) == [
         ("delete", "undeclared"),
+        ("delete", "d"),
         ("delete", "one"),
         ("purge", "one"),
         ("put", "one"),
@@ -115,7 +116,7 @@ def test_a_replacement_goes_in_order_and_comes_back_closed_with_all_it_had() -> 
         ("put", "d"),
         ("patch", "one"),
     ]
-    removal, purge, birth = plan.steps[1:4]
+    removal, purge, birth = plan.steps[2:5]
     assert removal.expects == {f"tags.{OWNER_TAG}": "prod", "location": "swedencentral"}
     assert purge.location == "swedencentral"
     assert birth.fields["publicNetworkAccess"] == "Disabled"

@@ -10,7 +10,7 @@ import pytest
 from reconciler.consent import agree_to
 from reconciler.model.memory import Memory
 from reconciler.model.moment import show_time
-from reconciler.model.plan import Action, Decision, DecisionState, Plan, Risk
+from reconciler.model.plan import Action, Decision, DecisionState, Plan, Risk, Verb
 from reconciler.model.quota import Holding, Quotas, Usage
 from reconciler.model.resource import OWNER_TAG, Cap, DeletedAccount, Fleet, PurgePolicy, PurgeWhen, Snapshot
 from reconciler.model.wire import JsonObject
@@ -407,15 +407,17 @@ def test_always_purges_what_the_policy_covers_and_leaves_the_rest_to_the_next_ru
     assert purges_of(unpermitted)["b"].code == "purge_not_permitted"
 
 
-def test_what_a_replaced_account_held_is_waited_for_as_well() -> None:
+def test_nothing_waits_for_the_purge_of_an_account_that_is_replaced() -> None:
+    """Its deployments are deleted before it, and give back at once."""
     before, after = open_spec(deployments=[FULL]), {**open_spec(deployments=[FULL]), "customSubDomainName": "other"}
     _, azure = converged(declare_account("one", before), allow=EVERY_WORD)
     plan = make_plan(
         fleet_of(declare_account("one", after), allow=EVERY_WORD), seen(quota=surveyed(50, 50), azure=azure)
     )
     assert decided(plan, account_id("one")).action is Action.REPLACE
-    waiting = decided(plan, deployment_id("d", "one"))
-    assert waiting.reason.startswith("waits for the purge of Account/one, and for usages to show what that gives back")
+    assert decided(plan, deployment_id("d", "one")).acts
+    (purge,) = [step for step in plan.steps if step.verb is Verb.PURGE]
+    assert purge.awaits == {}
 
 
 def test_a_purge_is_for_what_was_chosen_and_nothing_else() -> None:

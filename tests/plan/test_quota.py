@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.consent import agree_to
-from reconciler.model.plan import Action, DecisionState, Plan
-from reconciler.model.quota import Holding, Quotas
-from reconciler.model.resource import Cap, Fleet
+from reconciler.model.plan import Action, DecisionState, Plan, Verb
+from reconciler.model.quota import Holding, Quotas, Terms
+from reconciler.model.resource import Cap, Desired, Fleet
+from reconciler.model.wire import JsonObject
 from reconciler.plan import find_asked, find_strangers, make_plan
 from tests.plan.markets import (
     GPT_4O,
@@ -23,6 +24,7 @@ from tests.plan.markets import (
     after_of,
     held_in,
     holdings,
+    market,
     offer,
     plan_with,
     pool_of,
@@ -45,6 +47,8 @@ from tests.support.builders import (
     fault_of,
     fleet_of,
 )
+
+UNLIMITED = Cap(count=100, percent=100)
 
 
 def fleet_with(*deployments: Spec, name: str = "one", **policy: Any) -> Fleet:
@@ -107,6 +111,7 @@ def test_what_will_not_fit_is_blocked_with_the_arithmetic_and_the_rest_goes_on()
     azure = azure_with(deployment_spec("a", 200))
     theirs = Holding(id=deployment_id("x", of="theirs"), offer=offer(), units=60)
     azure.deleted[account_id("gone")] = {"location": "Sweden Central", "kind": "OpenAI"}
+    azure.deleted[account_id("language")] = {"location": "Sweden Central", "kind": "TextAnalytics"}
     fleet = fleet_with(deployment_spec("a", 200), deployment_spec("b", 50), gpt_41("c", 5))
     quota = quotas({GPT_4O: 290}, {GPT_4O: 300, GPT_41: 5}, surveyed=frozenset({REGION}), strangers=(theirs,))
     plan = plan_with(fleet, azure, quota)
@@ -220,14 +225,119 @@ def test_what_a_purge_frees_is_waited_for_and_not_counted_on() -> None:
     assert decided(plan_with(fleet, azure, surveyed(100, 100)), deployment_id("a")).code == "insufficient_quota"
 
 
-def test_a_restored_account_brings_back_what_it_holds() -> None:
+def test_what_a_restore_brings_back_is_waited_for_and_not_counted_on() -> None:
     azure = azure_with()
-    wire = azure.live.pop(account_id())
-    azure.deleted[account_id()] = wire
+    azure.deleted[account_id()] = azure.live.pop(account_id())
     fleet = fleet_with(deployment_spec("a", 50), soft_deleted="restore")
     plan = plan_with(fleet, azure, surveyed(100, 100))
+    waiting = decided(plan, deployment_id("a"))
+    assert (waiting.state, waiting.action) == (DecisionState.IN_PROGRESS, Action.CREATE)
+    assert waiting.reason == (
+        "waits for the restore of Account/one, which may bring it back with what it holds: "
+        "asks 50 of gpt-4o GlobalStandard in swedencentral"
+    )
+    azure.apply(plan)
+    azure.add(deployment_id("a"), wire_of(50))
+    assert plan_with(fleet, azure, surveyed(100, 100)).converged
+    # It came back empty.
+    del azure.live[deployment_id("a")]
+    assert decided(plan_with(fleet, azure, surveyed(100, 100)), deployment_id("a")).code == "insufficient_quota"
+    assert decided(plan_with(fleet, azure, surveyed(50, 100)), deployment_id("a")).acts
+
+
+def wire_of(capacity: int) -> JsonObject:
+    """A deployment as `deployment_spec` declares one, made by somebody else."""
+    model: JsonObject = {"format": "OpenAI", "name": "gpt-4o", "version": "2024-11-20"}
+    return {"sku": {"name": "GlobalStandard", "capacity": capacity}, "properties": {"model": model}}
+
+
+def replaced(before: list[Spec], after: list[Spec], *beside: tuple[Desired, ...]) -> tuple[Fleet, PlainAzure]:
+    """An account that is wanted under another subdomain, for which it has to go and come back in its region."""
+
+    def declare(subdomain: str, members: list[Spec]) -> tuple[Desired, ...]:
+        return declare_account("one", account_spec(customSubDomainName=subdomain, deployments=members))
+
+    _, azure = converged(declare("first", before), allow=EVERY_WORD)
+    return fleet_of(declare("second", after), *beside, allow=EVERY_WORD, deletes=UNLIMITED), azure
+
+
+def test_an_account_that_is_replaced_gives_back_before_it_goes() -> None:
+    members = [deployment_spec("a", 60), deployment_spec("b", 40)]
+    fleet, azure = replaced(members, members)
+    plan = plan_with(fleet, azure, surveyed(100, 100))
+    assert [step.name.rpartition("/")[2] for step in plan.steps] == [
+        *("a#delete", "b#delete", "one#delete", "one#purge", "one#create", "a#create", "b#create"),
+    ]
+    assert after_of(plan, "one#delete") == ("a#delete", "b#delete")
+    assert (pool_of(plan).takes, pool_of(plan).gives, pool_of(plan).left_after) == (100, 100, 0)
+    # One line for each of them, with what both of its writes cost.
+    assert [each.ref.name for each in plan.decisions if each.acts] == ["one", "one/deployments/a", "one/deployments/b"]
+    assert decided(plan, deployment_id("a")).requests == 6
+    # What they held is free at once, and what the purge gives back late was nothing.
+    azure.apply(plan)
+    assert plan_with(fleet, azure, surveyed(100, 100)).converged
+
+
+def test_what_a_replaced_account_gives_back_goes_to_others_only_if_it_does_not_need_it() -> None:
+    wanted = declare_account("two", account_spec(deployments=[deployment_spec("c", 30)]))
+    fleet, azure = replaced([deployment_spec("a", 100)], [deployment_spec("a", 70)], wanted)
+    plan = plan_with(fleet, azure, surveyed(100, 100))
+    assert "a#delete" in after_of(plan, "c#create")
+    fleet, azure = replaced([deployment_spec("a", 100)], [deployment_spec("a", 71)], wanted)
+    plan = plan_with(fleet, azure, surveyed(100, 100))
     assert decided(plan, deployment_id("a")).acts
-    assert pool_of(plan).takes == 0
+    assert decided(plan, deployment_id("c", of="two")).code == "insufficient_quota"
+
+
+def test_an_account_that_would_not_fit_elsewhere_stays_whole_and_takes_nothing_from_others() -> None:
+    members = [deployment_spec("a", 60), deployment_spec("b", 40)]
+    azure = azure_with(*members)
+    fleet = fleet_of(
+        declare_account("one", account_spec(location="westeurope", deployments=members)),
+        declare_account("two", account_spec(location="westeurope", deployments=[deployment_spec("c", 40)])),
+        allow=EVERY_WORD,
+        deletes=UNLIMITED,
+    )
+    sold = {offer(at="westeurope"): Terms(usage=GPT_4O)}
+    quota = Quotas(
+        markets={
+            REGION: market({GPT_4O: 100}, {GPT_4O: 100}),
+            "westeurope": market({GPT_4O: 0}, {GPT_4O: 90}, sold),
+        }
+    )
+    plan = plan_with(fleet, azure, quota)
+    told = "asks 40 of gpt-4o GlobalStandard in westeurope; 0 of 90 are used (0 by this fleet)"
+    assert decided(plan, deployment_id("b")).reason.startswith(told)
+    assert decided(plan, account_id()).reason.startswith(f"Account/one/deployments/b in it is blocked: {told}")
+    assert decided(plan, deployment_id("a")).state is DecisionState.IN_SYNC
+    assert [(step.verb, step.id.name) for step in plan.steps] == [(Verb.PUT, "two"), (Verb.PUT, "c")]
+
+
+def test_two_deployments_that_fill_both_their_pools_exchange_them() -> None:
+    azure = azure_with(deployment_spec("a", 90), gpt_41("b", 80))
+    fleet = fleet_with(gpt_41("a", 80), deployment_spec("b", 90), deletes=UNLIMITED)
+    full = quotas({GPT_4O: 90, GPT_41: 80}, {GPT_4O: 90, GPT_41: 80})
+    plan = plan_with(fleet, azure, full)
+    assert [step.name.rpartition("/")[2] for step in plan.steps] == ["a#delete", "b#delete", "a#create", "b#create"]
+    assert "b#delete" in after_of(plan, "deployments/a#create")
+    assert "a#delete" in after_of(plan, "deployments/b#create")
+    # One of them asks a unit too many: both stay, and nothing is deleted for nothing.
+    plan = plan_with(fleet_with(gpt_41("a", 81), deployment_spec("b", 90), deletes=UNLIMITED), azure, full)
+    assert plan.steps == ()
+    assert {decided(plan, deployment_id(name)).code for name in "ab"} == {"insufficient_quota"}
+
+
+def test_version_and_capacity_that_change_at_once_keep_to_the_lesser_of_both() -> None:
+    old = {"name": "gpt-4o", "version": "2024-08-06"}
+    azure = azure_with(deployment_spec("a", 30, model=old), deployment_spec("b", 70, model=old))
+    plan = plan_with(fleet_with(deployment_spec("a", 70), deployment_spec("b", 30)), azure, surveyed(100, 100))
+    assert [(step.name.rpartition("/")[2], *step.fields.values()) for step in plan.steps] == [
+        ("b#write-1", 30),
+        ("a#write-1", "2024-11-20"),
+        ("a#write-2", 70),
+        ("b#write-2", "2024-11-20"),
+    ]
+    assert after_of(plan, "deployments/a#write-2") == ("a#write-1", "b#write-1")
 
 
 def test_steps_and_minimum_of_provisioned_throughput_are_kept_to() -> None:

@@ -136,6 +136,12 @@ class DirectGateway:
     async def list_usages(self, subscription: str, location: str) -> Page:
         return await self._list(_regional(subscription, location, "usages"))
 
+    async def list_permissions(self, place: ArmId) -> Page:
+        return await self._list(f"{place}/providers/Microsoft.Authorization/permissions")
+
+    async def get_provider(self, subscription: str, namespace: str) -> Reply | Fault:
+        return await self._ask("GET", f"/subscriptions/{subscription}/providers/{namespace}")
+
     async def _list(self, path: str) -> Page:
         reply = await self._ask("GET", path)
         if isinstance(reply, Fault):

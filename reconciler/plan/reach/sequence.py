@@ -49,6 +49,16 @@ class Links:
             left.extend(fresh)
         return False
 
+    def find_before(self, names: Iterable[str]) -> set[str]:
+        """These and all that they wait for, directly or not."""
+        left = [*names]
+        found = {*left}
+        while left:
+            fresh = [each for each in self.after.get(left.pop(), ()) if each not in found]
+            found.update(fresh)
+            left.extend(fresh)
+        return found
+
     def add(self, first: str, then: str) -> None:
         self.after[then][first] = None
 
@@ -93,11 +103,11 @@ class Sequence:
     def refuse_waiting(self) -> None:
         """A conflict for everything that has come to wait for what does not happen."""
         never = {self.chains[id][0]: id for id in self.versions.withheld}
-        for id, names in self.chains.items():
+        for id, names in self.chains.items() if never else ():
             if id in self.versions.withheld:
                 continue
-            waits = (never[name] for name in never if any(self.links.leads(name, each) for each in names))
-            self.conflicts.extend(Conflict(opener=id, closer=closer) for closer in waits)
+            before = self.links.find_before(names)
+            self.conflicts.extend(Conflict(opener=id, closer=never[name]) for name in never if name in before)
 
     def _movers(self, gate: Gate) -> tuple[ArmId, ...]:
         """Those who decide a gate and change, what is withheld last: a row that ends with it can be gone without it."""

@@ -117,11 +117,16 @@ def tell(found: Survey, steps: Sequence[Step]) -> Mapping[ArmId, Told]:
     for id, names in found.chains.items():
         for name in names:
             moved.setdefault(name, []).append(id)
+    places: dict[ArmId, list[int]] = {}
+    for at, step in enumerate(steps):
+        for id in moved.get(step.name, ()):
+            places.setdefault(id, []).append(at)
     for path in found.paths:
         before, final = path.read(found.versions.before), path.read(found.versions.reached)
         if path.quiet or before == final:
             continue
-        for step, now, then in _walk(path, found.versions, [(step, moved.get(step.name, [])) for step in steps]):
+        about = [steps[at] for at in sorted({at for id in path.ids for at in places.get(id, ())})]
+        for step, now, then in _walk(path, found.versions, [(step, moved[step.name]) for step in about]):
             opened = 0 if _is_open(path, found.versions.before) else then & ~now & final & ~before
             closed = 0 if _is_open(path, found.versions.reached) else now & ~then & before & ~final
             if opened or closed:
