@@ -18,7 +18,7 @@ from reconciler.model.resource import Fleet
 from reconciler.runtime.halt import Brake
 
 STOPPED: Final = Fault(cls=FaultClass.TRANSIENT, code="stopped", message="the daemon was stopped before it had looked")
-LAST_WORDS: Final = 10.0  # seconds in which a step that was cut says how it ended
+LAST_WORDS: Final = 5.0  # seconds in which a step that was cut says how it ended
 _ROUND = 1.0  # seconds between two looks whether the brake is still pulled
 
 Work = Coroutine[object, object, CycleReport | Fault]

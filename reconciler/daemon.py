@@ -37,6 +37,7 @@ Closer = Callable[[Pass], Coroutine[object, object, None]]
 OBSERVED = "observe-only mode: nothing is written"
 # A pass that got something done is followed by another at once, but not for ever: two that undo each other always do.
 _MOST_IN_A_ROW = 10
+_CLOSING = 3.0  # seconds in which the last pass is told; what is told last of all has a few more
 _LONGEST = 86_400.0  # seconds; whatever is waited for at the end is cut long before
 
 
@@ -150,7 +151,7 @@ class _Loop:
         """End the pass when the grace is over and everybody had time to say how it ended."""
         await self._service.bell.closed()
         await self._service.brake.cut()
-        await self._service.clock.sleep(2 * LAST_WORDS)
+        await self._service.clock.sleep(LAST_WORDS + _CLOSING)
         passes.cancel()
 
     async def _pass_on(self, crew: Crew) -> None:

@@ -494,9 +494,11 @@ def _decide_surplus(fleet: Fleet, live: Live) -> Draft | None:
 def _spare_broken(fleet: Fleet, draft: Draft) -> Draft:
     """What a document that could not be read declares, or what lies in it, is not undeclared: nobody knows what is."""
     said = f"{draft.decision.ref}/".lower()
-    if not any(said.startswith(f"{broken}/".lower()) for broken in fleet.broken):
+    broken = next((ref for ref in fleet.broken if said.startswith(f"{ref}/".lower())), None)
+    if broken is None:
         return draft
-    return draft.resting(DecisionState.IGNORED, "only looked at: its document, or one that it needs, is broken")
+    kept = draft.resting(DecisionState.IGNORED, f"only looked at: {broken}, or a document that it needs, is broken")
+    return replace(kept, decision=replace(kept.decision, permit="mend it"))
 
 
 def _may_be_surplus(type_: ResourceType, live: Live) -> bool:

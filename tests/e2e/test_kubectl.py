@@ -137,6 +137,7 @@ def test_whoever_is_on_duty_sees_who_leads_and_can_have_it_given_up(
         pair.start("a")
         pair.await_leader(within=15)
         pair.start("b")
+        pair.await_standing("b")
         spec = kubectl.get("lease", "reconciler")["spec"]
         assert spec["holderIdentity"].startswith("a_")
         assert (spec["leaseDurationSeconds"], spec["leaseTransitions"]) == (3, 0)

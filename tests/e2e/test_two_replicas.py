@@ -104,7 +104,7 @@ def test_whatever_becomes_of_a_leader_the_other_goes_on_and_never_beside_it(pair
     pair.start("a", skewed_by=2.0)
     pair.await_leader(within=15)
     pair.start("b", skewed_by=-30.0)
-    time.sleep(3)  # until it stands by
+    pair.await_standing("b")
 
     def fails(fault: Callable[[str], None], within: float) -> str:
         leader = pair.leader()
@@ -117,7 +117,7 @@ def test_whatever_becomes_of_a_leader_the_other_goes_on_and_never_beside_it(pair
     killed = fails(lambda leader: pair.signal(leader, signal.SIGKILL), TAKEOVER)
     pair.running.pop(killed).wait(10)
     pair.start(killed)
-    time.sleep(3)
+    pair.await_standing(killed)
 
     def breaks(fault: Fault) -> Callable[[str], None]:
         return lambda leader: pair.kubernetes.faults.update({leader: fault})
@@ -138,10 +138,11 @@ def test_whatever_becomes_of_a_leader_the_other_goes_on_and_never_beside_it(pair
     assert pair.leader() == leader
     await_writing(pair, leader)
 
+    term = pair.term()
     pair.kubernetes.faults.update(a=Fault("status", 503), b=Fault("status", 503))
     time.sleep(TERMS.duration + 2)
     pair.kubernetes.faults.clear()
-    pair.await_leader(within=TAKEOVER)
+    pair.await_term(after=term, within=TAKEOVER)
     await_writing(pair, pair.leader())
 
     leader = pair.leader()

@@ -127,11 +127,16 @@ def test_nothing_is_pruned_while_anything_could_not_be_read(arm_type: str) -> No
 
 
 def test_nothing_is_pruned_while_a_document_is_broken() -> None:
-    fleet = replace(fleet_of(declare_account("one", BOTH), **FREE), broken={Ref(kind="Account", name="two"): ()})
+    """That very one is only looked at, and what nobody declares is kept as well: who knows what was meant."""
+    only_d = declare_account("one", account_spec(deployments=[deployment_spec("d")]))
+    fleet = replace(fleet_of(only_d, **FREE), broken={Ref(kind="Account", name="two"): ()})
     plan = make_plan(fleet, two_accounts().snapshot())
     assert plan.steps == ()
-    assert "Account/two" in decided(plan, account_id("two")).reason
-    assert decided(plan, account_id("two")).permit
+    for id, state in ((account_id("two"), DecisionState.IGNORED), (deployment_id("e"), DecisionState.BLOCKED)):
+        kept = decided(plan, id)
+        assert kept.state is state
+        assert "Account/two" in kept.reason
+        assert kept.permit
 
 
 def test_a_fleet_that_declares_no_account_at_all_prunes_nothing_unless_it_says_so() -> None:

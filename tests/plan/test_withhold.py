@@ -306,6 +306,6 @@ def test_what_a_broken_document_declares_is_only_looked_at() -> None:
         one = decided(found, id)
         assert (one.state, one.reason) == (
             DecisionState.IGNORED,
-            "only looked at: its document, or one that it needs, is broken",
+            "only looked at: Account/one, or a document that it needs, is broken",
         )
     assert not found.steps

@@ -45,6 +45,22 @@ async def _await(lease: FileLease, heard: list[str]) -> None:
             assert lease.remaining() == math.inf
 
 
+async def test_what_the_work_raises_is_raised_as_it_is_and_the_lock_is_free(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    with pytest.raises(RuntimeError, match=r"^the work crashed$"):
+        await _crash(FileLease(path, identity="first", clock=LoopClock(0.0)))
+    second = FileLease(path, identity="second", clock=LoopClock(0.0))
+    async with stand(second, lambda _: None):
+        await asyncio.sleep(1)
+        assert second.remaining() == math.inf
+
+
+async def _crash(lease: FileLease) -> None:
+    async with stand(lease, lambda _: None):
+        await asyncio.sleep(1)
+        raise RuntimeError("the work crashed")
+
+
 async def test_a_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("keep")
     (tmp_path / "lock").symlink_to(tmp_path / "real")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 
+import kubernetes_validate
 import pytest
 
 from reconciler.runtime.lease import Terms
@@ -288,6 +289,17 @@ async def test_whatever_goes_wrong_for_whomever_there_is_never_a_second_one(node
     nodes.server.faults.clear()
     await nodes.led_by(*names, within=TAKEOVER + 20.0)
     assert len({mark.term for mark in nodes.marks}) > 1
+
+
+async def test_what_is_sent_is_a_lease_by_the_schemas_of_kubernetes(nodes: Electorate) -> None:
+    first = await nodes.start("a")
+    await nodes.led_by("a", within=1)
+    await asyncio.sleep(5)
+    await first.stop()
+    sent = [seen.body for seen in nodes.server.seen if seen.body is not None]
+    assert [body["spec"]["holderIdentity"] for body in (sent[0], sent[-1])] == ["a", ""]
+    for body in sent:
+        kubernetes_validate.validate(body, "1.32", strict=True)
 
 
 def test_terms_leave_room_for_each_other() -> None:

@@ -84,6 +84,7 @@ class Replicas:
             "RECONCILER_LEASE_DEADLINE": f"{self.terms.deadline:g}",
             "RECONCILER_LEASE_RETRY": f"{self.terms.retry:g}",
             "RECONCILER_SERVICE_ACCOUNT": str(self.folder / "accounts" / name),
+            "RECONCILER_LISTEN": "off",
             "RECONCILER_LOG_FORMAT": "json",
             "RECONCILER_LOG_LEVEL": "info",
             **self.settings,
@@ -115,6 +116,24 @@ class Replicas:
             if leader and leader != but:
                 return waited
             assert waited < within, f"nobody but {leader or 'nobody'} leads after {waited:.1f} s"
+            time.sleep(0.02)
+
+    def await_standing(self, name: str, within: float = 30.0) -> None:
+        """Wait until `name` has looked who leads."""
+        began = time.monotonic()
+        while not any(seen.client == name and seen.at >= began for seen in list(self.kubernetes.seen)):
+            assert time.monotonic() < began + within, f"{name} does not come up"
+            time.sleep(0.05)
+
+    def term(self) -> int:
+        lease = self.kubernetes.find(LEASES, NAME)
+        return int(lease["spec"]["leaseTransitions"]) if lease else -1
+
+    def await_term(self, *, after: int, within: float) -> None:
+        """Wait until somebody leads anew: what the Lease says may be what is left of the last term."""
+        end = time.monotonic() + within
+        while self.term() <= after:
+            assert time.monotonic() < end, f"nobody leads after {within:.1f} s"
             time.sleep(0.02)
 
     def renewals(self, name: str) -> list[Seen]:
