@@ -76,7 +76,7 @@ image: $(VENV)/.dev neighbours ## Build the image without a registry
 chart: $(VENV)/.dev ## Write what in deploy/ is made from tables; lint, render and check it
 	$(BIN)/python -m tests.support.shipped
 	$(BIN)/python -m pytest -q tests/contracts/test_chart.py tests/contracts/test_shipped.py tests/contracts/test_watching.py \
-	  tests/contracts/test_azure_setup.py tests/contracts/test_files.py
+	  tests/contracts/test_azure_setup.py tests/contracts/test_files.py tests/contracts/test_chart_rights.py
 
 bench: $(VENV)/.dev ## Requests, seconds and memory beside a plain SDK script; what planning costs as fleets grow
 	$(BIN)/python -m bench

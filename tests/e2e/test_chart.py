@@ -34,7 +34,6 @@ SKIPPED = {
     "CKV_K8S_11": "no limit of CPU: a throttled leader loses its lease",
     "CKV_K8S_15": "an image that is named by its digest need not be pulled again",
     "CKV_K8S_43": "an image may be named by its digest; an example need not",
-    "CKV_K8S_40": "git-sync runs as the user that its image knows, 65533, above 10000 as well",
     "CKV_K8S_35": "secrets of sinks are told as variables, the one way that the product reads them",
     "CKV_K8S_8": "git-sync has no probe: what was fetched last goes on being held to",
     "CKV_K8S_9": "git-sync has no probe: what was fetched last goes on being held to",

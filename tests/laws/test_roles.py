@@ -24,6 +24,8 @@ _SPARE = {
     "microsoft.cognitiveservices/accounts/privateendpointconnections/write",
     # One deleted account, read again before it is purged.
     "microsoft.cognitiveservices/locations/resourcegroups/deletedaccounts/read",
+    # Only where a pool of a model looks for hardware.
+    "microsoft.cognitiveservices/modelcapacities/read",
     # Only where a Quota declares the subscription's tier.
     "microsoft.cognitiveservices/quotatiers/read",
     "microsoft.cognitiveservices/quotatiers/write",

@@ -20,6 +20,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "check_subdomain": (f"{CS}/checkDomainAvailability/action",),
     "get_deleted": (f"{CS}/locations/resourceGroups/deletedAccounts/read",),
     "get_provider": ("Microsoft.Resources/subscriptions/providers/read",),
+    "list_capacities": (f"{CS}/modelCapacities/read",),
     "list_deleted": (f"{CS}/deletedAccounts/read",),
     "list_events": ("Microsoft.Insights/eventtypes/*/read",),
     "list_models": (f"{CS}/locations/models/read",),
