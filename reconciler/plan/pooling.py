@@ -23,7 +23,8 @@ from reconciler.model.wire import Json
 from reconciler.model.wish import PoolWish
 from reconciler.plan.cells import CAPACITY, Cell, Places, find_unclear, find_wishes, held_units
 from reconciler.plan.draft import Drafts
-from reconciler.plan.placement import Choice, Demand, Limit, Placement, Slot, SlotNote, place
+from reconciler.plan.graves import find_purged
+from reconciler.plan.placement import Choice, Demand, Limit, Placement, Slot, SlotNote, compare, place
 from reconciler.plan.pool_words import tell_gone, tell_pool, tell_region, tell_share, tell_slot
 from reconciler.plan.quota import Books, PoolKey
 from reconciler.plan.shelf import Shelves
@@ -94,7 +95,14 @@ def _has_any(spread: Spread, chosen: frozenset[ArmId]) -> bool:
 
 
 def _settle(share: Share, drafts: Drafts) -> Share:
-    return replace(share, placed=sum(each.tokens * _settled_units(each, drafts) for each in share.members))
+    placed = sum(each.tokens * _settled_units(each, drafts) for each in share.members)
+    if placed == share.placed:
+        return share
+    told = (drafts[each.id].decision for each in share.members if each.id in drafts)
+    refused = next((each.reason for each in told if each.state is DecisionState.BLOCKED), share.reason)
+    # What it got besides others give back or a purge does: how much they leave is told with the quota.
+    reason = refused if placed < share.placed else ""
+    return replace(share, placed=placed, choice=compare(share.held, placed).value, reason=reason)
 
 
 def _settled_units(member: Member, drafts: Drafts) -> int:
@@ -420,21 +428,37 @@ def _expose(wish: PoolWish, found: Placement, results: list[_Result], books: Boo
     able = [each for each in results if each.slot.key in full and each.slot.tokens and each.added >= 0]
     if missing <= 0 or not able:
         return results
+    purged = find_purged(books.fleet, books.snapshot)
 
-    def liking(each: _Result) -> tuple[bool, bool, int, str, ArmId]:
+    def liking(each: _Result) -> tuple[bool, bool, bool, int, str, ArmId]:
         assert each.slot.pool is not None
-        held = books.residue(each.slot.pool) == 0
-        return held, not each.units, each.slot.rank, each.cell.region, each.cell.id
+        none = books.residue(each.slot.pool) == 0
+        return (
+            none or each.cell.region not in purged,
+            none,
+            not each.units,
+            each.slot.rank,
+            each.cell.region,
+            each.cell.id,
+        )
 
-    best = min(able, key=liking)
-    region = sum(each.placed for each in results if each.cell.region == best.cell.region)
+    for each in sorted(able, key=liking):
+        if wants := _find_wants(wish, each, results, missing):
+            told = f"up to {tell_share(wish, each.slot.tokens * wants)}"
+            return [replace(each, wants=wants, because=told) if other is each else other for other in results]
+    return results
+
+
+def _find_wants(wish: PoolWish, result: _Result, results: Iterable[_Result], missing: int) -> int:
+    """How many units a result would have with as much of what is missing as its region and its size permit; 0 where
+    that is no more than it has."""
+    slot = result.slot
+    region = sum(each.placed for each in results if each.cell.region == result.cell.region)
     share = wish.tokens * wish.most_share // 100 - region if wish.most_share < 100 else missing
-    more = min(missing, share) // best.slot.tokens if share < missing else -(-missing // best.slot.tokens)
-    most = best.units + more if best.slot.most is None else min(best.units + more, best.slot.most)
-    wants = most // best.slot.step * best.slot.step
-    if wants <= best.units or wants < _first_size(best.slot):
-        return results
-    return [replace(each, wants=wants) if each is best else each for each in results]
+    more = min(missing, share) // slot.tokens if share < missing else -(-missing // slot.tokens)
+    most = result.units + more if slot.most is None else min(result.units + more, slot.most)
+    wants = most // slot.step * slot.step
+    return wants if wants > result.units and wants >= _first_size(slot) else 0
 
 
 def _share(region: str, choice: Choice, reason: str, results: Iterable[_Result]) -> Share:
@@ -445,8 +469,14 @@ def _share(region: str, choice: Choice, reason: str, results: Iterable[_Result])
         held=sum(each.slot.tokens * each.cell.held for each in there),
         placed=sum(each.placed for each in there),
         reason=reason,
-        members=tuple(Member(id=each.cell.id, tokens=each.slot.tokens, units=each.units) for each in there),
+        members=tuple(_member(each) for each in there),
     )
+
+
+def _member(result: _Result) -> Member:
+    """What runs under its name and is not the pool's is worth nothing to it."""
+    foreign = result.cell.barred and not result.cell.live
+    return Member(id=result.cell.id, tokens=0 if foreign else result.slot.tokens, units=result.units)
 
 
 def _spread(wish: PoolWish, shares: Iterable[Share], reason: str) -> Spread:
