@@ -21,7 +21,7 @@ from reconciler.model.resource import Desired, Fleet, Snapshot
 from reconciler.model.spread import Member, Share, Spread
 from reconciler.model.wire import Json
 from reconciler.model.wish import PoolWish
-from reconciler.plan.cells import CAPACITY, Cell, Places, find_unclear, find_wishes, held_units
+from reconciler.plan.cells import CAPACITY, Cell, Places, find_wishes, held_units
 from reconciler.plan.draft import Drafts
 from reconciler.plan.graves import find_purged
 from reconciler.plan.placement import Choice, Demand, Limit, Placement, Slot, SlotNote, compare, place
@@ -50,7 +50,7 @@ def find_unplaced(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | N
     """The folded regions whose quota has to be known because what runs is not what a pool wants."""
     places, regions = Places(fleet, snapshot), set[str]()
     for wish in find_wishes(fleet):
-        if wish.lifecycle.policy is not ManagePolicy.MANAGE or find_unclear(wish, fleet, snapshot):
+        if wish.lifecycle.policy is not ManagePolicy.MANAGE or places.find_unclear(wish):
             continue
         cells = places.find(wish)
         meant = chosen is None or any(cell.id in chosen for cell in cells)
@@ -199,7 +199,7 @@ class _Desk:
 
     def serve(self, wish: PoolWish) -> Spread:
         cells = self._places.find(wish)
-        policy, unclear = wish.lifecycle.policy, find_unclear(wish, self._fleet, self._snapshot)
+        policy, unclear = wish.lifecycle.policy, self._places.find_unclear(wish)
         if policy is not ManagePolicy.MANAGE:
             return self._keep(wish, cells, f"lifecycle.policy: {policy} places nothing")
         if unclear:
@@ -398,6 +398,22 @@ def _first_size(slot: Slot) -> int:
     return min(slot.allowed, default=max(1, -(-slot.least // slot.step)) * slot.step)
 
 
+def _size_above(slot: Slot, units: int) -> int:
+    """The least capacity of at least so many units, of those that are sold."""
+    if units <= 0:
+        return 0
+    if slot.allowed:
+        return min((each for each in slot.allowed if each >= units), default=max(slot.allowed))
+    return max(_first_size(slot), -(-units // slot.step) * slot.step)
+
+
+def _size_below(slot: Slot, units: int) -> int:
+    """The largest capacity of at most so many units, of those that are sold; 0 if there is none."""
+    if slot.allowed:
+        return max((each for each in slot.allowed if each <= units), default=0)
+    return units // slot.step * slot.step if units >= _first_size(slot) else 0
+
+
 def _turn(wish: PoolWish, cell: Cell, note: SlotNote, found: Placement) -> _Result:
     gone = tell_gone(wish, note) if cell.live and not note.units else ""
     because = "" if gone else tell_slot(wish, note, found.slots)
@@ -412,8 +428,7 @@ def _make_up(wish: PoolWish, results: list[_Result]) -> list[_Result]:
         slot = each.slot
         if each.added <= 0 or excess < slot.tokens:
             continue
-        units = max(each.cell.held, each.units - excess // slot.tokens // slot.step * slot.step)
-        units = _first_size(slot) if 0 < units < _first_size(slot) and not each.cell.held else units
+        units = max(each.cell.held, _size_above(slot, each.units - excess // slot.tokens))
         excess -= slot.tokens * (each.units - units)
         told = tell_share(wish, slot.tokens * units)
         made[each.cell.id] = replace(each, units=units, because=told)
@@ -455,10 +470,12 @@ def _find_wants(wish: PoolWish, result: _Result, results: Iterable[_Result], mis
     slot = result.slot
     region = sum(each.placed for each in results if each.cell.region == result.cell.region)
     share = wish.tokens * wish.most_share // 100 - region if wish.most_share < 100 else missing
-    more = min(missing, share) // slot.tokens if share < missing else -(-missing // slot.tokens)
-    most = result.units + more if slot.most is None else min(result.units + more, slot.most)
-    wants = most // slot.step * slot.step
-    return wants if wants > result.units and wants >= _first_size(slot) else 0
+    if share < missing:
+        wants = _size_below(slot, result.units + share // slot.tokens)
+    else:
+        wants = _size_above(slot, result.units - missing // -slot.tokens)
+    wants = wants if slot.most is None else _size_below(slot, min(wants, slot.most))
+    return wants if wants > result.units else 0
 
 
 def _share(region: str, choice: Choice, reason: str, results: Iterable[_Result]) -> Share:

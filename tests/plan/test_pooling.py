@@ -452,6 +452,44 @@ def test_what_is_missing_is_asked_where_an_account_may_be_purged_rather_than_whe
     assert purged_by(fleet, azure, {"fra": 60, "pol": 60}) == ["ours"]
 
 
+def test_what_stays_and_what_is_missing_leave_only_capacities_that_are_sold() -> None:
+    azure = settled(fleet_with(pool("150k")))
+    sold = {"terms": {"allowed": (10, 50, 100)}}
+    fleet = fleet_with(pool("180k", regions=["polandcentral", "swedencentral"]), allow=frozenset())
+    plan = plan_for(fleet, azure, **sold)
+    assert {step.id.top.name: step.fields["sku.capacity"] for step in plan.steps} == {"pol": 100}
+    lacking = fleet_with(pool("300k", regions=["polandcentral"]))
+    assert decided(plan_for(lacking, azure, {"pol": 90}, **sold), cell_id("pol")).short == 50
+
+
+def test_what_is_missing_is_asked_in_whole_steps() -> None:
+    fleet = fleet_with(pool("70k", regions=["francecentral"]))
+    azure = empty_azure(fleet)
+    plan = plan_for(fleet, azure, {"fra": 60}, terms={"step": 50})
+    made = decided(plan, cell_id("fra"))
+    assert (made.action, made.short) == (Action.CREATE, 50)
+
+
+def test_nothing_is_placed_while_an_account_comes_back_with_what_it_had() -> None:
+    """Else the wish would be placed a second time, and be taken away again."""
+    fleet = fleet_with(pool("50k"), soft_deleted="restore")
+    azure = settled(fleet)
+    azure.live.pop(cell_id("fra"))
+    azure.deleted[account_id("fra")] = azure.live.pop(account_id("fra"))
+    plan = plan_for(fleet, azure, {**ROOM, "fra": 50}, others={"fra": 50})
+    assert [step.id for step in plan.steps] == [account_id("fra")]
+    assert spread_of(plan).reason == (
+        "nothing is placed: Account/fra is restored first, and what it had comes back with it"
+    )
+
+
+def test_a_capacity_that_somebody_changed_is_seen_while_its_limits_are_those_of_the_old_one() -> None:
+    fleet = fleet_with(pool("150k"))
+    azure = settled(fleet)
+    azure.edit(cell_id("fra"), "sku.capacity", 20)
+    assert find_unplaced(fleet, azure.snapshot())
+
+
 def test_what_another_pool_gives_back_is_told_of_the_one_that_gets_it() -> None:
     france = ["francecentral"]
     azure = settled(fleet_with(pool("100k", name="a", regions=france)))
