@@ -90,11 +90,11 @@ class Places:
         rivals = [each for each in find_wishes(self.fleet) if each.ref != wish.ref]
         found: list[Cell] = []
         for account in find_accounts(wish, self.fleet.desired):
-            taken = {name.lower() for each in rivals if each.matches(account.labels) for name in each.names.values()}
             draft = self._draft(account)
-            cells = (
-                each for each in _cells_of(wish, account, _settled_region(draft)) if each.id not in self.fleet.desired
-            )
+            region = _settled_region(draft)
+            others = (each for each in rivals if each.matches(account.labels) and each.covers(region))
+            taken = {name.lower() for each in others for name in each.names.values()}
+            cells = (each for each in _cells_of(wish, account, region) if each.id not in self.fleet.desired)
             for cell in cells:
                 there = replace(_bar(cell, draft), live=self.snapshot.live.get(cell.id))
                 known = _inspect(wish, there, self.fleet)
@@ -124,7 +124,7 @@ class Places:
 
 
 def _cells_of(wish: PoolWish, account: Desired, region: str) -> Iterator[Cell]:
-    usable = wish.regions is None or region in wish.regions
+    usable = wish.covers(region)
     named = [(sku, wish.names[sku], usable) for sku in wish.skus]
     left = [(sku, wish.left[sku], False) for sku in deployment.SKUS if sku in wish.left]
     for rank, (sku, name, allowed) in enumerate((*named, *left)):

@@ -14,7 +14,7 @@ from reconciler.model.ids import ArmId, Ref
 from reconciler.model.lifecycle import Lifecycle, ManagePolicy
 from reconciler.model.memory import Memory, Shunned
 from reconciler.model.moment import read_time
-from reconciler.model.plan import Action, DecisionState, Plan
+from reconciler.model.plan import Action, DecisionState, Plan, Verb
 from reconciler.model.quota import Edition, Quotas
 from reconciler.model.resource import OWNER_TAG, Fleet, PurgePolicy, PurgeWhen
 from reconciler.model.wire import JsonObject
@@ -499,6 +499,15 @@ def test_what_another_pool_gives_back_is_told_of_the_one_that_gets_it() -> None:
     assert made.reason == "does not exist; up to 60,000 of the 60,000 tokens per minute that ModelPool/b wants"
     share = share_of(plan, "fra", "b")
     assert (share.placed, share.choice, share.reason) == (60_000, "new", "")
+
+
+def test_what_is_left_outside_of_its_regions_goes_unless_another_pool_of_that_name_has_it_there() -> None:
+    named = {"deploymentName": "d"}
+    azure = settled(fleet_with(pool("150k", **named)))
+    north = pool("50k", regions=["swedencentral"], **named)
+    west = pool("100k", name="west", regions=["francecentral"], **named)
+    plan = plan_for(fleet_with(north, west), azure)
+    assert {(step.id.top.name, step.verb) for step in plan.steps} == {("swe", Verb.PUT), ("pol", Verb.DELETE)}
 
 
 # -- what is not to be used
