@@ -21,6 +21,7 @@ from reconciler.model.wire import read_path
 from reconciler.model.wish import PoolWish
 from reconciler.plan.decide import decide_alone
 from reconciler.plan.draft import Draft
+from reconciler.plan.shelf import spell_sku
 
 CAPACITY = "sku.capacity"
 
@@ -158,7 +159,7 @@ def _inspect(wish: PoolWish, cell: Cell, fleet: Fleet) -> Cell:
         return cell
     held = deployment.read_holding(live, cell.region).offer
     if (held.format, held.model, held.sku) != (wish.format, wish.model, cell.sku.lower()):
-        told = f"{cell.account.ref} has a deployment {cell.id.name} of {held.model} as {held.sku}"
+        told = f"{cell.account.ref} has a deployment {cell.id.name} of {held.model} as {spell_sku(held.sku)}"
         return replace(cell, live=None, barred=told)
     if live.owner != fleet.name:
         return replace(cell, live=None, barred=cell.barred or f"{cell.account.ref} is not this fleet's", fixed=True)

@@ -556,7 +556,7 @@ def test_a_deployment_of_another_model_is_left_alone() -> None:
     plan = plan_for(fleet, azure)
     assert cell_id("fra") not in {step.id for step in plan.steps}
     share = share_of(plan, "fra")
-    assert (share.placed, share.reason) == (0, "Account/fra has a deployment chat-standard of o1 as standard")
+    assert (share.placed, share.reason) == (0, "Account/fra has a deployment chat-standard of o1 as Standard")
     assert spread_of(plan).placed == 150_000
     assert spread_of(plan).shortfall == 0
 
