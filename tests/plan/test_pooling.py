@@ -462,6 +462,14 @@ def test_what_stays_and_what_is_missing_leave_only_capacities_that_are_sold() ->
     assert decided(plan_for(lacking, azure, {"pol": 90}, **sold), cell_id("pol")).short == 50
 
 
+def test_what_a_region_may_have_besides_is_asked_in_capacities_that_are_sold() -> None:
+    fleet = fleet_with(pool("200k", regions=["francecentral", "polandcentral"], maxSharePerRegion=60))
+    azure = empty_azure(fleet)
+    plan = plan_for(fleet, azure, {"fra": 60, "pol": 60}, terms={"allowed": (10, 50, 100)})
+    wanted = {name: decided(plan, cell_id(name)).short for name in ("fra", "pol")}
+    assert wanted == {"fra": 50, "pol": 0}
+
+
 def test_what_is_missing_is_asked_in_whole_steps() -> None:
     fleet = fleet_with(pool("70k", regions=["francecentral"]))
     azure = empty_azure(fleet)
@@ -502,7 +510,7 @@ def test_what_another_pool_gives_back_is_told_of_the_one_that_gets_it() -> None:
 
 
 def test_what_is_left_outside_of_its_regions_goes_unless_another_pool_of_that_name_has_it_there() -> None:
-    named = {"deploymentName": "d"}
+    named: dict[str, Any] = {"deploymentName": "d"}
     azure = settled(fleet_with(pool("150k", **named)))
     north = pool("50k", regions=["swedencentral"], **named)
     west = pool("100k", name="west", regions=["francecentral"], **named)
