@@ -18,11 +18,12 @@ def relate(own: tuple[Wish, ...], fleet: Mapping[ArmId, Desired], wishes: tuple[
     accounts = find_accounts(pool, fleet)
     if not accounts:
         return (_say_nobody(pool, fleet),)
+    usable = tuple(each for each in accounts if _may_use(pool, each))
     return (
         *_relate_regions(pool, accounts),
-        *_relate_filters(pool, accounts, fleet),
-        *_relate_names(pool, accounts, fleet),
-        *_relate_pools(pool, accounts, wishes),
+        *_relate_filters(pool, usable, fleet),
+        *_relate_names(pool, usable, fleet),
+        *_relate_pools(pool, usable, wishes),
     )
 
 
@@ -34,6 +35,13 @@ def find_accounts(pool: PoolWish, fleet: Mapping[ArmId, Desired]) -> tuple[Desir
 
 def region_of(account: Desired) -> str:
     return fold_location(str(account.fields.get("location") or ""))
+
+
+def _may_use(pool: PoolWish, account: Desired) -> bool:
+    """Whether a pool may place something in an account, as far as is known where that is."""
+    region = region_of(account)
+    known = region and not region.startswith(UNKNOWN)
+    return pool.matches(account.labels) and (not known or pool.covers(region))
 
 
 def _say_nobody(pool: PoolWish, fleet: Mapping[ArmId, Desired]) -> Finding:
@@ -55,7 +63,7 @@ def _relate_regions(pool: PoolWish, accounts: tuple[Desired, ...]) -> Iterator[F
     there = {region_of(each) for each in accounts}
     if any(each.startswith(UNKNOWN) or not each for each in there):
         return
-    usable = sorted(each for each in there if pool.regions is None or each in pool.regions)
+    usable = sorted(each for each in there if pool.covers(each))
     for at, each in enumerate(pool.named):
         if each not in there:
             yield Finding(
@@ -132,7 +140,7 @@ def _relate_pools(pool: PoolWish, accounts: tuple[Desired, ...], wishes: tuple[W
         if other.ref >= pool.ref:
             continue
         shared = [names[each.lower()] for each in other.names.values() if each.lower() in names]
-        both = [each for each in accounts if other.matches(each.labels)]
+        both = [each for each in accounts if _may_use(other, each)]
         if shared and both:
             message = f"{other.ref} calls its deployments {shared[0]} too, and may use {both[0].ref} as well"
             yield _say_twice(pool, message, other.origin)

@@ -90,5 +90,9 @@ class PoolWish:
         """Whether a document with these labels is one that the pool may use."""
         return self.match.items() <= labels.items()
 
+    def covers(self, region: str) -> bool:
+        """Whether the pool may have something in a folded region."""
+        return self.regions is None or region in self.regions
+
 
 Wish = QuotaWish | PoolWish

@@ -21,6 +21,7 @@ from reconciler.model.wire import read_path
 from reconciler.model.wish import PoolWish
 from reconciler.plan.decide import decide_alone
 from reconciler.plan.draft import Draft
+from reconciler.plan.shelf import spell_sku
 
 CAPACITY = "sku.capacity"
 
@@ -49,14 +50,17 @@ class Cell:
 
     @property
     def rate(self) -> int | None:
-        """Tokens per minute of a unit by what the deployment says itself; None where it says nothing."""
+        """Tokens per minute of a unit by what the deployment says itself; None where it says nothing. Its limits are
+        those of the capacity that it runs with, which is not always the one that it shall have."""
+        running = read_path(self.live.wire, ("properties", "currentCapacity")) if self.live else None
+        units = running if isinstance(running, int) and running > 0 else self.held
         limits = read_path(self.live.wire, ("properties", "rateLimits")) if self.live else None
         told = [each for each in limits if isinstance(each, dict)] if isinstance(limits, list) else []
         tokens = next((each for each in told if str(each.get("key")).lower() == "token"), {})
         count, period = tokens.get("count"), tokens.get("renewalPeriod")
-        if not isinstance(count, (int, float)) or not isinstance(period, (int, float)) or period <= 0 or not self.held:
+        if not isinstance(count, (int, float)) or not isinstance(period, (int, float)) or period <= 0 or not units:
             return None
-        return round(count * 60 / period / self.held)
+        return round(count * 60 / period / units)
 
     def offer(self, wish: PoolWish) -> Offer:
         return Offer(
@@ -87,11 +91,11 @@ class Places:
         rivals = [each for each in find_wishes(self.fleet) if each.ref != wish.ref]
         found: list[Cell] = []
         for account in find_accounts(wish, self.fleet.desired):
-            taken = {name.lower() for each in rivals if each.matches(account.labels) for name in each.names.values()}
             draft = self._draft(account)
-            cells = (
-                each for each in _cells_of(wish, account, _settled_region(draft)) if each.id not in self.fleet.desired
-            )
+            region = _settled_region(draft)
+            others = (each for each in rivals if each.matches(account.labels) and each.covers(region))
+            taken = {name.lower() for each in others for name in each.names.values()}
+            cells = (each for each in _cells_of(wish, account, region) if each.id not in self.fleet.desired)
             for cell in cells:
                 there = replace(_bar(cell, draft), live=self.snapshot.live.get(cell.id))
                 known = _inspect(wish, there, self.fleet)
@@ -99,28 +103,29 @@ class Places:
                     found.append(known)
         return tuple(found)
 
+    def find_unclear(self, wish: PoolWish) -> str:
+        """Why it is not known what a pool may use or what it has, "" where it is."""
+        broken = [ref for ref in sorted(self.fleet.broken) if ref.kind == "Account" or kind_named(ref.kind) is None]
+        if broken:
+            names = ", ".join(str(ref) for ref in broken)
+            return f"which accounts carry its labels is not known while documents are broken: {names}"
+        for account in find_accounts(wish, self.fleet.desired):
+            ids = (account.id, *(account.id.child("deployments", name) for name in wish.names.values()))
+            fault = next((fault for id in ids if (fault := self.snapshot.hidden(id))), None)
+            if fault:
+                return f"what runs in {account.ref} could not be read: {fault.code}"
+            if self._draft(account).action is Action.RESTORE:
+                return f"{account.ref} is restored first, and what it had comes back with it"
+        return ""
+
     def _draft(self, account: Desired) -> Draft:
         if account.id not in self._drafts:
             self._drafts[account.id] = decide_alone(self.fleet, self.snapshot, account)
         return self._drafts[account.id]
 
 
-def find_unclear(wish: PoolWish, fleet: Fleet, snapshot: Snapshot) -> str:
-    """Why it is not known what a pool may use or what it has, "" where it is."""
-    broken = [ref for ref in sorted(fleet.broken) if ref.kind == "Account" or kind_named(ref.kind) is None]
-    if broken:
-        names = ", ".join(str(ref) for ref in broken)
-        return f"which accounts carry its labels is not known while documents are broken: {names}"
-    for account in find_accounts(wish, fleet.desired):
-        ids = (account.id, *(account.id.child("deployments", name) for name in wish.names.values()))
-        fault = next((fault for id in ids if (fault := snapshot.hidden(id))), None)
-        if fault:
-            return f"what runs in {account.ref} could not be read: {fault.code}"
-    return ""
-
-
 def _cells_of(wish: PoolWish, account: Desired, region: str) -> Iterator[Cell]:
-    usable = wish.regions is None or region in wish.regions
+    usable = wish.covers(region)
     named = [(sku, wish.names[sku], usable) for sku in wish.skus]
     left = [(sku, wish.left[sku], False) for sku in deployment.SKUS if sku in wish.left]
     for rank, (sku, name, allowed) in enumerate((*named, *left)):
@@ -154,7 +159,7 @@ def _inspect(wish: PoolWish, cell: Cell, fleet: Fleet) -> Cell:
         return cell
     held = deployment.read_holding(live, cell.region).offer
     if (held.format, held.model, held.sku) != (wish.format, wish.model, cell.sku.lower()):
-        told = f"{cell.account.ref} has a deployment {cell.id.name} of {held.model} as {held.sku}"
+        told = f"{cell.account.ref} has a deployment {cell.id.name} of {held.model} as {spell_sku(held.sku)}"
         return replace(cell, live=None, barred=told)
     if live.owner != fleet.name:
         return replace(cell, live=None, barred=cell.barred or f"{cell.account.ref} is not this fleet's", fixed=True)

@@ -20,16 +20,20 @@ _PATH = "sku.capacity"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """A write that may bring about less than it says: it asks for `wanted`, and `least` will do, in whole steps."""
+    """A write that may bring about less than it says: it asks for `wanted`, and `least` will do, in whole steps, or in
+    one of the capacities that are `allowed`."""
 
     wanted: int
     least: int
     step: int
+    allowed: tuple[int, ...] = ()
 
     def fit(self, units: int, available: int) -> int | None:
         """The capacity that there is room for where the write adds `units`; None where that will not do."""
         has = self.wanted - units
-        most = max(has, (has + available) // self.step * self.step)
+        room = has + available
+        sizes = [each for each in self.allowed if each <= room] if self.allowed else [room // self.step * self.step]
+        most = max(has, *sizes)
         return most if most >= self.least else None
 
 
@@ -43,8 +47,9 @@ def find_stretches(books: Books, drafts: Drafts, steps: Iterable[Step]) -> Mappi
         assert draft.desired is not None
         assert draft.desired.floor is not None
         terms = books.terms_of(books.wanted(draft, drafts).offer)
-        least, pace = (terms.least, terms.step) if terms else (1, 1)
-        found[step.name] = Stretch(wanted=wanted, least=min(wanted, max(draft.desired.floor, least)), step=pace)
+        least, pace, allowed = (terms.least, terms.step, terms.allowed) if terms else (1, 1, ())
+        least = min(wanted, max(draft.desired.floor, least))
+        found[step.name] = Stretch(wanted=wanted, least=least, step=pace, allowed=allowed)
     return found
 
 

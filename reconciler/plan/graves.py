@@ -58,6 +58,12 @@ def spares(fleet: Fleet, deleted: DeletedAccount, now: float) -> str:
     return ""
 
 
+def find_purged(fleet: Fleet, snapshot: Snapshot) -> frozenset[str]:
+    """The folded regions in which spec.purge covers an account that may hold quota."""
+    free = (each for each in snapshot.deleted.values() if each.id not in fleet.desired and may_hold(each))
+    return frozenset(fold_location(each.location) for each in free if not spares(fleet, each, snapshot.taken_at))
+
+
 class Names:
     """What soft-deleted accounts are called: by their group as well, where two have one name."""
 

@@ -21,9 +21,10 @@ from reconciler.model.resource import Desired, Fleet, Snapshot
 from reconciler.model.spread import Member, Share, Spread
 from reconciler.model.wire import Json
 from reconciler.model.wish import PoolWish
-from reconciler.plan.cells import CAPACITY, Cell, Places, find_unclear, find_wishes, held_units
+from reconciler.plan.cells import CAPACITY, Cell, Places, find_wishes, held_units
 from reconciler.plan.draft import Drafts
-from reconciler.plan.placement import Choice, Demand, Limit, Placement, Slot, SlotNote, place
+from reconciler.plan.graves import find_purged
+from reconciler.plan.placement import Choice, Demand, Limit, Placement, Slot, SlotNote, compare, place
 from reconciler.plan.pool_words import tell_gone, tell_pool, tell_region, tell_share, tell_slot
 from reconciler.plan.quota import Books, PoolKey
 from reconciler.plan.shelf import Shelves
@@ -49,7 +50,7 @@ def find_unplaced(fleet: Fleet, snapshot: Snapshot, chosen: frozenset[ArmId] | N
     """The folded regions whose quota has to be known because what runs is not what a pool wants."""
     places, regions = Places(fleet, snapshot), set[str]()
     for wish in find_wishes(fleet):
-        if wish.lifecycle.policy is not ManagePolicy.MANAGE or find_unclear(wish, fleet, snapshot):
+        if wish.lifecycle.policy is not ManagePolicy.MANAGE or places.find_unclear(wish):
             continue
         cells = places.find(wish)
         meant = chosen is None or any(cell.id in chosen for cell in cells)
@@ -94,7 +95,14 @@ def _has_any(spread: Spread, chosen: frozenset[ArmId]) -> bool:
 
 
 def _settle(share: Share, drafts: Drafts) -> Share:
-    return replace(share, placed=sum(each.tokens * _settled_units(each, drafts) for each in share.members))
+    placed = sum(each.tokens * _settled_units(each, drafts) for each in share.members)
+    if placed == share.placed:
+        return share
+    told = (drafts[each.id].decision for each in share.members if each.id in drafts)
+    refused = next((each.reason for each in told if each.state is DecisionState.BLOCKED), share.reason)
+    # What it got besides others give back or a purge does: how much they leave is told with the quota.
+    reason = refused if placed < share.placed else ""
+    return replace(share, placed=placed, choice=compare(share.held, placed).value, reason=reason)
 
 
 def _settled_units(member: Member, drafts: Drafts) -> int:
@@ -191,7 +199,7 @@ class _Desk:
 
     def serve(self, wish: PoolWish) -> Spread:
         cells = self._places.find(wish)
-        policy, unclear = wish.lifecycle.policy, find_unclear(wish, self._fleet, self._snapshot)
+        policy, unclear = wish.lifecycle.policy, self._places.find_unclear(wish)
         if policy is not ManagePolicy.MANAGE:
             return self._keep(wish, cells, f"lifecycle.policy: {policy} places nothing")
         if unclear:
@@ -390,6 +398,22 @@ def _first_size(slot: Slot) -> int:
     return min(slot.allowed, default=max(1, -(-slot.least // slot.step)) * slot.step)
 
 
+def _size_above(slot: Slot, units: int) -> int:
+    """The least capacity of at least so many units, of those that are sold."""
+    if units <= 0:
+        return 0
+    if slot.allowed:
+        return min((each for each in slot.allowed if each >= units), default=max(slot.allowed))
+    return max(_first_size(slot), -(-units // slot.step) * slot.step)
+
+
+def _size_below(slot: Slot, units: int) -> int:
+    """The largest capacity of at most so many units, of those that are sold; 0 if there is none."""
+    if slot.allowed:
+        return max((each for each in slot.allowed if each <= units), default=0)
+    return units // slot.step * slot.step if units >= _first_size(slot) else 0
+
+
 def _turn(wish: PoolWish, cell: Cell, note: SlotNote, found: Placement) -> _Result:
     gone = tell_gone(wish, note) if cell.live and not note.units else ""
     because = "" if gone else tell_slot(wish, note, found.slots)
@@ -404,8 +428,7 @@ def _make_up(wish: PoolWish, results: list[_Result]) -> list[_Result]:
         slot = each.slot
         if each.added <= 0 or excess < slot.tokens:
             continue
-        units = max(each.cell.held, each.units - excess // slot.tokens // slot.step * slot.step)
-        units = _first_size(slot) if 0 < units < _first_size(slot) and not each.cell.held else units
+        units = max(each.cell.held, _size_above(slot, each.units - excess // slot.tokens))
         excess -= slot.tokens * (each.units - units)
         told = tell_share(wish, slot.tokens * units)
         made[each.cell.id] = replace(each, units=units, because=told)
@@ -420,21 +443,39 @@ def _expose(wish: PoolWish, found: Placement, results: list[_Result], books: Boo
     able = [each for each in results if each.slot.key in full and each.slot.tokens and each.added >= 0]
     if missing <= 0 or not able:
         return results
+    purged = find_purged(books.fleet, books.snapshot)
 
-    def liking(each: _Result) -> tuple[bool, bool, int, str, ArmId]:
+    def liking(each: _Result) -> tuple[bool, bool, bool, int, str, ArmId]:
         assert each.slot.pool is not None
-        held = books.residue(each.slot.pool) == 0
-        return held, not each.units, each.slot.rank, each.cell.region, each.cell.id
+        none = books.residue(each.slot.pool) == 0
+        return (
+            none or each.cell.region not in purged,
+            none,
+            not each.units,
+            each.slot.rank,
+            each.cell.region,
+            each.cell.id,
+        )
 
-    best = min(able, key=liking)
-    region = sum(each.placed for each in results if each.cell.region == best.cell.region)
+    for each in sorted(able, key=liking):
+        if wants := _find_wants(wish, each, results, missing):
+            told = f"up to {tell_share(wish, each.slot.tokens * wants)}"
+            return [replace(each, wants=wants, because=told) if other is each else other for other in results]
+    return results
+
+
+def _find_wants(wish: PoolWish, result: _Result, results: Iterable[_Result], missing: int) -> int:
+    """How many units a result would have with as much of what is missing as its region and its size permit; 0 where
+    that is no more than it has."""
+    slot = result.slot
+    region = sum(each.placed for each in results if each.cell.region == result.cell.region)
     share = wish.tokens * wish.most_share // 100 - region if wish.most_share < 100 else missing
-    more = min(missing, share) // best.slot.tokens if share < missing else -(-missing // best.slot.tokens)
-    most = best.units + more if best.slot.most is None else min(best.units + more, best.slot.most)
-    wants = most // best.slot.step * best.slot.step
-    if wants <= best.units or wants < _first_size(best.slot):
-        return results
-    return [replace(each, wants=wants) if each is best else each for each in results]
+    if share < missing:
+        wants = _size_below(slot, result.units + share // slot.tokens)
+    else:
+        wants = _size_above(slot, result.units - missing // -slot.tokens)
+    wants = wants if slot.most is None else _size_below(slot, min(wants, slot.most))
+    return wants if wants > result.units else 0
 
 
 def _share(region: str, choice: Choice, reason: str, results: Iterable[_Result]) -> Share:
@@ -445,8 +486,14 @@ def _share(region: str, choice: Choice, reason: str, results: Iterable[_Result])
         held=sum(each.slot.tokens * each.cell.held for each in there),
         placed=sum(each.placed for each in there),
         reason=reason,
-        members=tuple(Member(id=each.cell.id, tokens=each.slot.tokens, units=each.units) for each in there),
+        members=tuple(_member(each) for each in there),
     )
+
+
+def _member(result: _Result) -> Member:
+    """What runs under its name and is not the pool's is worth nothing to it."""
+    foreign = result.cell.barred and not result.cell.live
+    return Member(id=result.cell.id, tokens=0 if foreign else result.slot.tokens, units=result.units)
 
 
 def _spread(wish: PoolWish, shares: Iterable[Share], reason: str) -> Spread:

@@ -239,6 +239,19 @@ def test_a_deployment_that_an_account_declares_is_not_placed_as_well(tmp_path: P
     assert len(estate.fleets[0].desired) == 2
 
 
+def test_what_lies_outside_of_its_regions_is_nothing_to_a_pool(tmp_path: Path) -> None:
+    """Neither another pool of the same name, nor a deployment or a missing filter there."""
+    own = "{name: d, model: {name: gpt-4o}, sku: {name: Standard, capacity: 1}}"
+    spec = f"publicNetworkAccess: Disabled, location: westeurope, deployments: [{own}]"
+    north = pool("deploymentName: d, regions: [swedencentral]", name="one")
+    west = pool("deploymentName: D, regions: [francecentral], raiPolicyName: strict", name="two")
+    filter_ = "raiPolicies: [{name: strict, basePolicyName: Microsoft.DefaultV2}]"
+    france = labelled("france", spec=f"publicNetworkAccess: Disabled, location: francecentral, {filter_}")
+    estate = load(tmp_path, HERE, france, labelled("west", spec=spec), north, west)
+    assert tell(estate, tmp_path) == []
+    assert len(estate.fleets[0].wishes) == 2
+
+
 def test_two_pools_of_one_name_may_not_share_an_account(tmp_path: Path) -> None:
     estate = load(tmp_path, HERE, pool("deploymentName: d", name="one"), pool("deploymentName: D", name="two"))
     (told,) = tell(estate, tmp_path)

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model.plan import Action, DecisionState, Plan, Verb
-from reconciler.model.quota import Quotas
+from reconciler.model.quota import Quotas, Terms
 from reconciler.model.resource import Fleet, PurgePolicy, PurgeWhen
 from reconciler.model.wire import JsonObject
 from reconciler.plan import find_asked, make_plan
-from tests.plan.markets import GPT_4O, GPT_41, PTU, REGION, offer, plan_with, pool_of, quotas, surveyed
+from tests.plan.markets import GPT_4O, GPT_41, PTU, REGION, market, offer, plan_with, pool_of, quotas, surveyed
 from tests.support.builders import (
     EVERY_WORD,
     PlainAzure,
@@ -154,6 +154,13 @@ def test_whole_steps_are_taken_and_a_rest_is_left() -> None:
     assert wanted_of(plan, "a") == 45
     plan = plan_with(fleet, azure_with(), quotas({PTU: 34}, {PTU: 48}))
     assert decided(plan, deployment_id("a")).reason.startswith("asks at least 15 of gpt-4o GlobalProvisionedManaged")
+
+
+def test_only_capacities_that_are_sold_are_taken() -> None:
+    terms = Terms(usage=GPT_4O, tokens=1000, allowed=(10, 50, 100))
+    sold = Quotas(markets={REGION: market({}, {GPT_4O: 80}, {offer(): terms})})
+    plan = plan_with(fleet_with(elastic("a", 100, 10)), azure_with(), sold)
+    assert wanted_of(plan, "a") == 50
 
 
 def test_a_replacement_that_would_end_below_the_floor_is_not_begun() -> None:

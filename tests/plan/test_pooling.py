@@ -13,9 +13,10 @@ from reconciler.model.finding import Finding
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.lifecycle import Lifecycle, ManagePolicy
 from reconciler.model.memory import Memory, Shunned
-from reconciler.model.plan import Action, DecisionState, Plan
+from reconciler.model.moment import read_time
+from reconciler.model.plan import Action, DecisionState, Plan, Verb
 from reconciler.model.quota import Edition, Quotas
-from reconciler.model.resource import Fleet
+from reconciler.model.resource import OWNER_TAG, Fleet, PurgePolicy, PurgeWhen
 from reconciler.model.wire import JsonObject
 from reconciler.plan import find_asked, find_growing, find_unplaced, make_plan, select
 from reconciler.plan.placement import Choice, Limit, Slot, SlotNote
@@ -408,8 +409,8 @@ def test_what_is_missing_is_asked_where_a_purge_would_free_it() -> None:
     short = decided(plan, cell_id("pol"))
     assert (short.action, short.short) == (Action.CREATE, 100)
     assert short.reason.startswith(
-        "does not exist; 100,000 of the 400,000 tokens per minute that ModelPool/chat wants; gets 100 of the 200 that "
-        "it wants: 80 of 180 are used (0 by this fleet, 0 by others, up to 80 by soft-deleted accounts)"
+        "does not exist; up to 200,000 of the 400,000 tokens per minute that ModelPool/chat wants; gets 100 of the 200 "
+        "that it wants: 80 of 180 are used (0 by this fleet, 0 by others, up to 80 by soft-deleted accounts)"
     )
     assert pool_of_usage(plan, "polandcentral").short == 100
     assert spread_of(plan).shortfall == 100_000
@@ -418,6 +419,103 @@ def test_what_is_missing_is_asked_where_a_purge_would_free_it() -> None:
     assert again.steps == ()
     assert decided(again, cell_id("pol")).short == 100
     assert not again.converged
+
+
+def soft_deleted(region: str, **wire: Any) -> JsonObject:
+    return {"location": region, "kind": "OpenAI", **wire}
+
+
+def purged_by(fleet: Fleet, azure: PlainAzure, others: Mapping[str, int]) -> list[str]:
+    """What a plan purges, a day after the soft-deleted accounts were deleted, where every region allows 60."""
+    quotas = quotas_of(azure, {"fra": 60, "pol": 60}, others=others, surveyed=frozenset(REGIONS.values()))
+    plan = make_plan(fleet, replace(azure.snapshot(quotas=quotas), taken_at=read_time("2025-10-02T00:00:00Z") or 0.0))
+    return [each.ref.name for each in plan.decisions if each.action is Action.PURGE]
+
+
+def test_what_is_missing_is_asked_where_the_share_of_the_region_permits_it() -> None:
+    """A region that has all that it may have cannot be helped by a purge, and must not keep others from it."""
+    wish = pool("100k", regions=["francecentral", "polandcentral"], maxSharePerRegion=50)
+    fleet = fleet_with(wish, purge=PurgePolicy(when=PurgeWhen.BLOCKING))
+    azure = empty_azure(fleet)
+    for name, region in (("a", "francecentral"), ("b", "polandcentral")):
+        azure.deleted[account_id(name)] = soft_deleted(region, tags={OWNER_TAG: fleet.name})
+    assert purged_by(fleet, azure, {"fra": 10, "pol": 60}) == ["b"]
+
+
+def test_what_is_missing_is_asked_where_an_account_may_be_purged_rather_than_where_one_may_not() -> None:
+    fleet = fleet_with(
+        pool("50k", regions=["francecentral", "polandcentral"]), purge=PurgePolicy(when=PurgeWhen.BLOCKING)
+    )
+    azure = empty_azure(fleet)
+    azure.deleted[account_id("strangers")] = soft_deleted("francecentral")
+    azure.deleted[account_id("ours")] = soft_deleted("polandcentral", tags={OWNER_TAG: fleet.name})
+    assert purged_by(fleet, azure, {"fra": 60, "pol": 60}) == ["ours"]
+
+
+def test_what_stays_and_what_is_missing_leave_only_capacities_that_are_sold() -> None:
+    azure = settled(fleet_with(pool("150k")))
+    sold = {"terms": {"allowed": (10, 50, 100)}}
+    fleet = fleet_with(pool("180k", regions=["polandcentral", "swedencentral"]), allow=frozenset())
+    plan = plan_for(fleet, azure, **sold)
+    assert {step.id.top.name: step.fields["sku.capacity"] for step in plan.steps} == {"pol": 100}
+    lacking = fleet_with(pool("300k", regions=["polandcentral"]))
+    assert decided(plan_for(lacking, azure, {"pol": 90}, **sold), cell_id("pol")).short == 50
+
+
+def test_what_a_region_may_have_besides_is_asked_in_capacities_that_are_sold() -> None:
+    fleet = fleet_with(pool("200k", regions=["francecentral", "polandcentral"], maxSharePerRegion=60))
+    azure = empty_azure(fleet)
+    plan = plan_for(fleet, azure, {"fra": 60, "pol": 60}, terms={"allowed": (10, 50, 100)})
+    wanted = {name: decided(plan, cell_id(name)).short for name in ("fra", "pol")}
+    assert wanted == {"fra": 50, "pol": 0}
+
+
+def test_what_is_missing_is_asked_in_whole_steps() -> None:
+    fleet = fleet_with(pool("70k", regions=["francecentral"]))
+    azure = empty_azure(fleet)
+    plan = plan_for(fleet, azure, {"fra": 60}, terms={"step": 50})
+    made = decided(plan, cell_id("fra"))
+    assert (made.action, made.short) == (Action.CREATE, 50)
+
+
+def test_nothing_is_placed_while_an_account_comes_back_with_what_it_had() -> None:
+    """Else the wish would be placed a second time, and be taken away again."""
+    fleet = fleet_with(pool("50k"), soft_deleted="restore")
+    azure = settled(fleet)
+    azure.live.pop(cell_id("fra"))
+    azure.deleted[account_id("fra")] = azure.live.pop(account_id("fra"))
+    plan = plan_for(fleet, azure, {**ROOM, "fra": 50}, others={"fra": 50})
+    assert [step.id for step in plan.steps] == [account_id("fra")]
+    assert spread_of(plan).reason == (
+        "nothing is placed: Account/fra is restored first, and what it had comes back with it"
+    )
+
+
+def test_a_capacity_that_somebody_changed_is_seen_while_its_limits_are_those_of_the_old_one() -> None:
+    fleet = fleet_with(pool("150k"))
+    azure = settled(fleet)
+    azure.edit(cell_id("fra"), "sku.capacity", 20)
+    assert find_unplaced(fleet, azure.snapshot())
+
+
+def test_what_another_pool_gives_back_is_told_of_the_one_that_gets_it() -> None:
+    france = ["francecentral"]
+    azure = settled(fleet_with(pool("100k", name="a", regions=france)))
+    wishes = pool("40k", name="a", regions=france), pool("60k", name="b", regions=france)
+    plan = plan_for(fleet_with(*wishes), azure)
+    made = decided(plan, cell_id("fra", name="b"))
+    assert made.reason == "does not exist; up to 60,000 of the 60,000 tokens per minute that ModelPool/b wants"
+    share = share_of(plan, "fra", "b")
+    assert (share.placed, share.choice, share.reason) == (60_000, "new", "")
+
+
+def test_what_is_left_outside_of_its_regions_goes_unless_another_pool_of_that_name_has_it_there() -> None:
+    named: dict[str, Any] = {"deploymentName": "d"}
+    azure = settled(fleet_with(pool("150k", **named)))
+    north = pool("50k", regions=["swedencentral"], **named)
+    west = pool("100k", name="west", regions=["francecentral"], **named)
+    plan = plan_for(fleet_with(north, west), azure)
+    assert {(step.id.top.name, step.verb) for step in plan.steps} == {("swe", Verb.PUT), ("pol", Verb.DELETE)}
 
 
 # -- what is not to be used
@@ -465,7 +563,9 @@ def test_a_deployment_of_another_model_is_left_alone() -> None:
     azure.add(cell_id("fra"), foreign)
     plan = plan_for(fleet, azure)
     assert cell_id("fra") not in {step.id for step in plan.steps}
-    assert share_of(plan, "fra").reason == "Account/fra has a deployment chat-standard of o1 as standard"
+    share = share_of(plan, "fra")
+    assert (share.placed, share.reason) == (0, "Account/fra has a deployment chat-standard of o1 as Standard")
+    assert spread_of(plan).placed == 150_000
     assert spread_of(plan).shortfall == 0
 
 

@@ -12,6 +12,7 @@ known here.
 """
 
 from reconciler.plan.placement.place import place
+from reconciler.plan.placement.tell import compare
 from reconciler.plan.placement.values import (
     Choice,
     Demand,
@@ -24,4 +25,16 @@ from reconciler.plan.placement.values import (
     SlotNote,
 )
 
-__all__ = ["Choice", "Demand", "Limit", "Placement", "RegionNote", "Rooms", "Slot", "SlotKey", "SlotNote", "place"]
+__all__ = [
+    "Choice",
+    "Demand",
+    "Limit",
+    "Placement",
+    "RegionNote",
+    "Rooms",
+    "Slot",
+    "SlotKey",
+    "SlotNote",
+    "compare",
+    "place",
+]

@@ -33,11 +33,12 @@ def explain(demand: Demand, task: Task, units: Units) -> Placement:
 def _note(demand: Demand, fill: Fill, at: int) -> SlotNote:
     slot, units = fill.task.slots[at], fill.units[at]
     limit, needs, leaves = _find_limit(demand, fill, at)
-    choice = _compare(slot.held, units)
+    choice = compare(slot.held, units)
     return SlotNote(slot=slot, units=units, choice=choice, limit=limit, needs=needs, leaves=leaves)
 
 
-def _compare(before: int, after: int) -> Choice:
+def compare(before: int, after: int) -> Choice:
+    """What becomes of what had so much and shall have so much."""
     if before == after:
         return Choice.KEPT if after else Choice.PASSED
     if after < before:
@@ -85,7 +86,7 @@ def _sum_up(demand: Demand, task: Task, notes: tuple[SlotNote, ...]) -> RegionNo
         tokens=after,
         held=before,
         most=task.share if demand.most_share < 100 else None,
-        choice=_compare(before, after),
+        choice=compare(before, after),
         closest=min(notes, key=lambda note: _CLOSEST.index(note.limit)),
     )
 
