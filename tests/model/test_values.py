@@ -44,6 +44,7 @@ def test_only_what_heals_by_waiting_is_retried_and_only_states_of_the_world_bloc
     }
     assert {cls for cls in FaultClass if cls.blocking} == {
         FaultClass.QUOTA,
+        FaultClass.CAPACITY,
         FaultClass.FORBIDDEN,
         FaultClass.SOFT_DELETED,
     }

@@ -79,7 +79,10 @@ def test_it_is_blocked_only_below_its_floor() -> None:
     decision = decided(plan, deployment_id("a"))
     assert (decision.state, decision.code, decision.short) == (DecisionState.BLOCKED, "insufficient_quota", 0)
     assert decision.reason.startswith("asks at least 50 of gpt-4o GlobalStandard in swedencentral; 251 of 300 are used")
-    assert decision.permit == ("declare a min of 49, 1 fewer; or free 1 of this pool, or ask Azure for a higher limit")
+    assert decision.permit == (
+        "declare a min of 49, 1 fewer; or run it again in some minutes: Azure may be late to give back up to 251; "
+        "or free 1 of this pool, or ask Azure for a higher limit"
+    )
     assert pool_of(plan).short == 300
 
 
