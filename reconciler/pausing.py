@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 
 from reconciler.model.moment import show_time
 from reconciler.model.pause import Pause
@@ -70,8 +71,8 @@ def tell_scope(pause: Pause) -> str:
 
 
 def tell_document(pause: Pause) -> JsonObject:
-    """One pause for programs."""
-    until: Json = show_time(pause.until)
+    """One pause for programs; `until` is null for one that ends when somebody looks."""
+    until: Json = show_time(pause.until) if isfinite(pause.until) else None
     return {
         "fleet": pause.fleet or None,
         "kind": pause.kind or None,

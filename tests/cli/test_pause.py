@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.pause import Pause
-from reconciler.pausing import add_pause, end_pauses, read_until, tell_scope
+from reconciler.pausing import add_pause, end_pauses, read_until, tell_document, tell_scope
 from reconciler.runtime.pauses import PauseFile
 from tests.cli.fleets import account, reconcile_bare, write_fleet
 
@@ -92,6 +92,11 @@ def test_what_is_ended_is_what_was_asked_for_in_these_words_or_all(scope: Pause,
     kept, gone = end_pauses(pauses, scope, NOW)
     assert len(gone) == ended
     assert len(kept) == 4 - ended
+
+
+def test_a_pause_without_an_end_is_told_to_programs_as_one() -> None:
+    """Pauses that cannot be read pause everything until somebody looks."""
+    assert tell_document(Pause(until=math.inf, reason="no"))["until"] is None
 
 
 def test_a_scope_is_told_in_words() -> None:
