@@ -38,7 +38,8 @@ spec:
 
 
 def podman(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*PODMAN, *words], capture_output=True, text=True, check=False, timeout=timeout)
+    # Where memory runs out, podman leaves a file in the folder that it was called in.
+    return subprocess.run([*PODMAN, *words], cwd=WORK, capture_output=True, text=True, check=False, timeout=timeout)
 
 
 @pytest.fixture(scope="module")
