@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field as Described
 
@@ -18,7 +18,7 @@ from reconciler.model.quota import Holding, Offer
 from reconciler.model.resource import Live
 from reconciler.model.wire import Json
 
-SKUS = (
+DeploymentType = Literal[
     "Standard",
     "GlobalStandard",
     "DataZoneStandard",
@@ -28,7 +28,8 @@ SKUS = (
     "GlobalBatch",
     "DataZoneBatch",
     "DeveloperTier",
-)
+]
+SKUS: tuple[str, ...] = get_args(DeploymentType)
 PROVISIONED = frozenset(sku.lower() for sku in SKUS if "Provisioned" in sku)
 # https://learn.microsoft.com/azure/ai-services/openai/quotas-limits: standard deployments per resource.
 STANDARD_PER_ACCOUNT = 32
@@ -206,17 +207,7 @@ class DeploymentSkuSpec(Spec):
     """How the deployment is served and how much of it."""
 
     name: Annotated[
-        Literal[
-            "Standard",
-            "GlobalStandard",
-            "DataZoneStandard",
-            "ProvisionedManaged",
-            "GlobalProvisionedManaged",
-            "DataZoneProvisionedManaged",
-            "GlobalBatch",
-            "DataZoneBatch",
-            "DeveloperTier",
-        ],
+        DeploymentType,
         Described(description="Deployment type. It cannot be changed in place."),
     ]
     capacity: Annotated[

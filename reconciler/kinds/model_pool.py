@@ -14,7 +14,7 @@ from pydantic import Field as Described
 from reconciler.kinds import deployment
 from reconciler.kinds.base import Document, Expansion, Kind, Setting, declare
 from reconciler.kinds.common import check_repeats, place_fields
-from reconciler.kinds.deployment import read_tpm
+from reconciler.kinds.deployment import DeploymentType, read_tpm
 from reconciler.kinds.pool_relations import relate
 from reconciler.kinds.scalars import Region, TagName, TagValue
 from reconciler.kinds.spec import Spec, Text, Whole
@@ -95,19 +95,7 @@ class ModelPoolSpec(Spec):
         ),
     ]
     deployment_types: Annotated[
-        list[
-            Literal[
-                "Standard",
-                "GlobalStandard",
-                "DataZoneStandard",
-                "ProvisionedManaged",
-                "GlobalProvisionedManaged",
-                "DataZoneProvisionedManaged",
-                "GlobalBatch",
-                "DataZoneBatch",
-                "DeveloperTier",
-            ]
-        ],
+        list[DeploymentType],
         Described(
             min_length=1,
             description="Deployment types that may be used, the one that is liked best first. Only those that are sold "

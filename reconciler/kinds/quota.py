@@ -7,14 +7,14 @@ is, and whoever reads the plan is told. Stands for no ARM resource.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic import Field as Described
 
 from reconciler.kinds.base import Document, Expansion, Kind, Setting
 from reconciler.kinds.common import resolve_location
-from reconciler.kinds.deployment import PROVISIONED, read_tpm
+from reconciler.kinds.deployment import PROVISIONED, DeploymentType, read_tpm
 from reconciler.kinds.scalars import Region
 from reconciler.kinds.spec import Spec, Text, Whole, refuse
 from reconciler.model.finding import Finding
@@ -66,17 +66,7 @@ class PoolSkuSpec(Spec):
     """The deployment type whose pool it is."""
 
     name: Annotated[
-        Literal[
-            "Standard",
-            "GlobalStandard",
-            "DataZoneStandard",
-            "ProvisionedManaged",
-            "GlobalProvisionedManaged",
-            "DataZoneProvisionedManaged",
-            "GlobalBatch",
-            "DataZoneBatch",
-            "DeveloperTier",
-        ],
+        DeploymentType,
         Described(description="Deployment type."),
     ]
 
