@@ -16,10 +16,11 @@ from reconciler.cloud import Budgets, CloudSettings, open_cloud
 from reconciler.cloud.session import trace_requests, trust
 from reconciler.cycle import CycleRequest, converge, run_cycle
 from reconciler.daemon import Service, run_forever
+from reconciler.daemon.herald import Desk, Herald
+from reconciler.daemon.library import Library
+from reconciler.daemon.outside import Door, open_door
 from reconciler.deleted import survey_deleted
-from reconciler.herald import Desk, Herald
 from reconciler.leading import LeaseChoice, compete, lead
-from reconciler.library import Library
 from reconciler.model.alert import Route, SinkKind
 from reconciler.model.burial import Graveyard
 from reconciler.model.outcome import CycleReport, Outcome
@@ -39,7 +40,6 @@ from reconciler.model.ports import (
     World,
 )
 from reconciler.model.resource import CloudTarget, Fleet, Scope, Snapshot
-from reconciler.outside import Door, open_door
 from reconciler.report.alerts import Storm
 from reconciler.report.audit import AuditLog
 from reconciler.report.drift import Rounds

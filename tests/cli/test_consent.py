@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.consent import agree_to, ask_about, tell_excess
-from reconciler.consultation import Consultation
+from reconciler.cli.consent import agree_to, ask_about, tell_excess
+from reconciler.cli.consultation import Consultation
 from reconciler.model.finding import Origin
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.importing import Choice, describe_live
+from reconciler.cli.importing import Choice, describe_live
 from reconciler.model.ids import ArmId
 from reconciler.model.resource import Live, LiveState, Snapshot
 from reconciler.model.wire import JsonObject

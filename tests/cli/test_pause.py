@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.pausing import add_pause, end_pauses, read_until, tell_document, tell_scope
 from reconciler.model.pause import Pause
-from reconciler.pausing import add_pause, end_pauses, read_until, tell_document, tell_scope
 from reconciler.runtime.pauses import PauseFile
 from tests.cli.fleets import account, reconcile_bare, write_fleet
 

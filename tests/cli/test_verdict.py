@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.cli.parser import Exit
+from reconciler.cli.verdict import judge_plans, judge_runs
 from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import Decision, Plan
-from reconciler.parser import Exit
-from reconciler.verdict import judge_plans, judge_runs
 from tests.report.samples import (
     BLOCKED,
     CONVERGED,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.parser import VERSION, Exit, parse
+from reconciler.cli.parser import VERSION, Exit, parse
 from tests.cli.fleets import account, clean_environment, command, reconcile_bare, write_fleet
 
 COMMANDS = ("once", "validate", "schema", "explain", "import", "deleted", "purge", "simulate")

@@ -16,7 +16,7 @@ import yaml
 from structlog.testing import capture_logs
 
 from reconciler.apply import Budget
-from reconciler.herald import Desk, Herald
+from reconciler.daemon.herald import Desk, Herald
 from reconciler.model.alert import BLANK, Alert, Letter, Level, Route, SinkKind, Turn
 from reconciler.model.drift import Correction, Ending
 from reconciler.model.finding import Fault, FaultClass, Finding

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.daemon import OBSERVED
+from reconciler.daemon.loop import OBSERVED
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Pass, Result
 from reconciler.model.pause import Pause

@@ -79,9 +79,8 @@ def test_it_starts_at_once(image: str) -> None:
 
 
 def test_everything_that_it_uses_can_be_loaded(image: str) -> None:
-    program = (
-        "import reconciler.app, reconciler.commands, azure.mgmt.monitor.aio, azure.mgmt.network.aio, prometheus_client"
-    )
+    modules = "reconciler.cli.dispatch", "azure.mgmt.monitor.aio", "azure.mgmt.network.aio", "prometheus_client"
+    program = f"import {', '.join(modules)}"
     done = python(image, program)
     assert done.returncode == 0, done.stderr
 

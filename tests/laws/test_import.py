@@ -6,8 +6,8 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, settings
 
+from reconciler.cli.importing import Choice, describe_live
 from reconciler.desired.writer import write_documents
-from reconciler.importing import Choice, describe_live
 from reconciler.model.resource import Scope
 from tests.laws.fleets import fleets
 from tests.laws.stage import Document, stage, told

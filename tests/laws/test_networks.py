@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.importing import Choice, describe_live
 from reconciler.desired.writer import write_documents
-from reconciler.importing import Choice, describe_live
 from reconciler.model.outcome import CycleReport
 from reconciler.model.plan import DecisionState, Plan
 from reconciler.model.resource import Fleet, Scope

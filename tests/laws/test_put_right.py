@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from reconciler.consent import agree_to
+from reconciler.cli.consent import agree_to
 from reconciler.model.plan import Action, DecisionState, Plan, Step
 from reconciler.model.resource import OWNER_TAG
 from tests.laws.stage import Stage, account_id, told

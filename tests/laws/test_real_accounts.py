@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli.importing import Choice, describe_live
 from reconciler.cloud.live import to_live
 from reconciler.desired.writer import write_documents
-from reconciler.importing import Choice, describe_live
 from reconciler.kinds.catalog import type_of
 from reconciler.model.finding import Severity
 from reconciler.model.ids import ArmId

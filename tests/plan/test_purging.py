@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.consent import agree_to
+from reconciler.cli.consent import agree_to
 from reconciler.model.lifecycle import Lifecycle
 from reconciler.model.memory import Memory
 from reconciler.model.moment import show_time

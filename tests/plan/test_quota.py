@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.consent import agree_to
+from reconciler.cli.consent import agree_to
 from reconciler.model.plan import Action, DecisionState, Plan, Verb
 from reconciler.model.quota import Holding, Quotas, Terms
 from reconciler.model.resource import Cap, Desired, Fleet

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.cli.parser import Exit
+from reconciler.cli.verdict import judge_plans
 from reconciler.kinds import quota
 from reconciler.model.finding import Severity
 from reconciler.model.ids import ArmId
@@ -17,10 +19,8 @@ from reconciler.model.plan import Decision, DecisionState, FieldChange, Plan
 from reconciler.model.quota import Quotas, Terms
 from reconciler.model.resource import Fleet
 from reconciler.model.wish import QuotaWish
-from reconciler.parser import Exit
 from reconciler.plan import find_asked, find_regions, find_unexplained, find_watched, make_plan, select
 from reconciler.report.words import tell_converged
-from reconciler.verdict import judge_plans
 from tests.plan.markets import GPT_4O, GPT_41, PTU, REGION, SOLD, market, offer, plan_with, pool_of, quotas, surveyed
 from tests.support.builders import (
     DEPLOYMENTS,

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from reconciler.cli.parser import Exit
+from reconciler.cli.verdict import judge_plans
 from reconciler.model.finding import Origin
 from reconciler.model.ids import Ref
 from reconciler.model.plan import Decision, DecisionState, Plan
 from reconciler.model.spread import Share, Spread
-from reconciler.parser import Exit
 from reconciler.report.document import Envelope, render_plans
 from reconciler.report.markdown import render_markdown
 from reconciler.report.paint import Style
 from reconciler.report.spreads import list_moving, tell_shares, tell_spread
 from reconciler.report.text import render_plan
-from reconciler.verdict import judge_plans
 from tests.report.samples import CONVERGED, DEPLOYMENT
 
 STYLE = Style(width=80)

@@ -15,8 +15,8 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from reconciler.apply import Budget
-from reconciler.crew import LAST_WORDS, Crew
 from reconciler.cycle import CycleRequest, Hearing, run_cycle
+from reconciler.daemon.crew import LAST_WORDS, Crew
 from reconciler.model.finding import Fault, FaultClass, Finding
 from reconciler.model.ids import ArmId
 from reconciler.model.memory import NOTHING, Memory

@@ -61,9 +61,8 @@ class Herald:
         self._written: Journal | None = None
         self._written_at = 0.0
         self._pending: tuple[Letter, ...] = ()
-        self._closed_at = self._gap = (
-            0.0  # on the monotonic clock: when the last pass was over, and since the one before
-        )
+        # On the monotonic clock: when the last pass was over, and how long that was after the one before.
+        self._closed_at = self._gap = 0.0
         self._looked: dict[str, float] = {}
         self._lock = asyncio.Lock()
         self._dirty = asyncio.Event()

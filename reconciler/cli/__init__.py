@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from reconciler.parser import Exit, parse
+from reconciler.cli.parser import Exit, parse
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -16,7 +16,7 @@ def main(words: Sequence[str] | None = None) -> int:
         stream.reconfigure(errors="backslashreplace") if hasattr(stream, "reconfigure") else None
     try:
         options = parse(sys.argv[1:] if words is None else words)
-        from reconciler.commands import run  # noqa: PLC0415 - half a second of imports that help does not need
+        from reconciler.cli.dispatch import run  # noqa: PLC0415 - half a second of imports that help does not need
 
         code = run(options, os.environ)
         sys.stdout.flush()

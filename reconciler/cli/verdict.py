@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from reconciler.cli.parser import Exit
 from reconciler.model.outcome import CycleReport, Result
 from reconciler.model.plan import DecisionState, Plan
-from reconciler.parser import Exit
 from reconciler.report.summary import merge_outcomes
 
 _WORST_FIRST = (Exit.ERROR, Exit.STOPPED, Exit.CHANGES, Exit.BLOCKED, Exit.OK)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from reconciler.consent import agree_to, tell_excess, tell_surplus
+from reconciler.cli.consent import agree_to, tell_excess, tell_surplus
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Plan, Step
 from reconciler.model.ports import Watcher
