@@ -104,12 +104,18 @@ async def plan_fleets(fleets: tuple[Fleet, ...], wiring: Wiring, request: CycleR
 async def converge_fleets(
     fleets: tuple[Fleet, ...], wiring: Wiring, request: CycleRequest, tell: Callable[[str], None]
 ) -> tuple[tuple[CycleReport, ...], ...]:
-    """Every fleet's cycles until nothing is left, all fleets at once; `tell` hears what is waited for before. Raises
-    LeaseHeldError before anything is looked at, where somebody else leads."""
+    """Every fleet's cycles until nothing is left, all fleets at once."""
+    async with covered(wiring, tell) as leading:
+        return await _each(fleets, leading, lambda world, fleet: converge(world, fleet, request), read_only=False)
+
+
+@asynccontextmanager
+async def covered(wiring: Wiring, tell: Callable[[str], None]) -> AsyncIterator[Wiring]:
+    """A wiring that may write while the block runs, unless the lease is lost; `tell` hears what is waited for before.
+    Raises LeaseHeldError before anything is looked at, where somebody else leads."""
     brake = Brake(wiring.clock)
     async with lead(wiring.choice, wiring.chance, lambda lost: brake.pull(lost, 0.0), tell) as lease:
-        covered = replace(wiring, lease=lease, halt=brake)
-        return await _each(fleets, covered, lambda world, fleet: converge(world, fleet, request), read_only=False)
+        yield replace(wiring, lease=lease, halt=brake)
 
 
 async def survey_fleets(fleets: tuple[Fleet, ...], wiring: Wiring, regions: frozenset[str]) -> tuple[Graveyard, ...]:

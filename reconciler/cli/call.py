@@ -36,6 +36,10 @@ class UsageError(Exception):
     """What was asked for cannot be done as it was asked; the message says what would."""
 
 
+class NoWritesError(Exception):
+    """The settings allow nobody to write; the message says which one, and how to go on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One command line at work: what was said, what the settings are, where to speak, where Azure is."""

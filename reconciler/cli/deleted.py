@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from difflib import get_close_matches
 
-from reconciler.app import carry_out, survey_fleets
+import structlog
+
+from reconciler.app import Wiring, carry_out, covered, survey_fleets
 from reconciler.apply import Budget
 from reconciler.cli.call import Call, UsageError, complete, is_broken, load, open_progress, target, wire_up
+from reconciler.cli.lease import choose_lease_to_write
 from reconciler.cli.parser import Exit
+from reconciler.cli.pauses import pauses_in_force
 from reconciler.cli.verdict import judge_outcome
 from reconciler.model.burial import Burial, Graveyard
 from reconciler.model.finding import Origin
 from reconciler.model.ids import fold_location
 from reconciler.model.outcome import Outcome
+from reconciler.model.pause import Pause
 from reconciler.model.resource import Estate, Fleet
-from reconciler.plan import find_burials, find_protection, merge, plan_one
+from reconciler.plan import find_burials, find_protection, merge, plan_one, tell_withheld
 from reconciler.report.deleted import (
     render_burial,
     render_deleted,
@@ -79,22 +85,33 @@ def purge(call: Call) -> Exit:
     terminal, options = call.terminal, call.options
     if not (options.yes or terminal.interactive):
         raise UsageError("there is no terminal to ask on; add --yes to purge without being asked")
+    choice = choose_lease_to_write(call)
     estate = _load_or_subscription(call)
     terminal.complain(render_findings(estate.findings, terminal.style(terminal.err)))
     if is_broken(estate):
         terminal.complain("The desired state is wrong, so no request was sent.\n")
         return Exit.ERROR
-    graveyards = merge(complete(call, survey_fleets(estate.fleets, wire_up(call, Quiet()), frozenset())))
-    unread = _complain_unread(call, graveyards)
-    burial = _pick(graveyards, options.name, complete=unread is Exit.OK)
-    if burial is None:
-        return Exit.ERROR
-    fleet = next(each for each in estate.fleets if each.name == burial.fleet)
-    stream = terminal.out if call.settings.output is Output.TEXT else terminal.err
-    stream.write(render_burial(burial, terminal.style(stream)))
-    stream.flush()
-    forbidden = find_protection(estate.fleets, burial.deleted)
-    outcome = None if forbidden else complete(call, _purge_one(call, fleet, burial))
+    pauses = pauses_in_force(call)
+    wiring = replace(wire_up(call, open_progress(call)), choice=choice)
+    with structlog.contextvars.bound_contextvars(trigger="purge"):
+        return complete(call, _purge(call, estate, pauses, wiring))
+
+
+async def _purge(call: Call, estate: Estate, pauses: tuple[Pause, ...], wiring: Wiring) -> Exit:
+    terminal = call.terminal
+    async with covered(wiring, terminal.tell) as leading:
+        graveyards = merge(await survey_fleets(estate.fleets, replace(leading, watcher=Quiet()), frozenset()))
+        unread = _complain_unread(call, graveyards)
+        burial = _pick(graveyards, call.options.name, complete=unread is Exit.OK)
+        if burial is None:
+            return Exit.ERROR
+        stream = terminal.out if call.settings.output is Output.TEXT else terminal.err
+        stream.write(render_burial(burial, terminal.style(stream)))
+        stream.flush()
+        forbidden = find_protection(estate.fleets, burial.deleted)
+        forbidden = forbidden or tell_withheld(estate.fleets, burial, pauses, call.clock.now())
+        fleet = next(each for each in estate.fleets if each.name == burial.fleet)
+        outcome = None if forbidden else await _purge_one(call, fleet, burial, leading)
     code = Exit.STOPPED if outcome is None else judge_outcome(outcome.result)
     if outcome is None:
         terminal.complain(f"{plain(forbidden) or 'not agreed to'}; nothing was purged\n")
@@ -105,11 +122,11 @@ def purge(call: Call) -> Exit:
     return code
 
 
-async def _purge_one(call: Call, fleet: Fleet, burial: Burial) -> Outcome | None:
+async def _purge_one(call: Call, fleet: Fleet, burial: Burial, wiring: Wiring) -> Outcome | None:
     if not call.options.yes and not await call.terminal.ask(f"\nPurge {plain(burial.name)} for good?"):
         return None
     budget = Budget(seconds=call.settings.timeout, parallel=1)
-    (outcome,) = await carry_out(fleet.target, plan_one(burial), wire_up(call, open_progress(call)), budget)
+    (outcome,) = await carry_out(fleet.target, plan_one(burial), wiring, budget)
     return outcome
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 
-from reconciler.cli.call import Call, UsageError, log_level, open_simulation
+from reconciler.cli.call import Call, NoWritesError, UsageError, log_level, open_simulation
 from reconciler.cli.deleted import deleted, purge
 from reconciler.cli.documents import explain_topic, schema, validate
 from reconciler.cli.graph import graph
@@ -55,7 +55,7 @@ def run(options: Options, environment: Mapping[str, str]) -> Exit:
     except (UsageError, NothingSelectedError) as error:
         terminal.complain(f"reconciler {options.command}: {error}\n")
         return Exit.USAGE
-    except LeaseHeldError as error:
+    except (LeaseHeldError, NoWritesError) as error:
         terminal.complain(f"reconciler {options.command}: {error}\n")
         return Exit.STOPPED
     except (SimulationError, GraphvizError, OSError) as error:

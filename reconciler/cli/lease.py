@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from reconciler.cli.call import Call, UsageError
+from reconciler.cli.call import Call, NoWritesError, UsageError
 from reconciler.leading import LeaseChoice
 from reconciler.runtime.kube import find_place
 from reconciler.runtime.lease import Terms
 from reconciler.settings import LeaseForm
+
+
+def choose_lease_to_write(call: Call) -> LeaseChoice:
+    """The lease for a command that writes once; refused where nothing is ever written."""
+    if call.settings.observe_only:
+        place = call.settings.given["observeOnly"].place
+        plan = "plan with `reconciler once --dry-run`, or set it to false"
+        raise NoWritesError(f"observeOnly is true ({place}), so nothing is written; {plan}")
+    return choose_lease(call)
 
 
 def choose_lease(call: Call) -> LeaseChoice:

@@ -13,7 +13,7 @@ from reconciler.apply import Budget
 from reconciler.cli.call import Call, UsageError, choose, complete, is_broken, load, open_progress, wire_up, write_whole
 from reconciler.cli.consent import ask_about
 from reconciler.cli.consultation import Consultation
-from reconciler.cli.lease import choose_lease
+from reconciler.cli.lease import choose_lease_to_write
 from reconciler.cli.parser import Exit
 from reconciler.cli.pauses import pauses_in_force
 from reconciler.cli.terminal import Terminal
@@ -35,7 +35,7 @@ def once(call: Call) -> Exit:
     options, terminal = call.options, call.terminal
     if not (options.dry_run or options.yes or options.plan or terminal.interactive):
         raise UsageError("there is no terminal to ask on; add --yes to write without being asked, or --dry-run")
-    choice = LeaseChoice() if options.dry_run else choose_lease(call)
+    choice = LeaseChoice() if options.dry_run else choose_lease_to_write(call)
     saved = _read_saved(options.plan) if options.plan else None
     estate = load(call)
     if is_broken(estate):

@@ -523,6 +523,8 @@ def _add_purge(parser: argparse.ArgumentParser) -> None:
     _add_paths(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     _add_subscription(parser)
+    _add_pause_file(parser)
+    _add_lease(parser)
     _add_timeout(parser, "how long to wait, such as 90s, 10m, 2h (2h)")
 
 

@@ -13,7 +13,7 @@ from reconciler.plan.rights import approve, find_closer, find_places
 from reconciler.plan.selection import NothingSelectedError, select
 from reconciler.plan.shunning import forgive, offer_of, shun
 from reconciler.plan.wishes import find_watched
-from reconciler.plan.withhold import tell_pause
+from reconciler.plan.withhold import tell_pause, tell_withheld
 
 __all__ = [
     "NothingSelectedError",
@@ -44,4 +44,5 @@ __all__ = [
     "shun",
     "tell_authors",
     "tell_pause",
+    "tell_withheld",
 ]

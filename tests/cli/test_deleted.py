@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import re
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,7 @@ def home(live: Azure, tmp_path_factory: pytest.TempPathFactory) -> str:
             seeded(live, "aoai-wanted", 5, **OURS),
             seeded(live, "aoai-asked", 7, **OURS, location="westeurope"),
             seeded(live, "aoai-kept", 7, **OURS, location="francecentral"),
+            *(seeded(live, f"aoai-{each}", 0, **OURS, location="norwayeast") for each in ("held", "spared", "free")),
             seeded(live, "aoai-guarded", 7, **OURS, location="uksouth"),
             elsewhere,
             {**elsewhere, **other_group},
@@ -185,3 +188,83 @@ def test_wrong_documents_stop_both_before_the_first_request(tmp_path: Path) -> N
         done = reconcile_bare(*words, str(tmp_path), environment={"AZURE_SUBSCRIPTION_ID": "0" * 36})
         assert done.code == 1
         assert "no request was sent" in done.err
+
+
+# -- whoever purges writes
+
+
+def test_a_purge_takes_the_lease_and_looks_at_nothing_without_it(live: Azure, home: str, tmp_path: Path) -> None:
+    lock, before = tmp_path / "lock", len(live.requests())
+    words = ("purge", "aoai-held", "--yes", "--lease", "file", "--lease-file", str(lock), home)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write("pod-a, process 7\n")
+        held.flush()
+        done = reconcile(live, *words)
+        assert done.code == 4
+        assert done.err.endswith(
+            f"reconciler purge: the lease {lock} is held by pod-a, process 7; nothing was written\n"
+        )
+        assert len(live.requests()) == before
+    done = reconcile(live, *words)
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        (),
+        ("--fleet", "keepers"),
+        ("--kind", "Account"),
+        ("--target", "Account/aoai-spared"),
+    ],
+)
+def test_a_pause_keeps_a_purge_from_being_sent(live: Azure, home: str, tmp_path: Path, scope: tuple[str, ...]) -> None:
+    words, before = ("--pause-file", str(tmp_path / "pauses.json")), len(live.writes())
+    asked = ("pause", "--until", "1000h", "--by", "ann", "--reason", "release", *scope, *words)
+    assert reconcile_bare(*asked, cwd=tmp_path).code == 0
+    for more in ((home,), ("--subscription", live.subscription)):
+        done = reconcile(live, "purge", "aoai-spared", "--yes", *words, *more)
+        assert done.code == 4, done.err
+        told = r"DeletedAccount/aoai-spared is paused by ann until 20\S+Z: release"
+        advice = "wait, or end it with `reconciler resume`; nothing was purged"
+        assert re.search(f"^{told}; {advice}$", done.err, re.MULTILINE)
+    assert len(live.writes()) == before
+
+
+def test_a_pause_of_something_else_keeps_no_purge(live: Azure, home: str, tmp_path: Path) -> None:
+    words = ("--pause-file", str(tmp_path / "pauses.json"))
+    for scope in (("--kind", "VirtualNetwork"), ("--fleet", "another"), ("--target", "Account/aoai-spare")):
+        assert reconcile_bare("pause", "--until", "1000h", *scope, *words, cwd=tmp_path).code == 0
+    assert reconcile(live, "purge", "aoai-free", "--yes", *words, home).code == 0
+
+
+def test_pauses_that_cannot_be_read_keep_every_purge(live: Azure, home: str, tmp_path: Path) -> None:
+    file = tmp_path / "pauses.json"
+    file.write_text("{", encoding="utf-8")
+    done = reconcile(live, "purge", "aoai-spared", "--yes", "--pause-file", str(file), home)
+    assert done.code == 4
+    assert f"is paused: the pauses in {file} cannot be read: Expecting property name" in done.err
+
+
+def test_nothing_is_purged_at_hours_at_which_its_fleet_is_not_written_to(live: Azure, tmp_path: Path) -> None:
+    closed = "  maintenance: {deny: [{start: '* * * * *', duration: 1h}]}\n"
+    (tmp_path / "fleet.yaml").write_text(FLEET.replace("  purge: blocking\n", closed), encoding="utf-8")
+    done = reconcile(live, "purge", "aoai-spared", "--yes", str(tmp_path))
+    assert done.code == 4, done.err
+    assert (
+        "DeletedAccount/aoai-spared is of fleet keepers: in hours that spec.maintenance denies, and no others are in "
+        "sight; wait, or change spec.maintenance of the Fleet; nothing was purged\n"
+    ) in done.err
+
+
+def test_who_only_observes_purges_nothing_and_looks_at_nothing(live: Azure, home: str) -> None:
+    before = len(live.requests())
+    for words in (("purge", "aoai-spared", "--yes"), ("once", "--yes")):
+        done = reconcile(live, *words, home, environment={"RECONCILER_OBSERVE_ONLY": "true"})
+        assert done.code == 4
+        assert done.err == (
+            f"reconciler {words[0]}: observeOnly is true (environment RECONCILER_OBSERVE_ONLY), so nothing is written; "
+            "plan with `reconciler once --dry-run`, or set it to false\n"
+        )
+    assert len(live.requests()) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from reconciler.cli.consent import agree_to
 from reconciler.model.lifecycle import Lifecycle
 from reconciler.model.memory import Memory
 from reconciler.model.moment import show_time
+from reconciler.model.pause import Pause
 from reconciler.model.plan import Action, Decision, DecisionState, Plan, Risk, Verb
 from reconciler.model.quota import Holding, Quotas, Usage
 from reconciler.model.resource import OWNER_TAG, Cap, DeletedAccount, Fleet, PurgePolicy, PurgeWhen, Snapshot
@@ -479,6 +481,25 @@ def test_always_purges_what_the_policy_covers_and_leaves_the_rest_to_the_next_ru
     )
     unpermitted = make_plan(replace(fleet, policy=replace(fleet.policy, allow=frozenset())), seen(*graves))
     assert purges_of(unpermitted)["b"].code == "purge_not_permitted"
+
+
+@pytest.mark.parametrize(
+    ("scope", "kept"),
+    [
+        ({}, True),
+        ({"kind": "account"}, True),
+        ({"target": "Account/a"}, True),
+        ({"target": str(grave("a").id)}, True),
+        ({"kind": "VirtualNetwork"}, False),
+        ({"target": "Account/aa"}, False),
+    ],
+)
+def test_a_pause_of_an_account_holds_for_what_is_left_of_it(scope: dict[str, Any], kept: bool) -> None:
+    policy = PurgePolicy(when=PurgeWhen.ALWAYS)
+    fleet = replace(fleet_of(purge=policy, allow=EVERY_WORD), pauses=(Pause(until=math.inf, **scope),))
+    purge = purges_of(make_plan(fleet, seen(grave("a"))))["a"]
+    assert (purge.code == "paused") is kept
+    assert purge.acts is not kept
 
 
 def test_nothing_waits_for_the_purge_of_an_account_that_is_replaced() -> None:
