@@ -23,8 +23,9 @@ from reconciler.model.plan import Plan
 from reconciler.model.ports import Clock, Lease
 from reconciler.model.record import fit_journal, read_journal, same_but_for_times
 from reconciler.report.alerts import Message, Storm, turn_alerts
-from reconciler.report.conditions import Finds, find_broken_off, find_conditions, find_invalid
+from reconciler.report.conditions import Finds, find_conditions, find_invalid
 from reconciler.report.drift import Look, Rounds, find_wondered, follow_drifts, forget_fleet, hold_fights
+from reconciler.report.sight import find_fleets
 from reconciler.runtime.journal import Store
 from reconciler.runtime.sinks import Sinks
 
@@ -108,12 +109,13 @@ class Herald:
     async def close(self, done: Pass) -> None:
         """What a pass found and did."""
         finds = [self._find(report) for report in done.reports.values()]
-        finds += [find_broken_off(fleet, fault) for fleet, fault in done.faults.items() if fleet]
         for fleet in done.faults:
             self._looked.pop(fleet, None)
         # Only a pass that has read the documents knows what is wrong with them, and which fleets they declare.
         if "" not in done.faults and done.trigger != "stop":
             finds += [find_invalid(done.findings), *self._forget(done)]
+        if done.trigger != "stop":
+            finds.append(find_fleets(self._journal, done))
         await self._turn(finds)
         now = self._desk.clock.monotonic()
         self._gap, self._closed_at = now - self._closed_at if self._closed_at else 0.0, now

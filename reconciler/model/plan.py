@@ -219,6 +219,11 @@ class Plan:
         return not self.blind
 
     @property
+    def unseen(self) -> bool:
+        """Nothing of what it is about could be read."""
+        return not self.complete and all(decision.code == "unknown" for decision in self.decisions)
+
+    @property
     def applicable(self) -> bool:
         return bool(self.steps) and not self.stopped
 

@@ -23,11 +23,13 @@ from reconciler.report.conditions import (
     RETIREMENT,
     STUCK,
     THROTTLED,
+    UNSEEN,
     Condition,
     Finds,
     capital,
     make_essence,
 )
+from reconciler.report.sight import FLEET_WIDE, FLEETS
 from reconciler.report.words import join_words, show_duration
 
 _PAUSE = 60.0  # of a digest
@@ -41,6 +43,9 @@ _MANY: Final[Mapping[str, str]] = {
     QUOTA: "resources are blocked by quota",
     RETIREMENT: "models retire soon",
     STUCK: "resources are stuck",
+    THROTTLED: "fleets are throttled by Azure",
+    CREDENTIALS: "fleets have a credential that does not work",
+    UNSEEN: "fleets are not seen",
 }
 
 
@@ -64,6 +69,7 @@ def turn_alerts(journal: Journal, finds: Finds, now: float, storm: Storm) -> tup
     mine = {key: each for key, each in journal.alerts.items() if _scope(each) == finds.fleet}
     waiting = _wait(journal, finds, now)
     since = {key: waiting.get(f"{finds.fleet}/{key}", now) for key in finds.conditions}
+    finds = replace(finds, conditions={key: each.lasting(now - since[key]) for key, each in finds.conditions.items()})
     ripe = {key: each for key, each in finds.conditions.items() if now - since[key] >= each.after}
     messages = [*_follow(journal, mine, finds, now), *_amend_ended(journal, mine, now)]
     told = {each.alert.key: each.alert for each in messages}
@@ -74,7 +80,7 @@ def turn_alerts(journal: Journal, finds: Finds, now: float, storm: Storm) -> tup
 
 
 def _scope(alert: Alert) -> str:
-    return alert.labels.get("fleet", "")
+    return FLEETS if alert.name in FLEET_WIDE else alert.labels.get("fleet", "")
 
 
 def _wait(journal: Journal, finds: Finds, now: float) -> dict[str, float]:
@@ -149,6 +155,7 @@ def _tell_end(journal: Journal, alert: Alert) -> str:
         INVALID: "Every document is valid again",
         THROTTLED: "Azure answers again",
         CREDENTIALS: "The credential works again",
+        UNSEEN: "It is seen again",
     }.get(alert.name, "This is not so any more")
 
 
@@ -220,8 +227,8 @@ def _open(condition: Condition, now: float) -> Message:
 
 
 def _open_digest(conditions: list[Condition], now: float) -> Message:
-    first = conditions[0]
-    labels = {"digest": "true"} | ({"fleet": first.labels["fleet"]} if "fleet" in first.labels else {})
+    first, fleet = conditions[0], _share_fleet(conditions)
+    labels = {"digest": "true"} | ({"fleet": fleet} if fleet else {})
     members = tuple(each.key for each in conditions)
     alert = Alert(
         key=f"digest:{first.name}:{make_essence([*members])}",
@@ -275,6 +282,12 @@ def _tell_digest_end(journal: Journal, alert: Alert) -> str:
     return f"All {len(alert.members)} are over{': ' + told if told else ''},"
 
 
+def _share_fleet(conditions: Iterable[Condition]) -> str:
+    """The one fleet that all of them are about, or "" where there are several, or none."""
+    fleets = {each.labels.get("fleet", "") for each in conditions}
+    return fleets.pop() if len(fleets) == 1 else ""
+
+
 def _worst(conditions: Iterable[Condition]) -> Level:
     return min((each.level for each in conditions), key=lambda each: each.rank)
 
@@ -284,8 +297,8 @@ def _actors(conditions: Iterable[Condition]) -> tuple[str, ...]:
 
 
 def _sum_up(conditions: list[Condition], number: int) -> str:
-    first = conditions[0]
-    where = f"fleet {first.labels['fleet']}: " if "fleet" in first.labels else ""
+    first, fleet = conditions[0], _share_fleet(conditions)
+    where = f"fleet {fleet}: " if fleet else ""
     by = _actors(conditions)
     whose = f", by {join_words(by[:3])}{' and others' if by[3:] else ''}" if by else ""
     return f"{where}{number} {_MANY.get(first.name, 'alerts of one kind')}{whose}"

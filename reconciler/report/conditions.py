@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reconciler.kinds.catalog import type_of
 from reconciler.model.alert import Journal, Level
 from reconciler.model.drift import Correction, Drift, Gravity, name_drift
-from reconciler.model.finding import Fault, FaultClass, Finding, Severity
+from reconciler.model.finding import FaultClass, Finding, Severity
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.outlook import Nearness, Retirement, show_day
@@ -27,6 +27,7 @@ STUCK: Final = "ReconcilerStuck"
 INVALID: Final = "ReconcilerInvalidDesiredState"
 THROTTLED: Final = "ReconcilerThrottled"
 CREDENTIALS: Final = "ReconcilerCredentials"
+UNSEEN: Final = "ReconcilerFleetUnseen"
 
 LEVELS: Final[Mapping[Gravity, Level]] = {
     Gravity.EXPOSURE: Level.CRITICAL,
@@ -51,7 +52,6 @@ _COSTS: Final[Mapping[Gravity, str]] = {
 
 # Seconds that something must last before it is told: most of it ends by itself.
 _BLOCKED_AFTER = 120.0
-_THROTTLED_AFTER = 300.0
 _STUCK_AFTER, _STUCK_TIMES = 900.0, 3
 # Seconds between two messages about the same thing, unless it gets worse: reasons often name numbers that move.
 _QUIET = 900.0
@@ -60,24 +60,14 @@ _DETAILED = 6
 # Blocked by what is told elsewhere, or by people who know of it.
 _SILENT = frozenset({"needs", "unknown", "not_selected", "paused", "maintenance", "given_up", "circle"})
 _QUOTAS = frozenset({"insufficient_quota", "too_many_accounts", "too_many_deployments"})
-_SIGN_IN = frozenset(
-    {
-        "credential_failed",
-        "invalidauthenticationtoken",
-        "expiredauthenticationtoken",
-        "authenticationfailed",
-        "authenticationfailedmissingtoken",
-        "invalidauthenticationtokentenant",
-        "invalidauthenticationtokenaudience",
-    }
-)
 _STANDING = (Correction.BLOCKED, Correction.OBSERVED, Correction.GIVEN_UP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """Something that is so, and is told once it has been so for `after` seconds. `essence` names what must change to
-    be worth another message, and `quiet` how long that waits at least."""
+    be worth another message, and `quiet` how long that waits at least. After `critical_after` seconds it is critical.
+    """
 
     key: str
     name: str
@@ -89,7 +79,13 @@ class Condition:
     actors: tuple[str, ...] = ()
     details: Mapping[str, Json] = field(default_factory=dict)
     after: float = 0.0
+    critical_after: float | None = None
     quiet: float = _QUIET
+
+    def lasting(self, seconds: float) -> Condition:
+        """The same after so many seconds."""
+        grown = self.critical_after is not None and seconds >= self.critical_after
+        return replace(self, level=Level.CRITICAL) if grown else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +100,7 @@ class Finds:
 
 def find_conditions(journal: Journal, plan: Plan, report: CycleReport | None = None) -> Finds:
     """What is so in a fleet: its open drifts, and what a plan and, once they ran, its steps say."""
-    found = [*_drifts(journal, plan.fleet), *_faults(plan.fleet, _faults_of(plan, report))]
+    found = [*_drifts(journal, plan.fleet)]
     outcomes = _first_failures(report.outcomes if report else ())
     drifting = {each.id for each in journal.drifts.values()}
     for decision in plan.decisions:
@@ -129,12 +125,6 @@ def _is_open(decision: Decision, report: CycleReport | None) -> bool:
         return False
     results = [each.result for each in report.outcomes if each.step.id == decision.id] if report else []
     return not results or any(result is not Result.DONE for result in results)
-
-
-def find_broken_off(fleet: str, fault: Fault) -> Finds:
-    """What is so in a fleet of which nothing was seen."""
-    found = _faults(fleet, [fault])
-    return Finds(fleet=fleet, conditions={each.key: each for each in found}, blind=True)
 
 
 def find_invalid(findings: Iterable[Finding]) -> Finds:
@@ -392,45 +382,12 @@ def _tell_why(reason: str, advice: str) -> str:
     return plain(reason) + (f"\nWhat helps: {plain(advice)}" if advice else "")
 
 
-def _faults_of(plan: Plan, report: CycleReport | None) -> list[Fault]:
-    failed = [each.fault for each in report.outcomes if each.fault] if report else []
-    return [*(fault for _, fault in plan.blind), *failed]
-
-
 def _first_failures(outcomes: Iterable[Outcome]) -> dict[ArmId, Outcome]:
     failed: dict[ArmId, Outcome] = {}
     for outcome in outcomes:
         if outcome.result in (Result.FAILED, Result.BLOCKED, Result.NOT_CONVERGING):
             failed.setdefault(outcome.step.id, outcome)
     return failed
-
-
-def is_sign_in(fault: Fault) -> bool:
-    return fault.status == 401 or fault.code.lower() in _SIGN_IN
-
-
-def _faults(fleet: str, faults: list[Fault]) -> Iterator[Condition]:
-    """What goes wrong with all that is asked of Azure for a fleet."""
-    groups = (
-        (CREDENTIALS, "credentials", Level.CRITICAL, 0.0, [each for each in faults if is_sign_in(each)]),
-        (THROTTLED, "throttled", Level.WARNING, _THROTTLED_AFTER, [f for f in faults if f.cls is FaultClass.THROTTLED]),
-    )
-    told = {CREDENTIALS: "its credential does not work", THROTTLED: "Azure throttles its requests"}
-    for name, key, level, after, some in groups:
-        if not some:
-            continue
-        words = sorted({plain(str(each)) for each in some})[:3]
-        advice = sorted({each.advice for each in some if each.advice})[:1]
-        yield Condition(
-            key=f"{key}:{fleet}",
-            name=name,
-            level=level,
-            labels={"fleet": fleet},
-            summary=f"fleet {plain(fleet)}: {told[name]}",
-            description="\n".join([*words, *(f"What helps: {plain(each)}" for each in advice)]),
-            essence=make_essence([each.code for each in some][:1]),
-            after=after,
-        )
 
 
 def _short(fleet: str, id: ArmId) -> str:

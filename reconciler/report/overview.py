@@ -5,7 +5,7 @@ What is wrong is what alerts are made of, so that nobody reads one thing here an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -22,14 +22,14 @@ from reconciler.report.conditions import (
     RETIREMENT,
     STUCK,
     THROTTLED,
+    UNSEEN,
     Condition,
     Finds,
-    find_broken_off,
     find_conditions,
     find_invalid,
-    is_sign_in,
     tell_standing,
 )
+from reconciler.report.sight import FLEETS, find_broken_off, find_sight, find_under_way, is_sign_in
 from reconciler.report.words import RESULT_WORDS, count, group_blind, join_words, plain, show_duration, tell_reason
 
 UNREAD: Final = "Unread"
@@ -193,12 +193,21 @@ def _find_concerns(health: Health) -> Iterator[Concern]:
         yield _broken_off(health, "", health.fault)
     yield from _read(health, find_invalid(health.findings))
     for fleet in health.fleets:
+        if fleet.under_way:
+            yield from _read_fleets(health, [find_under_way(fleet.name)])
         if fleet.fault is not None:
-            named = [*_read(health, find_broken_off(fleet.name, fleet.fault))]
+            named = [*_read_fleets(health, find_broken_off(fleet.name, fleet.fault))]
             yield from named or [_broken_off(health, fleet.name, fleet.fault)]
         elif fleet.report is not None:
             yield from _read(health, find_conditions(health.journal, fleet.report.plan, fleet.report))
-            yield from _find_unread(health, fleet.report.plan)
+            named = [*_read_fleets(health, find_sight(fleet.name, fleet.report))]
+            yield from named
+            if not any(each.name == UNSEEN for each in named):
+                yield from _find_unread(health, fleet.report.plan)
+
+
+def _read_fleets(health: Health, conditions: Iterable[Condition]) -> Iterator[Concern]:
+    return _read(health, Finds(fleet=FLEETS, conditions={each.key: each for each in conditions}))
 
 
 def _read(health: Health, finds: Finds) -> Iterator[Concern]:
@@ -207,13 +216,14 @@ def _read(health: Health, finds: Finds) -> Iterator[Concern]:
         since = _find_since(health, finds.fleet, condition, drift)
         if condition.name == RETIREMENT and condition.level is Level.INFO:
             continue  # it has a place of its own, and nobody has to act tonight
-        if condition.name in _PASSING and health.taken_at - (since or health.taken_at) < condition.after:
+        lasted = health.taken_at - (since or health.taken_at)
+        if condition.name in _PASSING and lasted < condition.after:
             continue
         yield Concern(
             key=condition.key,
             name=condition.name,
-            level=condition.level,
-            fleet=finds.fleet,
+            level=condition.lasting(lasted).level,
+            fleet=condition.labels.get("fleet", ""),
             what=condition.summary,
             since=since,
             who=_tell_who(condition, drift),
@@ -224,7 +234,7 @@ def _read(health: Health, finds: Finds) -> Iterator[Concern]:
 
 
 # What usually ends by itself, and is no concern before it has lasted.
-_PASSING: Final = (STUCK, THROTTLED)
+_PASSING: Final = (STUCK, THROTTLED, UNSEEN)
 
 
 def _find_since(health: Health, fleet: str, condition: Condition, drift: Drift | None) -> float | None:

@@ -11,7 +11,6 @@ from reconciler.model.alert import BLANK, Journal
 from reconciler.model.finding import Fault
 from reconciler.model.health import BOUNDS, Durations, FleetHealth, Health, PassRecord, PassResult, Tallies
 from reconciler.model.outcome import CycleReport, Pass, Result
-from reconciler.model.plan import Plan
 from reconciler.model.ports import Alone, Clock, Lease
 
 _KEPT = 30  # passes
@@ -164,13 +163,9 @@ def _record(done: Pass) -> PassRecord:
 
 def _judge(done: Pass) -> PassResult:
     reports: list[CycleReport] = [*done.reports.values()]
-    if done.faults or any(_saw_nothing(report.plan) for report in reports):
+    if done.faults or any(report.plan.unseen for report in reports):
         return PassResult.FAILED
     return PassResult.OK if all(report.plan.complete for report in reports) else PassResult.PARTIAL
-
-
-def _saw_nothing(plan: Plan) -> bool:
-    return not plan.complete and all(decision.code == "unknown" for decision in plan.decisions)
 
 
 def _tell_why(done: Pass) -> str:

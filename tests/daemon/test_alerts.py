@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from reconciler.model.alert import BLANK, Alert, Letter, Level, Route, SinkKind,
 from reconciler.model.drift import Correction, Ending
 from reconciler.model.finding import Fault, FaultClass, Finding
 from reconciler.model.plan import DecisionState
+from reconciler.model.ports import World
 from reconciler.model.record import write_journal
 from reconciler.model.resource import Estate
 from reconciler.report.drift import ASKED_FOR
@@ -102,10 +103,11 @@ class Watch:
 @asynccontextmanager
 async def watching(
     azure: Stage,
-    documents: Iterable[Document],
+    documents: Iterable[Document] | Estate,
     shelf: Shelf | None = None,
     inbox: Inbox | None = None,
     budget: Budget | None = Budget(seconds=INTERVAL),  # noqa: B008 - a frozen value
+    broken: Mapping[str, World] | None = None,
 ) -> AsyncIterator[Watch]:
     inbox = inbox or Inbox()
     made: list[Herald] = []
@@ -124,7 +126,7 @@ async def watching(
         made.append(Herald(desk))
         return made[0]
 
-    async with running(azure, documents, budget=budget, remember=remember) as daemon, asyncio.TaskGroup() as group:
+    async with running(azure, documents, broken, budget, remember) as daemon, asyncio.TaskGroup() as group:
         task = group.create_task(made[0].run())
         yield Watch(daemon, made[0], inbox)
         daemon.stop()

@@ -11,13 +11,14 @@ from reconciler.model.alert import BLANK, Alert, Journal, Level, Turn
 from reconciler.model.drift import Correction, Drift, Edit, Ending, Gravity, name_drift
 from reconciler.model.finding import Fault, FaultClass, Finding, Origin, Severity
 from reconciler.model.ids import Ref
-from reconciler.model.outcome import CycleReport, Outcome, Result
+from reconciler.model.outcome import CycleReport, Outcome, Pass, Result
 from reconciler.model.outlook import Nearness, Outlook, Retirement
-from reconciler.model.plan import Action, DecisionState
+from reconciler.model.plan import Action, Decision, DecisionState
 from reconciler.model.quota import Offer
 from reconciler.model.spread import Share, Spread
 from reconciler.report.alerts import FORGOTTEN, Message, Storm, turn_alerts
-from reconciler.report.conditions import Finds, find_broken_off, find_conditions, find_invalid
+from reconciler.report.conditions import Finds, find_conditions, find_invalid
+from reconciler.report.sight import find_fleets
 from tests.report.test_drift import MALLORY, decide, differing, outcome, plan_of
 from tests.support.builders import account_id, deployment_id
 
@@ -357,28 +358,86 @@ SIGN_IN = Fault(cls=FaultClass.FORBIDDEN, code="credential_failed", message="no 
 THROTTLED = Fault(cls=FaultClass.THROTTLED, code="TooManyRequests", message="slow down")
 
 
+CRASH = Fault(cls=FaultClass.UNKNOWN, code="crashed", message="a bug")
+OUTAGE = Fault(cls=FaultClass.TRANSIENT, code="ServiceUnavailable", message="no", status=503)
+
+
+def passed(*reports: CycleReport, **more: Any) -> Pass:
+    return Pass(
+        began=NOW, ended=NOW + 1, trigger="interval", reports={each.plan.fleet: each for each in reports}, **more
+    )
+
+
+def after_passes(done: Pass, *seconds: float) -> tuple[Journal, list[Message]]:
+    """What has been told once the same has been found at each of these times."""
+    journal, messages = BLANK, list[Message]()
+    for each in seconds:
+        journal, told = turn_alerts(journal, find_fleets(journal, done), NOW + each, STORM)
+        messages += told
+    return journal, messages
+
+
+def report_on(*decisions: Decision, **plan: Any) -> CycleReport:
+    return CycleReport(plan=plan_of(*decisions, **plan), began=NOW, ended=NOW)
+
+
+UNREAD = decide(state=DecisionState.BLOCKED, code="unknown")
+
+
 def test_a_credential_that_does_not_work_is_told_at_once_whether_or_not_anything_was_seen() -> None:
-    blind = (("accounts", SIGN_IN), ("groups", replace(SIGN_IN, code="x", status=401)))
-    for finds in (find_conditions(BLANK, plan_of(blind=blind)), find_broken_off("prod", SIGN_IN)):
-        _, (message,) = turn_alerts(BLANK, finds, NOW, STORM)
+    blind = (("accounts", SIGN_IN), ("groups", replace(SIGN_IN, code="x", status=401)), ("networks", OUTAGE))
+    for done in (passed(report_on(UNREAD, blind=blind)), passed(faults={"prod": SIGN_IN})):
+        _, (message,) = after_passes(done, 0.0)
         assert (message.alert.name, message.alert.level) == ("ReconcilerCredentials", Level.CRITICAL)
         assert message.alert.summary == "fleet prod: its credential does not work"
         assert "What helps: check it" in message.alert.description
 
 
-def test_throttling_that_lasts_is_told() -> None:
+def test_throttling_that_lasts_is_told_sooner_where_it_hides_everything() -> None:
     blind = (("accounts", THROTTLED),)
-    assert lasting(blind=blind, seconds=200.0)[1] == ()
-    _, (message,) = lasting(blind=blind, seconds=301.0)
-    assert message.alert.name == "ReconcilerThrottled"
+    for done, soon in (
+        (passed(report_on(decide(), blind=blind)), 300.0),
+        (passed(report_on(UNREAD, blind=blind)), 90.0),
+        (passed(faults={"prod": THROTTLED}), 90.0),
+    ):
+        assert after_passes(done, 0.0, soon - 1)[1] == []
+        _, (message,) = after_passes(done, 0.0, soon)
+        assert message.alert.name == "ReconcilerThrottled"
+
+
+@pytest.mark.parametrize(
+    ("done", "code", "critical"),
+    [
+        (passed(faults={"prod": CRASH}), "crashed", True),
+        (passed(report_on(UNREAD, blind=(("accounts", OUTAGE),))), "unread", True),
+        (passed(report_on(UNREAD, blind=(("accounts", OUTAGE), ("groups", THROTTLED)))), "unread", True),
+        (passed(under_way=("prod",)), "slow", False),
+        (passed(report_on(decide(), blind=(("accounts", OUTAGE),))), "partly", False),
+    ],
+)
+def test_a_fleet_that_is_not_seen_is_told_by_why_and_gets_critical(done: Pass, code: str, critical: bool) -> None:
+    _, messages = after_passes(done, 0.0, 89.0, 90.0, 899.0, 900.0, 2000.0)
+    levels = [message.alert.level for message in messages if message.alert.name == "ReconcilerFleetUnseen"]
+    assert levels == ([Level.WARNING, Level.CRITICAL] if critical else [Level.WARNING])
+    assert {message.alert.labels["code"] for message in messages if message.alert.name == "ReconcilerFleetUnseen"} == {
+        code
+    }
+
+
+def test_a_look_that_we_ended_ourselves_says_nothing() -> None:
+    journal, _ = after_passes(passed(faults={"prod": CRASH}), 0.0, 90.0)
+    stopped = passed(faults={"prod": replace(CRASH, code="stopped")})
+    after, messages = turn_alerts(journal, find_fleets(journal, stopped), NOW + 120, STORM)
+    assert messages == ()
+    assert after == journal
 
 
 def test_a_fleet_of_which_nothing_was_seen_keeps_its_alerts() -> None:
     journal, _ = turn(drifting(drift_of()))
-    crash = Fault(cls=FaultClass.UNKNOWN, code="crashed", message="a bug")
-    after, messages = turn_alerts(journal, find_broken_off("prod", crash), NOW + 60, STORM)
-    assert messages == ()
-    assert after.alerts == journal.alerts
+    for done in (passed(faults={"prod": CRASH}), passed(faults={"": CRASH})):
+        after, messages = turn_alerts(journal, find_fleets(journal, done), NOW + 60, STORM)
+        assert messages == ()
+        assert after.alerts == journal.alerts
 
 
 def test_what_could_not_be_read_keeps_its_alert() -> None:

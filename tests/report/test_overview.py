@@ -15,7 +15,7 @@ from reconciler.report.conditions import find_conditions
 from reconciler.report.overview import Mood, judge_live, judge_ready, survey
 from tests.report import healths
 from tests.report.healths import NOW
-from tests.report.samples import CONVERGED, CREATE, CREATE_STEP, MIXED, WAITING, outcome
+from tests.report.samples import CONVERGED, CREATE, CREATE_STEP, FORBIDDEN, MIXED, WAITING, outcome
 
 LOST = Fault(cls=FaultClass.UNKNOWN, code="crashed", message="KeyError: 1")
 
@@ -157,6 +157,19 @@ def test_a_fleet_that_broke_off_is_told_once_by_its_best_name() -> None:
         "fleet test broke off: crashed: KeyError: 1",
         "It is tried again with the next pass.",
     )
+
+
+def test_a_fleet_that_is_not_seen_for_long_is_told_as_its_alert_tells_it() -> None:
+    bad = healths.bad()
+    journal = replace(bad.journal, waiting={"*/unseen:test": NOW - 1000.0})
+    crashed = replace(bad, fleets=(replace(bad.fleets[1], fault=LOST),), journal=journal)
+    (concern,) = (each for each in survey(crashed).concerns if each.fleet == "test")
+    assert (concern.name, concern.level) == ("ReconcilerFleetUnseen", Level.CRITICAL)
+    assert concern.what == "fleet test: each look at it breaks off"
+    plan = Plan(fleet="prod", decisions=(), steps=(), blind=(("accounts", FORBIDDEN), ("groups", FORBIDDEN)))
+    blind = healths.health(healths.fleet(plan), journal=Journal(waiting={"*/unseen:prod": NOW - 100.0}))
+    assert [(each.name, each.level) for each in survey(blind).concerns] == [("ReconcilerFleetUnseen", Level.WARNING)]
+    assert [each.name for each in survey(replace(blind, journal=Journal())).concerns] == ["Unread"]
 
 
 def test_a_pass_that_saw_nothing_at_all_is_told() -> None:
