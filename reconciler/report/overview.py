@@ -17,6 +17,7 @@ from reconciler.model.health import FleetHealth, Health
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Decision, DecisionState, Plan
 from reconciler.report.conditions import (
+    AGREE,
     DRIFT,
     FIGHT,
     RETIREMENT,
@@ -244,7 +245,7 @@ def _tell_who(condition: Condition, drift: Drift | None) -> str:
 
 def _tell_doing(condition: Condition, drift: Drift | None) -> str:
     if condition.name == FIGHT:
-        return "Either of the two has to stop: agree on one of them."
+        return AGREE
     if drift is not None:
         return tell_standing(drift)
     helps = [line for line in condition.description.split("\n") if line.startswith(HELPS)]
