@@ -137,11 +137,16 @@ def _tell_last(health: Health) -> str:
 
 def survey(health: Health) -> Overview:
     """Everything that is worth a look, the most urgent first."""
-    concerns = sorted(_find_concerns(health), key=lambda each: (each.level.rank, each.since or 0.0, each.what))
+    concerns = sorted(_find_concerns(health), key=_rank)
     waits = tuple(wait for fleet in health.fleets for wait in _find_waits(fleet))
     holds = tuple(hold for fleet in health.fleets for hold in _find_holds(fleet))
     mood, verdict = _judge(health, concerns, waits)
     return Overview(mood=mood, verdict=verdict, concerns=tuple(concerns), waits=waits, holds=holds)
+
+
+def _rank(concern: Concern) -> tuple[object, ...]:
+    """What is open at this moment comes before what has days left, and the older before the newer."""
+    return concern.level.rank, concern.name == RETIREMENT, concern.drift is None, concern.since or 0.0, concern.what
 
 
 def _judge(health: Health, concerns: list[Concern], waits: tuple[Wait, ...]) -> tuple[Mood, str]:
