@@ -15,7 +15,6 @@ from reconciler.model.drift import Drift
 from reconciler.model.finding import Origin
 from reconciler.model.wire import Json
 
-
 OVER: Final = "over: "  # what the summary of an alert that ended begins with
 
 

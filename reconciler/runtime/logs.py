@@ -49,7 +49,9 @@ def configure_logs(form: Form = "console", level: str = "info", stream: TextIO |
     threshold = logging.getLevelNamesMapping()[level.upper()]
     render: list[Processor] = [structlog.processors.JSONRenderer(ensure_ascii=False)]
     if form == "console":
-        lines = structlog.dev.ConsoleRenderer(colors=target.isatty(), pad_event_to=20, sort_keys=False, timestamp_key="at")
+        lines = structlog.dev.ConsoleRenderer(
+            colors=target.isatty(), pad_event_to=20, sort_keys=False, timestamp_key="at"
+        )
         render = [leave_out, lines]
     structlog.configure(
         processors=[

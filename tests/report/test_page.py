@@ -73,7 +73,8 @@ def in_order(words: str, *parts: str) -> bool:
 def test_it_is_well_formed_and_made_of_known_elements(health: Health) -> None:
     known = (
         "html head meta title link style body header strong span time a main div h1 h2 h3 p dl dt dd section article "
-        "table caption thead tbody tr th td details summary ul li bdi svg defs pattern rect path circle footer b br code"
+        "table caption thead tbody tr th td details summary ul li bdi svg defs pattern rect path circle footer b "
+        "br code"
     )
     assert {tag for tag, _ in read(render_page(health)).elements} <= {*known.split()}
 
