@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
@@ -139,13 +140,14 @@ async def look(target: CloudTarget, scope: Scope, wiring: Wiring) -> Snapshot:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
     """Whom the daemon tells, and where it remembers that: in `file`, in the ConfigMap `map` at `place`, or nowhere.
-    `pod` is what events in the cluster are about."""
+    `pod` is what events in the cluster are about, `runbook` the page that alerts send people to."""
 
     routes: tuple[Route, ...] = ()
     file: str = ""
     map: str = ""
     place: Place | None = None
     pod: Regarding = field(default_factory=lambda: Regarding(name="reconciler"))
+    runbook: str = ""
     storm: Storm = field(default_factory=Storm)
     rounds: Rounds = field(default_factory=Rounds)
 
@@ -275,7 +277,11 @@ def _open_store(telling: Telling, kube: Kube | None) -> Store:
 
 def _open_sinks(telling: Telling, wiring: Wiring, poster: Poster, kube: Kube | None) -> Sinks:
     environment, clock = wiring.environment, wiring.clock
-    shapes = Shapes(letter=shape_letter, media=name_media, alerts=shape_alerts)
+    shapes = Shapes(
+        letter=partial(shape_letter, runbook=telling.runbook),
+        media=name_media,
+        alerts=partial(shape_alerts, runbook=telling.runbook),
+    )
     desk = Surroundings(environment=environment, shapes=shapes)
     sinks = Sinks()
     for route in telling.routes:

@@ -124,6 +124,7 @@ class Settings:
     observe_only: bool
     alerts: tuple[Route, ...]
     alert_storm: int
+    runbook_url: str
     fight_rounds: int
     journal_file: str
     journal_map: str
@@ -235,7 +236,7 @@ def _read_count(text: str) -> int:
 
 def _read_url(text: str) -> str:
     if text and not re.fullmatch(r"https://[^\s/?#]+(/[^\s?#]*)?", text):
-        raise ValueError("an endpoint is a URL that starts with https://")
+        raise ValueError("write a URL that starts with https://, without ? and #")
     return text.rstrip("/")
 
 
@@ -352,6 +353,7 @@ SETTINGS: Final = (
         read=_read_count,
         summary="how many alerts of one kind may begin at once before they are told as one",
     ),
+    Setting(name="runbookUrl", default="", read=_read_url, summary="the page that alerts send people to, your runbook"),
     Setting(
         name="fightRounds",
         default="3",
@@ -565,6 +567,7 @@ def _assemble(values: Mapping[str, Value], given: Mapping[str, Given]) -> Settin
         observe_only=values["observeOnly"] == "true",
         alerts=given[_ALERTS].routes if _ALERTS in given else (),
         alert_storm=int(str(values["alertStorm"])),
+        runbook_url=str(values["runbookUrl"]),
         fight_rounds=int(str(values["fightRounds"])),
         journal_file=str(values["journalFile"]),
         journal_map=str(values["journalMap"]),

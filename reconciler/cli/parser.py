@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import IntEnum
@@ -248,6 +248,12 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(Exit.USAGE, f"{self.prog}: {message}\nSee {self.prog} --help.\n")
 
+    def refuse(self, words: Sequence[str]) -> NoReturn:
+        """Ends the process over words that it does not know."""
+        close = get_close_matches(words[0].partition("=")[0], [*self._option_string_actions], n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
+
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
             words = [str(choice) for choice in action.choices]
@@ -258,19 +264,20 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(words: Sequence[str]) -> Options:
     """The command line as a value. Ends the process for --help, --version and wrong usage."""
-    parser = _make_parser()
+    parser, commands = _make_parser()
     options, rest = parser.parse_known_args(words, namespace=Options())
+    asked = commands.get(options.command, parser)
     if options.command == "purge" and not any(each.startswith("-") for each in rest):
         # argparse looks for paths only up to the first flag after the name.
         options.paths, rest = [*options.paths, *rest], []
     if rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        asked.refuse(rest)
     options.flags = {name[5:]: str(value) for name, value in vars(options).items() if name.startswith("flag_")}
     if options.paths:
         options.flags["sources"] = os.pathsep.join(options.paths)
     problem = _contradiction(options)
     if problem:
-        parser.error(problem)
+        asked.error(problem)
     if not options.command and not options.show_config:
         parser.print_help(sys.stderr)
         parser.exit(Exit.USAGE)
@@ -312,7 +319,7 @@ def _contradiction(options: Options) -> str:
     return next((problem for wrong, problem in problems if wrong), "")
 
 
-def _make_parser() -> _Parser:
+def _make_parser() -> tuple[_Parser, Mapping[str, _Parser]]:
     shared = _make_shared()
     parser = _Parser(
         prog="reconciler",
@@ -355,7 +362,7 @@ def _make_parser() -> _Parser:
     _add_subscription(deleted)
     _add_purge(command("purge", "purge one soft-deleted account by hand", _PURGE, "NAME [PATH ...]"))
     _add_simulate(command("simulate", "run a simulated Azure", _SIMULATE, ""))
-    return parser
+    return parser, commands.choices
 
 
 def _make_shared() -> _Parser:

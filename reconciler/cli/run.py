@@ -109,6 +109,7 @@ def _choose_telling(call: Call) -> Telling:
         place=place,
         pod=Regarding(name=pod, uid=environment.get("POD_UID", "")),
         storm=Storm(most=settings.alert_storm),
+        runbook=settings.runbook_url,
         rounds=Rounds(most=settings.fight_rounds),
     )
 

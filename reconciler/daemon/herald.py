@@ -256,8 +256,9 @@ def _tell(message: Message) -> None:
         f"alert.{message.turn}",
         alert=alert.name,
         id=alert.key,
-        level=alert.level.value,
-        labels=dict(alert.labels),
+        severity=alert.level.value,
         summary=alert.summary,
+        actors=list(alert.actors),
+        labels=dict(alert.labels),
         revision=alert.revision,
     )

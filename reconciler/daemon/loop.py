@@ -199,7 +199,8 @@ class _Loop:
         """One pass, whatever happens in it."""
         clock = self._service.clock
         began, mark = clock.now(), clock.monotonic()
-        _log.info("pass.started", triggers=list(triggers))
+        told = _log.debug if triggers == ("interval",) else _log.info
+        told("pass.started", triggers=list(triggers))
         prepared = await _fence(self._prepare(crew))
         if isinstance(prepared, Fault):
             done = Pass(began=began, ended=clock.now(), trigger=triggers[0], faults={"": prepared})

@@ -261,7 +261,7 @@ def _say_ungoverned(reading: Reading) -> Finding:
 
 def _say_no_fleet(files: Sequence[SourceFile]) -> Finding:
     return Finding(
-        code="no_fleet",
+        code="nothing_declared",
         message="there is no Fleet in the desired state",
         hint="add a document of `kind: Fleet`; it says which subscription the others are for",
         origin=Origin(file=files[0].name, line=1, column=1) if files else None,

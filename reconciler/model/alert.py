@@ -9,10 +9,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from reconciler.model.drift import Drift
 from reconciler.model.finding import Origin
 from reconciler.model.wire import Json
+
+OVER: Final = "over: "  # what the summary of an alert that ended begins with
 
 
 class Level(StrEnum):

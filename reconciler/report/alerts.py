@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from reconciler.model.alert import Alert, Journal, Level, Turn
+from reconciler.model.alert import OVER, Alert, Journal, Level, Turn
 from reconciler.model.drift import Ending
 from reconciler.report.conditions import (
     BLOCKED,
@@ -27,6 +27,7 @@ from reconciler.report.conditions import (
     Condition,
     Finds,
     capital,
+    leave_standing,
     make_essence,
 )
 from reconciler.report.sight import FLEET_WIDE, FLEETS
@@ -136,8 +137,8 @@ def _amend(alert: Alert, condition: Condition, now: float) -> Iterator[Message]:
 def _end(alert: Alert, how: str, now: float) -> Message:
     ended = replace(
         alert,
-        summary=f"over: {alert.summary}",
-        description=f"{how} after {show_duration(now - alert.began)}.\n{alert.description}",
+        summary=f"{OVER}{alert.summary}",
+        description=f"{how} after {show_duration(now - alert.began)}.\n{leave_standing(alert.description)}",
         ended=now,
         revision=alert.revision + 1,
         told=now,

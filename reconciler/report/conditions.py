@@ -11,6 +11,7 @@ from reconciler.model.alert import Journal, Level
 from reconciler.model.drift import Correction, Drift, Gravity, name_drift
 from reconciler.model.finding import FaultClass, Finding, Severity
 from reconciler.model.ids import ArmId
+from reconciler.model.moment import read_time, show_time
 from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.outlook import Nearness, Retirement, show_day
 from reconciler.model.plan import Decision, DecisionState, Plan
@@ -60,6 +61,14 @@ _DETAILED = 6
 # Blocked by what is told elsewhere, or by people who know of it.
 _SILENT = frozenset({"needs", "unknown", "not_selected", "paused", "maintenance", "given_up", "circle"})
 _QUOTAS = frozenset({"insufficient_quota", "too_many_accounts", "too_many_deployments"})
+_STANDINGS: Final[Mapping[Correction, str]] = {
+    Correction.DUE: "It is being put right",
+    Correction.DONE: "It was put right just now",
+    Correction.BLOCKED: "It is not put right",
+    Correction.OBSERVED: "It is not put right",
+    Correction.GIVEN_UP: "It is not put right any more",
+}
+AGREE: Final = "Either of the two has to stop: agree on one of them."
 _STANDING = (Correction.BLOCKED, Correction.OBSERVED, Correction.GIVEN_UP)
 
 
@@ -127,19 +136,20 @@ def _is_open(decision: Decision, report: CycleReport | None) -> bool:
     return not results or any(result is not Result.DONE for result in results)
 
 
-def find_invalid(findings: Iterable[Finding]) -> Finds:
-    """What is wrong with documents, whichever fleet's they are."""
+def find_invalid(findings: Sequence[Finding]) -> Finds:
+    """What is wrong with documents, whichever fleet's they are. Where there is no fleet at all nobody looks at any."""
     errors = sorted({str(each) for each in findings if each.severity is Severity.ERROR})
     if not errors:
         return Finds(fleet="", conditions={})
     listed = [f"- {plain(each)}" for each in errors[:LISTED]]
     more = [f"- and {len(errors) - LISTED} more"] if len(errors) > LISTED else []
+    nothing = any(each.code == "nothing_declared" for each in findings)
     condition = Condition(
         key="invalid",
         name=INVALID,
-        level=Level.WARNING,
+        level=Level.CRITICAL if nothing else Level.WARNING,
         labels={},
-        summary=f"{count(len(errors), 'error')} in the desired state",
+        summary=f"{count(len(errors), 'error')} in the desired state: {plain(errors[0])}",
         description="\n".join(
             ["What has errors, and what needs it, is not written; nothing is pruned meanwhile.", *listed, *more]
         ),
@@ -212,7 +222,7 @@ def _show(value: Json) -> str:
 
 def _describe(drift: Drift, below: int) -> Iterator[str]:
     yield f"{capital(drift.gravity.value)}: {_COSTS[drift.gravity]}."
-    yield f"By: {drift.actor}{f' at {plain(drift.since)}' if drift.since and drift.explained else ''}."
+    yield f"By: {drift.actor}{f' at {_show_since(drift.since)}' if drift.since and drift.explained else ''}."
     for edit in drift.changes:
         yield f"- {plain(edit.path)}: declared {_show(edit.before)}, found {_show(edit.after)}"
     if drift.omitted:
@@ -221,18 +231,25 @@ def _describe(drift: Drift, below: int) -> Iterator[str]:
         yield f"With it went {count(below, 'resource')} below it."
     if drift.returns:
         yield f"It came back {count(drift.returns, 'time')}."
+    yield f"Where: {plain(str(drift.id))}"
     yield tell_standing(drift)
 
 
+def _show_since(since: str) -> str:
+    moment = read_time(since)
+    return plain(since) if moment is None else show_time(moment)
+
+
 def tell_standing(drift: Drift) -> str:
-    why = f": {drift.because}" if drift.because else ""
-    return {
-        Correction.DUE: "It is being put right.",
-        Correction.DONE: "It was put right just now.",
-        Correction.BLOCKED: f"It is not put right{why}.",
-        Correction.OBSERVED: f"It is not put right{why}.",
-        Correction.GIVEN_UP: f"It is not put right any more{why}.",
-    }[drift.correction]
+    acts = drift.correction in (Correction.DUE, Correction.DONE)
+    why = f": {drift.because}" if drift.because and not acts else ""
+    return f"{_STANDINGS[drift.correction]}{why}."
+
+
+def leave_standing(description: str) -> str:
+    """What a description says, but for what becomes of it: once it is over that is told otherwise."""
+    now = (*_STANDINGS.values(), AGREE)
+    return "\n".join(line for line in description.split("\n") if not line.startswith(now))
 
 
 def _fight(drift: Drift) -> Condition:
@@ -243,7 +260,7 @@ def _fight(drift: Drift) -> Condition:
         level=Level.CRITICAL,
         labels=_label(drift.fleet, drift.ref, drift.labels),
         summary=f"{plain(str(drift.ref))}: {who} undoes each time what its document says",
-        description="\n".join([*_describe(drift, 0), "Either of the two has to stop: agree on one of them."]),
+        description="\n".join([*_describe(drift, 0), AGREE]),
         actors=(drift.actor,) if drift.explained else (),
         essence=make_essence([drift.actor]),
     )

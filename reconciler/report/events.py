@@ -12,11 +12,19 @@ _log = structlog.get_logger("reconciler")
 
 
 class Events:
-    """Tells every step as an event; what did not end well is a warning."""
+    """Tells every step as an event; what did not end well is a warning. What is as it was told before is for debugging:
+    the plan of a quiet pass, and Azure still working on something."""
+
+    def __init__(self) -> None:
+        self._plans: dict[str, str] = {}  # the digest of each fleet's last
+        self._waits: dict[str, str] = {}  # what each step waits for
 
     def planned(self, plan: Plan) -> None:
         summary = summarise(plan)
-        _log.info(
+        known = self._plans.get(plan.fleet) == plan.digest and not plan.steps
+        self._plans[plan.fleet] = plan.digest
+        told = _log.debug if known else _log.info
+        told(
             "cycle.planned",
             fleet=plan.fleet,
             digest=plan.digest,
@@ -30,9 +38,13 @@ class Events:
         _log.info("step.started", step=step.name, id=str(step.id), action=step.action.value)
 
     def waiting(self, step: Step, why: str, seconds: float) -> None:
-        _log.info("step.waiting", step=step.name, id=str(step.id), why=why, seconds=round(seconds, 1))
+        known = self._waits.get(step.name) == why
+        self._waits[step.name] = why
+        told = _log.debug if known else _log.info
+        told("step.waiting", step=step.name, id=str(step.id), why=why, seconds=round(seconds, 1))
 
     def finished(self, outcome: Outcome) -> None:
+        self._waits.pop(outcome.step.name, None)
         told = _log.info if outcome.result is Result.DONE else _log.warning
         told(
             "step.finished",

@@ -11,27 +11,33 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from reconciler.model.alert import Alert, Letter, Level, Shape, Turn
+from reconciler.model.alert import OVER, Alert, Letter, Level, Shape, Turn
 from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
 from reconciler.report.words import plain
 
 SOURCE: Final = "/reconciler"
-_LABEL, _SUMMARY, _DESCRIPTION = 200, 300, 3000  # characters
+RUNBOOK: Final = "docs/runbook.md"
+_LABEL, _SUMMARY, _FOOT, _DESCRIPTION = 200, 300, 600, 3000  # characters
 _HEADER, _SECTION = 150, 2900  # what Slack takes
 _MARKS: Final[Mapping[Level, str]] = {Level.CRITICAL: "Attention", Level.WARNING: "Warning", Level.INFO: "Accent"}
-_WORDS: Final[Mapping[Turn, str]] = {Turn.OPENED: "new", Turn.AMENDED: "more", Turn.RESOLVED: "over"}
 
 
-def shape_letter(letter: Letter, shape: Shape) -> bytes:
-    """The body of the request that carries the letter."""
-    return canonical_bytes(_SHAPES[shape](letter))
+def shape_letter(letter: Letter, shape: Shape, runbook: str = "") -> bytes:
+    """The body of the request that carries the letter. `runbook` is where people read what to do; without it they are
+    told which of the documents that come with the product says so."""
+    return canonical_bytes(_SHAPES[shape](letter, runbook))
 
 
 def name_media(shape: Shape) -> str:
     return "application/cloudevents+json" if shape is Shape.CLOUDEVENTS else "application/json"
 
 
-def shape_alerts(alerts: Iterable[Alert], now: float, lifetime: float) -> list[JsonObject]:
+def point_to_runbook(name: str, runbook: str) -> str:
+    """Where it says what to do about alerts of this name."""
+    return f"{runbook or RUNBOOK}#{name.lower()}"
+
+
+def shape_alerts(alerts: Iterable[Alert], now: float, lifetime: float, runbook: str = "") -> list[JsonObject]:
     """What Alertmanager's v2 API takes. An open alert is one for `lifetime` seconds, unless it is told again."""
     return [
         {
@@ -40,6 +46,7 @@ def shape_alerts(alerts: Iterable[Alert], now: float, lifetime: float) -> list[J
                 "summary": _cut(alert.summary, _SUMMARY),
                 "description": _cut(alert.description, _DESCRIPTION),
                 "actor": _cut(", ".join(alert.actors), _SUMMARY) or "unknown yet",
+                **({"runbook_url": point_to_runbook(alert.name, runbook)} if runbook else {}),
             },
             "startsAt": show_moment(alert.began),
             "endsAt": show_moment(now + lifetime if alert.ended is None else max(alert.ended, alert.began + 0.001)),
@@ -65,7 +72,7 @@ def show_moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _shape_event(letter: Letter) -> JsonObject:
+def _shape_event(letter: Letter, runbook: str) -> JsonObject:
     alert = letter.alert
     return {
         "specversion": "1.0",
@@ -89,21 +96,23 @@ def _shape_event(letter: Letter) -> JsonObject:
             "revision": alert.revision,
             "members": [*alert.members],
             "details": thaw(alert.details),
+            "runbook": point_to_runbook(alert.name, runbook),
         },
     }
 
 
-def _shape_slack(letter: Letter) -> JsonObject:
+def _shape_slack(letter: Letter, runbook: str) -> JsonObject:
     """Blocks of plain text, which Slack takes for nothing else; the line of a notification is escaped as it asks."""
-    title = _cut(f"{_head(letter)} {letter.alert.summary}", _HEADER)
-    whole = f"{letter.alert.summary}\n{letter.alert.description}"
+    title = _title(letter, _HEADER)
+    told = letter.alert.description or letter.alert.name
+    whole = f"{letter.alert.summary}\n{told}" if title.endswith("…") else told
     return {
         "text": title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
         "mrkdwn": False,
         "blocks": [
             {"type": "header", "text": _slack_text(title)},
             {"type": "section", "text": _slack_text(_cut(whole, _SECTION))},
-            {"type": "context", "elements": [_slack_text(_cut(_foot(letter.alert), _SECTION))]},
+            {"type": "context", "elements": [_slack_text(_cut(_foot(letter.alert, runbook), _SECTION))]},
         ],
     }
 
@@ -112,15 +121,15 @@ def _slack_text(text: str) -> JsonObject:
     return {"type": "plain_text", "text": text, "emoji": False}
 
 
-def _shape_teams(letter: Letter) -> JsonObject:
+def _shape_teams(letter: Letter, runbook: str) -> JsonObject:
     """An adaptive card out of runs of text, in which Teams reads no markdown."""
     alert = letter.alert
     color = _MARKS[alert.level] if alert.open else "Good"
     lines = [_cut(line, _SECTION) for line in alert.description.split("\n")[:60]]
     body: list[Json] = [
-        _teams_line(_cut(f"{_head(letter)} {alert.summary}", _SUMMARY), weight="Bolder", color=color, size="Medium"),
+        _teams_line(_title(letter, _SUMMARY), weight="Bolder", color=color, size="Medium"),
         *(_teams_line(line) for line in lines if line),
-        _teams_line(_cut(_foot(alert), _SUMMARY), isSubtle=True, size="Small"),
+        _teams_line(_cut(_foot(alert, runbook), _FOOT), isSubtle=True, size="Small"),
     ]
     card: JsonObject = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -136,13 +145,18 @@ def _teams_line(text: str, **look: Json) -> JsonObject:
     return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **look}]}
 
 
-def _head(letter: Letter) -> str:
-    return f"[{letter.alert.level} {_WORDS[letter.turn]}]"
+def _title(letter: Letter, most: int) -> str:
+    """`[critical] Account/one: …`, `[critical, more] …` or `[over] …`: whether to get up, before anything else."""
+    level, summary = letter.alert.level, letter.alert.summary
+    if letter.turn is Turn.RESOLVED:
+        return _cut(f"[over] {summary.removeprefix(OVER)}", most)
+    return _cut(f"[{level}{', more' if letter.turn is Turn.AMENDED else ''}] {summary}", most)
 
 
-def _foot(alert: Alert) -> str:
-    labels = ", ".join(f"{name}: {value}" for name, value in sorted(alert.labels.items()))
-    return f"{alert.name}; {labels}" if labels else alert.name
+def _foot(alert: Alert, runbook: str) -> str:
+    """What to do comes before the labels, which may be long."""
+    labels = "".join(f"; {name}: {value}" for name, value in sorted(alert.labels.items()))
+    return f"What to do: {point_to_runbook(alert.name, runbook)}\n{alert.name}{labels}"
 
 
 def _cut(text: str, most: int) -> str:
@@ -151,7 +165,7 @@ def _cut(text: str, most: int) -> str:
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
-_SHAPES: Final[Mapping[Shape, Callable[[Letter], JsonObject]]] = {
+_SHAPES: Final[Mapping[Shape, Callable[[Letter, str], JsonObject]]] = {
     Shape.CLOUDEVENTS: _shape_event,
     Shape.SLACK: _shape_slack,
     Shape.TEAMS: _shape_teams,

@@ -105,4 +105,10 @@ color:var(--faint)}
 .stack td:empty{display:none}
 .diff.stack tr{background:var(--code)}
 }
+@media print{
+body{background:none}
+header a,footer{display:none}
+.card,.pool,tr{break-inside:avoid}
+.bar,.verdict,.diff{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+}
 """

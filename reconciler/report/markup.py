@@ -36,6 +36,12 @@ def name(words: str) -> Html:
     return Html(f'<bdi title="{escape(_cut(shown, _LONGEST))}">{escape(shown[:half])}…{escape(shown[-half:])}</bdi>')
 
 
+def title(words: str, most: int) -> Html:
+    """Words of which neither the beginning, what it is about, nor the end, what is wrong with it, may be missing."""
+    shown, half = plain(words), most // 2
+    return Html(escape(shown if len(shown) <= most else f"{shown[:half]}…{shown[-half:]}"))
+
+
 def _cut(shown: str, most: int) -> str:
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
@@ -94,6 +100,15 @@ def when(moment: float | None, now: float) -> Html:
         return NONE
     stamp = show_time(moment)
     return Html(f'<time datetime="{stamp}" title="{stamp}">{escape(_tell_distance(now - moment))}</time>')
+
+
+def moment(at: float | None, now: float) -> Html:
+    """A time as `when` tells it, and by the clock: for where it is written down or compared with other logs."""
+    if at is None or not isfinite(at):
+        return NONE
+    stamp = show_time(at)
+    clock = stamp[11:19] if stamp[:10] == show_time(now)[:10] else f"{stamp[:10]} {stamp[11:19]}"
+    return Html(f'{when(at, now)} <span class="note">{clock} UTC</span>')
 
 
 def _tell_distance(seconds: float) -> str:

@@ -17,6 +17,7 @@ from reconciler.model.health import FleetHealth, Health
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Decision, DecisionState, Plan
 from reconciler.report.conditions import (
+    AGREE,
     DRIFT,
     FIGHT,
     RETIREMENT,
@@ -136,11 +137,16 @@ def _tell_last(health: Health) -> str:
 
 def survey(health: Health) -> Overview:
     """Everything that is worth a look, the most urgent first."""
-    concerns = sorted(_find_concerns(health), key=lambda each: (each.level.rank, each.since or 0.0, each.what))
+    concerns = sorted(_find_concerns(health), key=_rank)
     waits = tuple(wait for fleet in health.fleets for wait in _find_waits(fleet))
     holds = tuple(hold for fleet in health.fleets for hold in _find_holds(fleet))
     mood, verdict = _judge(health, concerns, waits)
     return Overview(mood=mood, verdict=verdict, concerns=tuple(concerns), waits=waits, holds=holds)
+
+
+def _rank(concern: Concern) -> tuple[object, ...]:
+    """What is open at this moment comes before what has days left, and the older before the newer."""
+    return concern.level.rank, concern.name == RETIREMENT, concern.drift is None, concern.since or 0.0, concern.what
 
 
 def _judge(health: Health, concerns: list[Concern], waits: tuple[Wait, ...]) -> tuple[Mood, str]:
@@ -254,7 +260,7 @@ def _tell_who(condition: Condition, drift: Drift | None) -> str:
 
 def _tell_doing(condition: Condition, drift: Drift | None) -> str:
     if condition.name == FIGHT:
-        return "Either of the two has to stop: agree on one of them."
+        return AGREE
     if drift is not None:
         return tell_standing(drift)
     helps = [line for line in condition.description.split("\n") if line.startswith(HELPS)]

@@ -22,8 +22,9 @@ from reconciler.model.outlook import Nearness, Retirement, show_day
 from reconciler.model.pause import Pause
 from reconciler.model.plan import Decision, DecisionState
 from reconciler.model.quota import Pool
+from reconciler.report.conditions import INVALID
 from reconciler.report.look import STYLE
-from reconciler.report.markup import NONE, Html, facts, fold, join, name, section, table, tag, text, when
+from reconciler.report.markup import NONE, Html, facts, fold, join, moment, name, section, table, tag, text, title, when
 from reconciler.report.overview import HELPS, Concern, Hold, Mood, Overview, Wait, judge_ready, survey
 from reconciler.report.pools import tell_asked, tell_holders, tell_pace, tell_unknown, tightest_first
 from reconciler.report.words import (
@@ -43,7 +44,8 @@ POLICY: Final = (
     f"default-src 'none'; style-src '{STYLE_DIGEST}'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-_CARDS, _ROWS, _POOLS, _PASSES = 8, 40, 6, 8  # that are shown at once
+_CARDS, _LINES, _ROWS, _POOLS, _PASSES = 8, 8, 40, 6, 8  # that are shown at once
+_MANY = 3  # fleets, above which the quota of each is a line
 _MOODS: Final = {
     Mood.CALM: "all is well",
     Mood.BUSY: "at work",
@@ -75,18 +77,18 @@ def render_page(health: Health) -> str:
             _waits(overview.waits),
             _pauses(health.pauses, health.taken_at),
             _holds(overview.holds),
+            _fleets(health),
             _quota(health.fleets, health.taken_at),
             _retirements(health.fleets),
-            _fleets(health),
             _passes(health),
             _process(health),
         ]
     )
-    title = text(f"{overview.verdict} - reconciler")
+    label = text(f"{overview.verdict} - reconciler")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light dark"><title>{title}</title>'
+        f'<meta name="color-scheme" content="light dark"><title>{label}</title>'
         f'<link rel="icon" href="{_mark(overview.mood)}"><style>{STYLE}</style></head><body>'
         f"{_head(health)}<main>{body}</main>{_foot(health)}</body></html>\n"
     )
@@ -123,7 +125,7 @@ def _verdict(health: Health, overview: Overview) -> Html:
         ("Last pass", when(last.ended, health.taken_at) if last else NONE),
         ("Under way since", when(health.passing_since, health.taken_at)),
         ("Next", when(next_, health.taken_at) if next_ and next_ > health.taken_at and health.leads else NONE),
-        ("Fleets", text(str(len(health.fleets))) if health.fleets else NONE),
+        ("Fleets", text(_count_fleets(health.fleets))),
         ("As declared", text(f"{good:,} of {count(len(decisions), 'resource')}") if decisions else NONE),
         ("Role", text("leads" if health.leads else "stands by")),
         ("Writes", text("never: it only observes") if health.observes else NONE),
@@ -137,6 +139,14 @@ def _verdict(health: Health, overview: Overview) -> Html:
     ]
     look = overview.mood.value
     return Html(f'<div class="verdict {look}" role="status">{join(parts)}</div>')
+
+
+def _count_fleets(fleets: Sequence[FleetHealth]) -> str:
+    """What is not seen is in no other number."""
+    seen = sum(each.report is not None and each.fault is None for each in fleets)
+    if seen == len(fleets):
+        return str(seen) if fleets else ""
+    return f"{seen} of {len(fleets)} seen"
 
 
 def _concerns(overview: Overview, now: float) -> Html:
@@ -154,23 +164,33 @@ def _concerns(overview: Overview, now: float) -> Html:
 def _card(concern: Concern, now: float) -> Html:
     drift = concern.drift
     told = [
-        ("Since", when(concern.since, now)),
+        ("Since", moment(concern.since, now)),
         ("Who", name(concern.who)),
         _doing(concern),
         ("Came back", text(count(drift.returns, "time")) if drift and drift.returns else NONE),
+        ("Where", tag("code", text(str(drift.id))) if drift else NONE),
     ]
     where = f"{concern.name}{f', fleet {plain(concern.fleet)}' if concern.fleet else ''}"
     gravity = f"{drift.gravity.value}, " if drift else ""
     parts = [
         tag("span", text(concern.level.value), "tag"),
         tag("span", text(gravity + where, 200), "note"),
-        tag("h3", text(concern.what, 240)),
+        tag("h3", title(concern.what, 240)),
         facts(told),
         _edits(drift) if drift else NONE,
-        fold(text("All there is to say"), _list(concern.lines)) if len(concern.lines) > 1 and not drift else NONE,
+        _tell_lines(concern),
     ]
     look = {Level.CRITICAL: "card critical", Level.WARNING: "card warning", Level.INFO: "card"}[concern.level]
     return Html(f'<article class="{look}">{join(parts)}</article>')
+
+
+def _tell_lines(concern: Concern) -> Html:
+    """All there is to say: what is wrong with documents at once, because nobody can do anything without it."""
+    if concern.drift or len(concern.lines) < 2:
+        return NONE
+    most = _LINES if concern.name == INVALID else 0
+    rest = _list(concern.lines[most:])
+    return join([_list(concern.lines[:most]), fold(text("More" if most else "All there is to say"), rest)])
 
 
 def _doing(concern: Concern) -> tuple[str, Html]:
@@ -217,7 +237,7 @@ def _pauses(pauses: Sequence[Pause], now: float) -> Html:
     rows = [
         (
             name(_tell_scope(each)),
-            when(each.until, now) or text("until somebody looks"),
+            moment(each.until, now) or text("until somebody looks"),
             name(each.by) or text("nobody said"),
             text(each.reason, 300),
         )
@@ -247,25 +267,33 @@ def _refs(refs: Sequence[str]) -> Html:
 
 def _quota(fleets: Sequence[FleetHealth], now: float) -> Html:
     known = [each for each in fleets if each.ledger is not None]
-    parts = [_fleet_quota(each, now) for each in known]
+    parts = [_fleet_quota(each, now, _POOLS if len(known) <= _MANY else 0) for each in known]
     if not any(parts):
         return NONE
     return section("Quota", _PATTERNS, _LEGEND, *parts)
 
 
-def _fleet_quota(fleet: FleetHealth, now: float) -> Html:
+def _fleet_quota(fleet: FleetHealth, now: float, most: int) -> Html:
     ledger = fleet.ledger
     assert ledger is not None
     pools = sorted((each for each in ledger.pools if each.touched), key=tightest_first)
-    shown, rest = pools[:_POOLS], pools[_POOLS:]
+    short = sum(bool(each.short) for each in pools)  # these come first
+    most = max(most, min(short, _POOLS))
+    shown, rest = pools[:most], pools[most:]
     unknown = [tag("p", text(told), "note") for told in tell_unknown(ledger)]
     if not (pools or unknown):
         return NONE
     asked = Html(
         f'<p class="note">Fleet {name(fleet.name)}, asked {when(fleet.measured_at, now)}; the tightest first.</p>'
     )
-    more = fold(text(count(len(rest), "roomier pool")), join(_pool(each) for each in rest)) if rest else NONE
+    more = fold(text(_tell_rest(rest)), join(_pool(each) for each in rest)) if rest else NONE
     return join([asked, *unknown, *(_pool(each) for each in shown), more])
+
+
+def _tell_rest(pools: Sequence[Pool]) -> str:
+    first = pools[0]
+    left = f"{max(0, first.left):,} of {first.limit:,} left of {first.usage} in {first.location}"
+    return f"{count(len(pools), 'roomier pool')}, the tightest with {left}"
 
 
 def _pool(pool: Pool) -> Html:
@@ -421,7 +449,7 @@ def _pass(record: PassRecord, now: float) -> tuple[Html, ...]:
 
 def _process(health: Health) -> Html:
     journal, tallies = health.journal, health.tallies
-    requests = ", ".join(f"{number:,} {code}" for code, number in sorted(tallies.requests.items()))
+    requests = "; ".join(f"{code}: {number:,}" for code, number in sorted(tallies.requests.items()))
     left = ", ".join(f"{left:,.0f} {toll}" for toll, left in sorted(health.allowances.items()))
     outbox = f"{count(len(journal.letters), 'message')} on the way" if journal.letters else ""
     lost = f"{journal.dead + journal.dropped:,} given up" if journal.dead + journal.dropped else ""

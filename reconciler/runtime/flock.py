@@ -28,7 +28,7 @@ class FileLease:
         self._path = Path(path)
         self._identity = identity
         self._clock = clock
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        self._file = _open(path)
         self._held = False
 
     @property
@@ -71,3 +71,11 @@ class FileLease:
         except BlockingIOError:
             return False
         return True
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        hint = "leaseFile names a file in a folder that is there"
+        raise OSError(f"the lease file {path} cannot be opened: {error.strerror}; {hint}") from error

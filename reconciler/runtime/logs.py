@@ -34,6 +34,10 @@ _SECRET_LOOKS = (
     ),
 )
 
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_HEAD = len("sha256:") + 12
+
 _QUIET = ("azure", "msal", "aiohttp", "urllib3", "apscheduler")
 
 Form = Literal["json", "console"]
@@ -45,7 +49,10 @@ def configure_logs(form: Form = "console", level: str = "info", stream: TextIO |
     threshold = logging.getLevelNamesMapping()[level.upper()]
     render: list[Processor] = [structlog.processors.JSONRenderer(ensure_ascii=False)]
     if form == "console":
-        render = [structlog.dev.ConsoleRenderer(colors=target.isatty(), pad_event_to=24)]
+        lines = structlog.dev.ConsoleRenderer(
+            colors=target.isatty(), pad_event_to=20, sort_keys=False, timestamp_key="at"
+        )
+        render = [leave_out, lines]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -72,6 +79,24 @@ def name_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
         event["trace_id"] = f"{context.trace_id:032x}"
         event["span_id"] = f"{context.span_id:016x}"
     return event
+
+
+def leave_out(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The event for people: nothing that is empty, one name of a resource, times to the second, the heads of digests.
+    Numbers that are 0 stay."""
+    named = "step" in event
+    kept = {name: each for name, each in event.items() if _tells(each) and not (named and name == "id")}
+    return {name: _shorten(each) if isinstance(each, str) else each for name, each in kept.items()}
+
+
+def _tells(value: object) -> bool:
+    return value not in (None, "", [], {})
+
+
+def _shorten(value: str) -> str:
+    if _MOMENT.fullmatch(value):
+        return f"{value[:19]}Z"
+    return value[:_HEAD] if _DIGEST.fullmatch(value) else value
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

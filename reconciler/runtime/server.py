@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import math
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -242,7 +243,12 @@ async def open_front(place: Place, front: Front) -> AsyncIterator[Place]:
             max_headers=64,
         )
 
-    server = await loop.create_server(admit, place.host, place.port)
+    try:
+        server = await loop.create_server(admit, place.host, place.port)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        told = f"nobody can listen at {place.host}:{place.port}: {why}; name another place with --listen, or off"
+        raise OSError(told) from error
     taken = Place(host=place.host, port=server.sockets[0].getsockname()[1])
     _log.info("server.listening", host=taken.host, port=taken.port)
     try:

@@ -49,6 +49,7 @@ alerts:
     url: https://example.com/hook?to=me
     secretVariable: HOOK_SECRET
   - sink: events
+runbookUrl: https://wiki.example.com/reconciler
 """
 
 
@@ -78,6 +79,7 @@ def test_sinks_are_read_with_all_they_say(tmp_path: Path) -> None:
         Route(name="events-4", sink=SinkKind.EVENTS),
     )
     assert (settings.alert_storm, settings.fight_rounds) == (20, 5)
+    assert settings.runbook_url == "https://wiki.example.com/reconciler"
     assert settings.journal_map == "reconciler-journal"
     shown = {name: (value, place) for name, value, place in tell_settings(settings)}
     assert shown["alerts"][0] == "alertmanager-1, on-call, webhook-3, events-4"
@@ -166,6 +168,10 @@ URL_HINT = "a URL starts with http:// or https:// and holds no user or password"
         ),
         ("alerts: [{sink: events, sink: events}]\n", "f:1:25: error: sink is written twice (leave one of them out)"),
         ("alertStorm: 0\n", "f:1:13: error: alertStorm is '0', from file f:1:13 (a whole number from 1 to 1000)"),
+        (
+            "runbookUrl: w\n",
+            "f:1:13: error: runbookUrl is 'w', from file f:1:13 (write a URL that starts with https://, without ? and #)",
+        ),
         ("fightRounds: x\n", "f:1:14: error: fightRounds is 'x', from file f:1:14 (a whole number from 1 to 1000)"),
     ],
 )

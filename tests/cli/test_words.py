@@ -187,6 +187,15 @@ def test_show_config_says_what_came_from_where(tmp_path: Path) -> None:
     assert re.search(r"^timeout +5m +file reconciler\.yaml:1:10$", text.out, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("words", "level"),
+    [(("run",), "info"), (("once",), "warning"), (("once", "--log-format", "json"), "info"), (("run", "-q"), "error")],
+)
+def test_show_config_says_from_which_level_on_the_command_would_log(words: tuple[str, ...], level: str) -> None:
+    document = reconcile_bare(*words, "--show-config", "--output", "json").document
+    assert document["settings"]["logLevel"]["value"] == level
+
+
 def test_a_reader_that_leaves_early_leaves_no_traceback() -> None:
     process = subprocess.Popen(
         command("schema"), env=clean_environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -216,3 +225,11 @@ def test_a_wrong_option_of_a_command_points_to_the_help_of_that_command() -> Non
     assert done.code == 64
     assert done.err.startswith("reconciler simulate: argument --port: ")
     assert done.err.endswith("See reconciler simulate --help.\n")
+
+
+def test_an_unknown_option_of_a_command_gets_the_nearest_one_that_it_has() -> None:
+    done = reconcile_bare("run", "--intervall=5m")
+    assert done.code == 64
+    assert done.err == (
+        "reconciler run: unrecognized arguments: --intervall=5m; did you mean --interval?\nSee reconciler run --help.\n"
+    )

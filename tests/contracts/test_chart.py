@@ -371,6 +371,14 @@ def test_the_rules_of_the_chart_are_those_of_the_plain_file() -> None:
     assert find(render(values), "PrometheusRule")["spec"] == plain
 
 
+def test_the_rules_name_the_place_in_the_runbook_where_there_is_one() -> None:
+    values = with_values(EVERYTHING, {"settings": {"runbookUrl": "https://wiki.example.com/reconciler/"}})
+    rules = [each for group in find(render(values), "PrometheusRule")["spec"]["groups"] for each in group["rules"]]
+    pages = {each["alert"]: each["annotations"]["runbook_url"] for each in rules}
+    assert pages["ReconcilerDead"] == "https://wiki.example.com/reconciler#reconcilerdead"
+    assert {page.partition("#")[2] for page in pages.values()} == {name.lower() for name in pages}
+
+
 def test_only_the_intervals_of_the_dead_are_written_as_180() -> None:
     """The chart puts its own in their place, wherever they stand."""
     text = (CHART / "files" / "rules.yaml").read_text()

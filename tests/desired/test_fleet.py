@@ -72,7 +72,7 @@ def test_a_document_outside_every_fleet_is_a_finding(tmp_path: Path) -> None:
 @pytest.mark.parametrize("files", [{"a.yaml": GROUP}, {"readme.md": "x"}])
 def test_a_tree_without_a_fleet_is_one_finding(tmp_path: Path, files: dict[str, str]) -> None:
     (finding,) = load_estate([plant(tmp_path, files)], {}).findings
-    assert finding.code == "no_fleet"
+    assert finding.code == "nothing_declared"
 
 
 def test_a_broken_document_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:

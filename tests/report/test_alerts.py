@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.desired.fleet import load_estate
 from reconciler.model.alert import BLANK, Alert, Journal, Level, Turn
 from reconciler.model.drift import Correction, Drift, Edit, Ending, Gravity, name_drift
 from reconciler.model.finding import Fault, FaultClass, Finding, Origin, Severity
@@ -62,7 +64,7 @@ def ended(drift: Drift, ending: Ending = Ending.US, at: float = NOW + 60) -> Dri
 
 
 def test_a_drift_opens_one_alert_that_says_everything() -> None:
-    drift = drift_of(actor=MALLORY, since="2025-10-09T08:50:00Z", returns=1)
+    drift = drift_of(actor=MALLORY, since="2025-10-09T08:50:00.0134003Z", returns=1)
     journal, (message,) = turn(drifting(drift))
     alert = message.alert
     assert message.turn is Turn.OPENED
@@ -80,6 +82,7 @@ def test_a_drift_opens_one_alert_that_says_everything() -> None:
         f"By: {MALLORY} at 2025-10-09T08:50:00Z.",
         "- publicNetworkAccess: declared Disabled, found Enabled",
         "It came back 1 time.",
+        f"Where: {drift.id}",
         "It is being put right.",
     ]
     assert alert.details["changes"] == [{"path": "publicNetworkAccess", "declared": "Disabled", "found": "Enabled"}]
@@ -117,7 +120,8 @@ def test_it_ends_once_and_says_how(ending: Ending) -> None:
     journal, (message,) = turn(journal, NOW + 90)
     assert message.turn is Turn.RESOLVED
     words = ending.value[0].upper() + ending.value[1:]
-    assert message.alert.description.startswith(f"{words} after 1 min 30 s.")
+    assert message.alert.description.startswith(f"{words} after 1 min 30 s.\nExposure: ")
+    assert "It is being put right" not in message.alert.description
     assert (message.alert.ended, message.alert.revision) == (NOW + 90, 2)
     journal, messages = turn(journal, NOW + 150)
     assert messages == ()
@@ -456,15 +460,24 @@ def finding(line: int, severity: Severity = Severity.ERROR) -> Finding:
 def test_everything_that_is_wrong_with_documents_is_one_alert() -> None:
     journal, (message,) = turn_alerts(BLANK, find_invalid([finding(n) for n in range(1, 31)]), NOW, STORM)
     alert = message.alert
-    assert (alert.name, alert.summary) == ("ReconcilerInvalidDesiredState", "30 errors in the desired state")
+    assert (alert.name, alert.level) == ("ReconcilerInvalidDesiredState", Level.WARNING)
+    assert alert.summary == "30 errors in the desired state: prod.yaml:10:3: error: unknown field"
     assert "- prod.yaml:1:3: error: unknown field" in alert.description
     assert alert.description.endswith("- and 10 more")
     journal, (message,) = turn_alerts(journal, find_invalid([finding(1)]), NOW + 60, STORM)
-    assert (message.turn, message.alert.summary) == (Turn.AMENDED, "1 error in the desired state")
+    assert message.turn is Turn.AMENDED
+    assert message.alert.summary == "1 error in the desired state: prod.yaml:1:3: error: unknown field"
     warning = finding(1, Severity.WARNING)
     _, (message,) = turn_alerts(journal, find_invalid([warning]), NOW + 120, STORM)
     assert message.turn is Turn.RESOLVED
     assert message.alert.description.startswith("Every document is valid again after 2 min.")
+
+
+def test_a_desired_state_without_any_fleet_is_urgent_because_nobody_looks_at_anything(tmp_path: Path) -> None:
+    nothing = load_estate([tmp_path], {}).findings
+    _, (message,) = turn_alerts(BLANK, find_invalid(nothing), NOW, STORM)
+    assert message.alert.level is Level.CRITICAL
+    assert "there is no Fleet in the desired state" in message.alert.summary
 
 
 def retirement(nearness: Nearness, **more: Any) -> Retirement:

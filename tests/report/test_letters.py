@@ -46,7 +46,7 @@ def test_nothing_steers_a_terminal_or_hides(shape: Shape) -> None:
 
 def test_slack_is_given_plain_text_and_an_escaped_notification() -> None:
     message = shaped(Shape.SLACK)
-    assert message["text"].startswith("[warning new] Account/one: &lt;!channel&gt; &amp; *bold*")
+    assert message["text"].startswith("[warning] Account/one: &lt;!channel&gt; &amp; *bold*")
     assert message["mrkdwn"] is False
     texts = [message["blocks"][0]["text"], message["blocks"][1]["text"], *message["blocks"][2]["elements"]]
     assert {each["type"] for each in texts} == {"plain_text"}
@@ -79,7 +79,37 @@ def test_what_is_over_is_green() -> None:
     over = replace(ALERT, ended=NOW + 60)
     card = shaped(Shape.TEAMS, over, Turn.RESOLVED)["attachments"][0]["content"]
     assert card["body"][0]["inlines"][0]["color"] == "Good"
-    assert card["body"][0]["inlines"][0]["text"].startswith("[warning over] ")
+    assert card["body"][0]["inlines"][0]["text"].startswith("[over] ")
+
+
+def test_a_title_says_first_whether_to_get_up() -> None:
+    over = replace(ALERT, summary="over: Account/one is open", ended=NOW + 60)
+    titles = [shaped(Shape.SLACK, replace(ALERT, summary="Account/one is open"), turn) for turn in Turn][:2]
+    titles.append(shaped(Shape.SLACK, over, Turn.RESOLVED))
+    assert [each["text"] for each in titles] == [
+        "[warning] Account/one is open",
+        "[warning, more] Account/one is open",
+        "[over] Account/one is open",
+    ]
+
+
+def test_what_the_title_says_is_said_again_only_where_it_was_cut() -> None:
+    short = replace(ALERT, summary="Account/one is open", description="why")
+    assert shaped(Shape.SLACK, short)["blocks"][1]["text"]["text"] == "why"
+    assert shaped(Shape.SLACK, replace(short, description=""))["blocks"][1]["text"]["text"] == "ReconcilerDrift"
+    long = replace(short, summary="s" * 200)
+    assert shaped(Shape.SLACK, long)["blocks"][1]["text"]["text"] == f"{'s' * 200}\nwhy"
+
+
+def test_everybody_is_told_where_it_says_what_to_do() -> None:
+    letter = Letter(sink="hook", turn=Turn.OPENED, alert=ALERT, written=NOW)
+    for page, told in (("", "docs/runbook.md"), ("https://wiki.example.com/r", "https://wiki.example.com/r")):
+        for shape in Shape:
+            assert f"{told}#reconcilerdrift" in shape_letter(letter, shape, page).decode()
+    (linked,) = shape_alerts([ALERT], NOW, 180.0, "https://wiki.example.com/r")
+    assert linked["annotations"]["runbook_url"] == "https://wiki.example.com/r#reconcilerdrift"  # type: ignore[index,call-overload]
+    (bare,) = shape_alerts([ALERT], NOW, 180.0)
+    assert "runbook_url" not in bare["annotations"]  # type: ignore[operator]
 
 
 def test_a_cloudevent_carries_all_of_it() -> None:

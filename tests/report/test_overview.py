@@ -115,6 +115,11 @@ def test_the_most_urgent_and_among_those_the_oldest_come_first() -> None:
     assert ages == sorted(ages)
 
 
+def test_a_door_that_is_open_comes_before_what_has_days_left() -> None:
+    urgent = [each.name for each in survey(healths.bad()).concerns if each.level is Level.CRITICAL]
+    assert urgent == ["ReconcilerDrift", "ReconcilerCredentials", "ReconcilerRetirement"]
+
+
 def test_a_drift_says_since_when_who_and_what_becomes_of_it() -> None:
     concern = next(each for each in survey(healths.bad()).concerns if each.drift and each.level is Level.CRITICAL)
     assert concern.what == "Account/aoai-swc: publicNetworkAccess is Enabled, declared Disabled (and 1 more field)"

@@ -12,14 +12,15 @@ from math import inf
 
 import pytest
 
-from reconciler.model.health import Health
+from reconciler.model.health import FleetHealth, Health
 from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan
+from reconciler.model.quota import Ledger
 from reconciler.report.look import STYLE
-from reconciler.report.markup import Html, fold, name, table, text, when
+from reconciler.report.markup import Html, fold, moment, name, table, text, title, when
 from reconciler.report.page import POLICY, render_page
 from tests.report import healths
-from tests.report.samples import SECRET
+from tests.report.samples import ACCOUNT, FORBIDDEN, SECRET
 
 ALL = [healths.quiet(), healths.bad(), healths.large(20), healths.hostile(), healths.health()]
 ALONE = {"meta", "link", "br", "rect", "path", "circle"}
@@ -72,7 +73,8 @@ def in_order(words: str, *parts: str) -> bool:
 def test_it_is_well_formed_and_made_of_known_elements(health: Health) -> None:
     known = (
         "html head meta title link style body header strong span time a main div h1 h2 h3 p dl dt dd section article "
-        "table caption thead tbody tr th td details summary ul li bdi svg defs pattern rect path circle footer b br"
+        "table caption thead tbody tr th td details summary ul li bdi svg defs pattern rect path circle footer b "
+        "br code"
     )
     assert {tag for tag, _ in read(render_page(health)).elements} <= {*known.split()}
 
@@ -130,7 +132,7 @@ def test_a_hostile_name_takes_little_room() -> None:
 
 def test_a_quiet_night_says_so_first() -> None:
     words = shown(healths.quiet())
-    assert in_order(words, "All is as declared", "Quota", "Fleet prod", "Last passes")
+    assert in_order(words, "All is as declared", "Fleet prod", "Quota", "Last passes")
     assert "What is wrong" not in words
     assert "16 of 16 resources" in words
 
@@ -142,19 +144,62 @@ def test_a_bad_night_says_what_since_when_who_and_what_is_done_in_this_order() -
         "Not ready: the credential of fleet test does not work",
         "What is wrong",
         "Account/aoai-swc: publicNetworkAccess is Enabled, declared Disabled (and 1 more field)",
-        "4 min ago",
+        "4 min ago 15:29:08 UTC",
         "mallory@example.com",
         "It is not put right: outside the hours",
+        f"{ACCOUNT}",
         "Under way",
         "Paused",
         "Left alone",
+        "Fleets",
         "Quota",
         "Models that retire",
-        "Fleets",
         "Last passes",
         "This process",
     )
     assert in_order(words, *order)
+
+
+def test_what_is_wrong_with_documents_stands_there_at_once() -> None:
+    errors = tuple(replace(healths.bad().findings[0], message=f"error {number}") for number in range(12))
+    page = render_page(replace(healths.quiet(), findings=errors))
+    before, _, _ = page.partition("<details")
+    assert "prod.yaml:21:31: error: error 0 (a whole number)" in before
+    assert "error 11 (a whole number)" in page
+
+
+def test_fleets_that_are_not_seen_are_no_part_of_what_is_as_declared() -> None:
+    seen = healths.quiet().fleets[0]
+    health = healths.health(seen, FleetHealth(name="broken", fault=FORBIDDEN), FleetHealth(name="new"))
+    words = shown(health)
+    assert "1 of 3 seen" in words
+    assert "16 of 16 resources" in words
+
+
+def test_of_many_fleets_quota_is_a_line_each_but_for_what_falls_short() -> None:
+    plan = healths.quiet().fleets[0].report
+    assert plan is not None
+    fleets = [healths.fleet(replace(plan.plan, fleet=f"fleet-{number}")) for number in range(5)]
+    tight = replace(fleets[2], ledger=Ledger(pools=(healths.pool(takes=60, short=340), healths.pool("westeurope"))))
+    page = render_page(healths.health(*fleets[:2], tight, *fleets[3:]))
+    unfolded = re.sub(r"<details.*?</details>", "", page, flags=re.DOTALL)
+    assert unfolded.count('class="bar"') == 1
+    assert "2 roomier pools, the tightest with 90 of 300 left of OpenAI.Standard.gpt-4o in swedencentral" in page
+
+
+def test_answers_are_counted_behind_their_status() -> None:
+    assert "200: 410,000; 202: 12; 429: 3" in shown(healths.quiet())
+
+
+def test_a_long_name_does_not_hide_what_is_wrong_with_it() -> None:
+    assert title("Account/" + "x" * 400 + ": sku is gone", 240).endswith("x: sku is gone")
+    assert title("a < b", 240) == "a &lt; b"
+
+
+def test_a_time_by_the_clock_says_its_day_where_that_is_another_one() -> None:
+    assert moment(healths.NOW - 252, healths.NOW).endswith(">15:29:08 UTC</span>")
+    assert moment(healths.NOW - 90_000, healths.NOW).endswith(">2026-11-27 14:33:20 UTC</span>")
+    assert moment(inf, 0.0) == moment(None, 0.0) == ""
 
 
 def test_numbers_stand_beside_every_bar() -> None:

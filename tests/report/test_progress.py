@@ -138,3 +138,23 @@ def test_events_have_names_and_fields_and_failures_are_warnings() -> None:
     ]
     assert logs[0]["digest"] == MIXED.digest
     assert (logs[4]["result"], logs[4]["fault"], logs[4]["request_id"]) == ("failed", "AuthorizationFailed", "req-1")
+
+
+@pytest.mark.usefixtures("every_level")
+def test_what_is_as_it_was_told_before_is_for_debugging() -> None:
+    watcher = Events()
+    with structlog.testing.capture_logs() as logs:
+        watcher.planned(CONVERGED)
+        watcher.planned(CONVERGED)
+        watcher.planned(replace(CONVERGED, decisions=(WAITING,)))
+        watcher.planned(MIXED)
+        watcher.planned(MIXED)
+        watcher.planned(replace(CONVERGED, fleet="another"))
+    assert [each["log_level"] for each in logs] == ["info", "debug", "info", "info", "info", "info"]
+    with structlog.testing.capture_logs() as logs:
+        watcher.waiting(DELETE_STEP, "Azure is working on it", 5)
+        watcher.waiting(DELETE_STEP, "Azure is working on it", 10)
+        watcher.waiting(DELETE_STEP, "Azure throttles", 10)
+        watcher.finished(outcome(DELETE_STEP, Result.DONE))
+        watcher.waiting(DELETE_STEP, "Azure throttles", 5)
+    assert [each["log_level"] for each in logs] == ["info", "debug", "info", "info", "info"]

@@ -66,3 +66,10 @@ async def test_a_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "real")
     with pytest.raises(OSError, match="Too many levels of symbolic links"):
         FileLease(str(tmp_path / "lock"), identity="x", clock=LoopClock(0.0))
+
+
+async def test_a_lock_in_a_folder_that_is_not_there_is_told_by_its_setting(tmp_path: Path) -> None:
+    path = tmp_path / "gone" / "lock"
+    told = rf"^the lease file {path} cannot be opened: No such file or directory; leaseFile names a file in a folder"
+    with pytest.raises(OSError, match=told):
+        FileLease(str(path), identity="x", clock=LoopClock(0.0))

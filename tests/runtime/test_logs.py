@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -109,6 +110,28 @@ def test_a_console_gets_words_without_colours_where_it_is_none() -> None:
     assert "step.finished" in stream.getvalue()
     assert "id=x" in stream.getvalue()
     assert "\x1b[" not in stream.getvalue()
+
+
+def shown(**fields: object) -> str:
+    stream = io.StringIO()
+    configure_logs("console", stream=stream)
+    structlog.get_logger().info("step.finished", **fields)
+    return stream.getvalue()
+
+
+def test_a_line_for_people_begins_with_its_time_and_tells_the_rest_in_the_order_that_it_was_said() -> None:
+    line = shown(step="Account/a#create", result="done", cycle=3)
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \[info +\] step\.finished +step=Account/a#create result=done cycle=3\n",
+        line,
+    )
+
+
+def test_a_line_for_people_leaves_out_what_tells_them_nothing() -> None:
+    line = shown(step="Account/a#create", id="/subscriptions/s", fault=None, because="", under_way=[], requests=0)
+    assert line.endswith(" step=Account/a#create requests=0\n")
+    assert shown(id="/subscriptions/s").endswith(" id=/subscriptions/s\n")
+    assert shown(plan=f"sha256:{'ab' * 32}").endswith(" plan=sha256:abababababab\n")
 
 
 def test_the_azure_packages_say_nothing_by_themselves() -> None:

@@ -269,6 +269,14 @@ async def test_only_so_many_may_wait_at_once(shop: Shop, monkeypatch: pytest.Mon
 
 async def test_a_place_that_is_taken_is_refused_at_once(shop: Shop) -> None:
     place = Place(host="127.0.0.1", port=int(shop.url.rpartition(":")[2]))
-    with pytest.raises(OSError, match="address already in use"):
+    why = "Address already in use; name another place with --listen, or off"
+    told = f"^nobody can listen at 127.0.0.1:{place.port}: {why}$"
+    with pytest.raises(OSError, match=told):
         async with open_front(place, shop.front):
+            pass
+
+
+async def test_a_place_that_has_no_address_is_told_by_its_name(shop: Shop) -> None:
+    with pytest.raises(OSError, match=r"^nobody can listen at nowhere\.invalid:80: .*[Nn]ame.*; name another place"):
+        async with open_front(Place(host="nowhere.invalid", port=80), shop.front):
             pass
