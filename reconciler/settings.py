@@ -236,7 +236,7 @@ def _read_count(text: str) -> int:
 
 def _read_url(text: str) -> str:
     if text and not re.fullmatch(r"https://[^\s/?#]+(/[^\s?#]*)?", text):
-        raise ValueError("write a URL that starts with https://, without ? and #")
+        raise ValueError("write an https:// URL without ? and #")
     return text.rstrip("/")
 
 

@@ -68,7 +68,9 @@ def run(options: Options, environment: Mapping[str, str]) -> Exit:
 def show_config(call: Call) -> Exit:
     """Every setting, its value, and where it came from."""
     level = log_level(call).value  # the default is another one for each command
-    told = [(name, level if name == "logLevel" else value, place) for name, value, place in tell_settings(call.settings)]
+    told = [
+        (name, level if name == "logLevel" else value, place) for name, value, place in tell_settings(call.settings)
+    ]
     if call.json:
         entries: JsonObject = {name: {"value": value, "source": place} for name, value, place in told}
         call.terminal.say(render_json({"format_version": FORMAT_VERSION, "kind": "settings", "settings": entries}))

@@ -170,7 +170,7 @@ URL_HINT = "a URL starts with http:// or https:// and holds no user or password"
         ("alertStorm: 0\n", "f:1:13: error: alertStorm is '0', from file f:1:13 (a whole number from 1 to 1000)"),
         (
             "runbookUrl: w\n",
-            "f:1:13: error: runbookUrl is 'w', from file f:1:13 (write a URL that starts with https://, without ? and #)",
+            "f:1:13: error: runbookUrl is 'w', from file f:1:13 (write an https:// URL without ? and #)",
         ),
         ("fightRounds: x\n", "f:1:14: error: fightRounds is 'x', from file f:1:14 (a whole number from 1 to 1000)"),
     ],

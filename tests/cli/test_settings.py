@@ -120,7 +120,7 @@ def test_a_cloud_is_named_by_both_its_endpoints() -> None:
 @pytest.mark.parametrize("url", ["http://arm.example", "arm.example", "https://", "https://a b"])
 def test_an_endpoint_must_be_https(url: str) -> None:
     findings = _findings({"endpoint": url, "authority": "https://login.example"})
-    assert [finding.hint for finding in findings] == ["write a URL that starts with https://, without ? and #"]
+    assert [finding.hint for finding in findings] == ["write an https:// URL without ? and #"]
 
 
 @pytest.mark.parametrize(

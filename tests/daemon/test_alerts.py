@@ -39,6 +39,7 @@ from tests.laws.stage import (
     network_id,
     rule,
 )
+from tests.support.logged import logged, told
 
 pytestmark = pytest.mark.virtual_time
 
@@ -168,6 +169,20 @@ async def test_an_edit_is_told_once_with_its_author_and_once_when_it_is_over(azu
         assert opened.alert.key == resolved.alert.key
         assert resolved.alert.summary.startswith("over: ")
         assert resolved.alert.description.startswith("Put right by us after ")
+
+
+async def test_the_log_says_how_bad_it_is_and_who_did_it(azure: Stage) -> None:
+    """`level` is the level of the line, so how urgent the alert is has a word of its own."""
+    with logged() as logs:
+        async with watching(azure, fleet_of("aoai-a")) as watch:
+            await watch.daemon.until(quiet)
+            await open_up(azure, account_id(azure, "aoai-a"))
+            await watch.interval()
+            await watch.interval()
+    (opened,), (resolved,) = told(logs, "alert.opened"), told(logs, "alert.resolved")
+    assert (opened["log_level"], opened["severity"], opened["actors"]) == ("warning", "critical", [MALLORY])
+    assert (resolved["log_level"], resolved["severity"]) == ("info", "critical")
+    assert "level" not in opened
 
 
 async def test_who_did_it_is_told_as_soon_as_azure_says_so(azure: Stage) -> None:
