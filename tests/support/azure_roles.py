@@ -22,19 +22,16 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "get_provider": ("Microsoft.Resources/subscriptions/providers/read",),
     "list_capacities": (f"{CS}/modelCapacities/read",),
     "list_deleted": (f"{CS}/deletedAccounts/read",),
-    "list_events": ("Microsoft.Insights/eventtypes/*/read",),
+    "list_events": ("Microsoft.Insights/eventtypes/values/Read",),
     "list_models": (f"{CS}/locations/models/read",),
     "list_permissions": ("Microsoft.Authorization/permissions/read",),
     "list_usages": (f"{CS}/locations/usages/read",),
 }
-# What a write leads to: Azure hands out URLs of these.
+# What a write leads to: Azure hands out URLs of these. Of two for one operation the one that tells more is followed.
 FOLLOWED = (
     f"{CS}/locations/operationResults/read",
-    f"{NET}/locations/operationResults/read",
     f"{NET}/locations/operations/read",
-    f"{NET}/privateDnsOperationResults/read",
     f"{NET}/privateDnsOperationStatuses/read",
-    "Microsoft.Resources/subscriptions/operationresults/read",
 )
 # What is named where an id stands in a body, by the end of the path to it.
 NAMED: Mapping[str, str] = {
