@@ -61,7 +61,7 @@ def put(cloud: Cloud, call: Call) -> Reply:
     for each in [] if before is None else before.body["properties"]["subnets"]:
         if each["name"].lower() not in kept:
             require_unused(each)
-    _require_references(cloud, call, body["properties"]["subnets"], before, location)
+    _require_references(cloud, body["properties"]["subnets"], before, location)
     return network.put(cloud, call, before, Write(NETWORKS, body, cloud.settings.network_write))
 
 
@@ -87,7 +87,7 @@ def put_subnet(cloud: Cloud, call: Call) -> Reply:
     child = subnet(id_, network.properties_of(call), stored, call.query["api-version"])
     body = network.with_child(found.body, "subnets", child)
     require_plan(found.name, _space(body), body["properties"]["subnets"])
-    _require_references(cloud, call, [child], found, found.location)
+    _require_references(cloud, [child], found, found.location)
     return network.put(cloud, call, found, Write(NETWORKS, body, cloud.settings.subnet_write, child))
 
 
@@ -310,7 +310,7 @@ def require_unused(each: Body) -> None:
         )
 
 
-def _require_references(cloud: Cloud, call: Call, subnets: list[Body], before: Resource | None, location: str) -> None:
+def _require_references(cloud: Cloud, subnets: list[Body], before: Resource | None, location: str) -> None:
     """Security groups that are newly referred to: there, in the same region, settled."""
     known: set[str] = set()
     for each in [] if before is None else before.body["properties"]["subnets"]:

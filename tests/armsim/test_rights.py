@@ -199,7 +199,8 @@ async def test_a_subnet_is_written_by_who_may_join_all_that_it_names_though_it_n
     asker: Asker, name: str
 ) -> None:
     network, target = f"{NET}/virtualNetworks/v", f"{NET}/{USED[name]}/used"
-    body = {"location": "westeurope", "properties": {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}}
+    properties: dict[str, Any] = {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}
+    body = {"location": "westeurope", "properties": properties}
     subnet = {"name": "s", "properties": {**OF_SUBNET, name: {"id": target}}}
     await asker.group()
     await asker.put(f"{NET}/networkSecurityGroups/used", {"location": "westeurope", "properties": {}})
@@ -209,7 +210,7 @@ async def test_a_subnet_is_written_by_who_may_join_all_that_it_names_though_it_n
     await asker.advance(60)
     join = f"Microsoft.Network/{USED[name]}/join/action"
     await asker.seed(grants=[{"scope": S, "actions": ["*"], "notActions": [join]}])
-    whole = {**body, "properties": {**body["properties"], "subnets": [subnet]}}
+    whole = {**body, "properties": {**properties, "subnets": [subnet]}}
     for path, sent in ((f"{network}/subnets/s", subnet), (network, whole)):
         answer = await asker.put(path, sent)
         assert (answer.status, answer.code) == (403, "LinkedAuthorizationFailed")

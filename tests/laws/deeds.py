@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from reconciler.model.outcome import CycleReport
+from reconciler.model.resource import Fleet
 from tests.laws.stage import (
     Document,
     Stage,
@@ -44,8 +45,12 @@ PRUNE = (
 Story = Callable[[Stage], Awaitable[list[CycleReport]]]
 
 
+def load(azure: Stage, *documents: Document, **spec: object) -> Fleet:
+    return azure.load([fleet_document("law", **spec), group_document(tags={"team": "ai"}), *documents])
+
+
 async def converge(azure: Stage, *documents: Document, **spec: object) -> list[CycleReport]:
-    fleet = azure.load([fleet_document("law", **spec), group_document(tags={"team": "ai"}), *documents])
+    fleet = load(azure, *documents, **spec)
     await azure.seed_world(limits=plenty(fleet.subscription))
     return list(await azure.converge(fleet))
 
@@ -130,8 +135,7 @@ async def mend(azure: Stage) -> list[CycleReport]:
     return reports + await converge(azure, group)
 
 
-async def place(azure: Stage) -> list[CycleReport]:
-    """A pool of a model looks for quota and for hardware."""
+def pooled() -> list[Document]:
     account = account_document("one", location="swedencentral")
     pool: Document = {
         "model": {"name": "gpt-4o", "version": "2024-11-20"},
@@ -139,11 +143,15 @@ async def place(azure: Stage) -> list[CycleReport]:
         "deploymentTypes": ["GlobalStandard"],
         "accounts": {"matchLabels": {"serves": "chat"}},
     }
-    return await converge(
-        azure,
+    return [
         {**account, "metadata": {**account["metadata"], "labels": {"serves": "chat"}}},
         {"apiVersion": "reconciler/v1", "kind": "ModelPool", "metadata": {"name": "chat"}, "spec": pool},
-    )
+    ]
+
+
+async def place(azure: Stage) -> list[CycleReport]:
+    """A pool of a model looks for quota and for hardware."""
+    return await converge(azure, *pooled())
 
 
 async def tier(azure: Stage) -> list[CycleReport]:
