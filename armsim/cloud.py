@@ -54,6 +54,8 @@ class Call:
     limits: dict[str, str] = field(default_factory=dict)
     mutated: bool = False
     headers: dict[str, str] = field(default_factory=dict)
+    # What the caller had to be permitted for this, whether or not it was.
+    actions: list[str] = field(default_factory=list)
     # Which resources a list may show to this caller; all when nothing is set.
     sees: Callable[[Resource], bool] | None = None
 

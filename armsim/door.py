@@ -339,6 +339,7 @@ class Door:
                 outcome.status == 429 and fault is None,
                 hashlib.sha256(arrived.body).hexdigest() if writing else None,
                 arrived.headers.get("x-ms-client-request-id"),
+                call.actions,
             )
         )
 

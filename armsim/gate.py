@@ -118,11 +118,12 @@ def require_leave(cloud: Cloud, call: Call, route: Route, subscription: str) -> 
 
 def require_permission(cloud: Cloud, call: Call, route: Route) -> None:
     """Costs nothing as long as nothing was granted or denied."""
-    if not cloud.world.denied and cloud.world.grants is None:
-        return
     world, principal, path = cloud.world, call.principal, call.path
     verb = VERBS[call.method]
     action = route.action if route.action_verb == "" else f"{route.action}/{verb}"
+    call.actions.append(action)
+    if not world.denied and world.grants is None:
+        return
     if rights.may(world, principal, action, path):
         return
     scope = _scope_of(call)
@@ -134,14 +135,16 @@ def require_permission(cloud: Cloud, call: Call, route: Route) -> None:
 def _is_open(cloud: Cloud, call: Call, route: Route, scope: str) -> bool:
     """Reads that ask for no grant at their own scope.
 
-    What belongs to no subscription, the subscription one works in, the operations one has started; and the lists of a
-    subscription, which leave out what the caller may not read.
+    What belongs to no subscription, the subscription one works in, operations to whom may read them anywhere in it; and
+    the lists of a subscription, which leave out what the caller may not read.
     """
     world, principal, kind = cloud.world, call.principal, route.action.lower()
     if not scope.startswith("/subscriptions/"):
         return True
-    if kind == "microsoft.resources/subscriptions" or kind.rpartition("/")[2] in POLLED:
+    if kind == "microsoft.resources/subscriptions":
         return rights.knows(world, principal, scope)
+    if kind.rpartition("/")[2] in POLLED:
+        return rights.may_somewhere(world, principal, f"{route.action}/read", scope)
     if len(call.segments) > 5 or kind not in LISTED:
         return False
     generic = kind == EVERYTHING
@@ -172,6 +175,8 @@ def _scope_of(call: Call) -> str:
 
 def require_linked(cloud: Cloud, call: Call, action: str, linked: str) -> None:
     """The right to use another resource, which ARM checks at the scope of that resource."""
+    if action not in call.actions:
+        call.actions.append(action)
     if not rights.may(cloud.world, call.principal, action, linked):
         verb = f"write on {call.path}"
         raise errors.linked_forbidden(call.principal.client, call.principal.object, action, linked, verb)

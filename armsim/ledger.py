@@ -22,6 +22,7 @@ class Line(NamedTuple):
     throttled: bool
     body_sha256: str | None
     client_request_id: str | None
+    actions: list[str]
 
 
 class Ledger:

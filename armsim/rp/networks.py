@@ -30,6 +30,11 @@ ECHOED: Final = (
     "ipAllocations",
 )
 REFERENCES: Final = ("routeTable", "natGateway")
+JOINED: Final = {
+    "networkSecurityGroup": "networkSecurityGroups",
+    "routeTable": "routeTables",
+    "natGateway": "natGateways",
+}
 POLICIES: Final = ("Disabled", "Enabled", "NetworkSecurityGroupEnabled", "RouteTableEnabled")
 # Since about then answers hold more than was asked for.
 WORDY: Final = "2024-01-01"
@@ -44,6 +49,9 @@ def put(cloud: Cloud, call: Call) -> Reply:
     id_ = network.id_of(cloud, call, NETWORKS)
     before = cloud.world.get(id_.lower())
     location = network.require_location(call, NETWORKS)
+    sent = look(call.mapping, "properties.subnets")
+    for each in sent if isinstance(sent, list) else []:
+        _require_joins(cloud, call, each)
     if before is not None:
         require_stay(before, location)
         network.require_free(cloud, call, before.key, before.id)
@@ -53,7 +61,7 @@ def put(cloud: Cloud, call: Call) -> Reply:
     for each in [] if before is None else before.body["properties"]["subnets"]:
         if each["name"].lower() not in kept:
             require_unused(each)
-    _require_references(cloud, call, body["properties"]["subnets"], before, location)
+    _require_references(cloud, body["properties"]["subnets"], before, location)
     return network.put(cloud, call, before, Write(NETWORKS, body, cloud.settings.network_write))
 
 
@@ -70,6 +78,7 @@ def delete(cloud: Cloud, call: Call) -> Reply:
 
 def put_subnet(cloud: Cloud, call: Call) -> Reply:
     found = network.require_parent(cloud, call, NETWORKS)
+    _require_joins(cloud, call, call.mapping)
     name = call.names[3]
     stored = network.child_of(found.body, "subnets", name)
     id_ = f"{found.id}/subnets/{name}" if stored is None else str(stored["id"])
@@ -78,7 +87,7 @@ def put_subnet(cloud: Cloud, call: Call) -> Reply:
     child = subnet(id_, network.properties_of(call), stored, call.query["api-version"])
     body = network.with_child(found.body, "subnets", child)
     require_plan(found.name, _space(body), body["properties"]["subnets"])
-    _require_references(cloud, call, [child], found, found.location)
+    _require_references(cloud, [child], found, found.location)
     return network.put(cloud, call, found, Write(NETWORKS, body, cloud.settings.subnet_write, child))
 
 
@@ -301,8 +310,8 @@ def require_unused(each: Body) -> None:
         )
 
 
-def _require_references(cloud: Cloud, call: Call, subnets: list[Body], before: Resource | None, location: str) -> None:
-    """Security groups that are newly referred to: there, in the same region, settled, and may be joined."""
+def _require_references(cloud: Cloud, subnets: list[Body], before: Resource | None, location: str) -> None:
+    """Security groups that are newly referred to: there, in the same region, settled."""
     known: set[str] = set()
     for each in [] if before is None else before.body["properties"]["subnets"]:
         known.add(f"{each['name']} {look(each, 'properties.networkSecurityGroup.id')}".lower())
@@ -313,8 +322,15 @@ def _require_references(cloud: Cloud, call: Call, subnets: list[Body], before: R
         group = cloud.world.get(str(target).lower())
         if group is None or group.location != location:
             raise errors.reference_not_found(str(target), str(each["id"]))
-        require_linked(cloud, call, "Microsoft.Network/networkSecurityGroups/join/action", group.id)
         network.require_settled(cloud, group.key, group.id, str(each["id"]), group.state)
+
+
+def _require_joins(cloud: Cloud, call: Call, sent: Body) -> None:
+    """The right to use what a subnet names, every time it is named: ARM looks at the request, not at what changes."""
+    for name, kind in JOINED.items():
+        target = look(sent, f"properties.{name}.id")
+        if target:
+            require_linked(cloud, call, f"{network.PROVIDER}/{kind}/join/action", str(target))
 
 
 def prefixes_of(each: Body) -> list[Prefix]:

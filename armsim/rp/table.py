@@ -41,7 +41,7 @@ READS: dict[str, tuple[Answer, str]] = {
     f"{G}/resources": (resources.list_resources, "Microsoft.Resources/subscriptions/resourceGroups/resources"),
     f"{S}/providers/microsoft.insights/eventtypes/management/values": (
         activity.list_events,
-        "Microsoft.Insights/eventtypes/management/values",
+        "Microsoft.Insights/eventtypes/values",
     ),
     f"{S}/tagnames": (resources.tag_names, "Microsoft.Resources/subscriptions/tagNames"),
     f"{S}/operationresults/*": (resources.poll_group, "Microsoft.Resources/subscriptions/operationresults"),

@@ -40,7 +40,6 @@ TYPE = ResourceType(
         get="get",
         put="begin_create_or_update",
         body="properties",
-        delete="begin_delete",
     ),
     fields=(
         Field(path="description", wire=(*_STATE, "description")),

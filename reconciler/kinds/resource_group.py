@@ -40,7 +40,6 @@ TYPE = ResourceType(
         body="parameters",
         patch="update",
         patch_body="parameters",
-        delete="begin_delete",
         list_all="list",
     ),
     fields=(

@@ -89,6 +89,8 @@ TYPE = ResourceType(
     taggable=True,
     on_demand=True,
     users=tuple(("properties", "subnets", "*", *path) for path in subnet.USERS),
+    # A PUT repeats its subnets as they are, and so names all that they name.
+    joins=tuple((("properties", "subnets", "*", *path), end) for path, end in subnet.TYPE.joins),
     patience=Patience(create=900.0, update=900.0, delete=900.0, usual_create=5, usual_update=5),
 )
 

@@ -10,6 +10,7 @@ import pytest
 from tests.armsim.asking import ACCOUNTS, CS, GROUP, SUB, Answer, Asker, model
 
 S = f"/subscriptions/{SUB}"
+NET = f"{GROUP}/providers/Microsoft.Network"
 API = "providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
 GRAVE = f"{CS}/locations/westeurope/resourceGroups/rg/deletedAccounts/a1"
 READER = {"scope": GROUP, "actions": ["*/read"], "notActions": []}
@@ -157,11 +158,18 @@ async def test_a_resource_of_a_provider_that_is_not_simulated_needs_its_right_to
     assert (await asker.get(address)).status == 200
 
 
-async def test_an_operation_may_be_polled_by_who_started_it_in_a_group(asker: Asker) -> None:
+async def test_an_operation_may_be_polled_by_who_may_read_operations_wherever_that_was_granted(asker: Asker) -> None:
     await asker.seed(grants=[CONTRIBUTOR])
     body = {"kind": "OpenAI", "sku": {"name": "S0"}, "location": "westeurope", "properties": {}}
     created = await asker.put(f"{ACCOUNTS}/a1", body)
-    assert (await asker.get(created.headers["azure-asyncoperation"])).status == 200
+    address = created.headers["azure-asyncoperation"]
+    assert (await asker.get(address)).status == 200
+    await asker.sim.control("PUT", "/_sim/settings", {"rights_lag": 0.0})
+    writes = {"scope": GROUP, "actions": ["Microsoft.CognitiveServices/accounts/*"]}
+    await asker.sim.control("PUT", "/_sim/rights", {"grants": [writes]})
+    answer = await asker.get(address)
+    assert refused(answer, S)
+    assert "Microsoft.CognitiveServices/locations/operationResults/read" in answer.message
 
 
 async def test_a_changed_right_takes_its_time(slow: Asker) -> None:
@@ -180,6 +188,51 @@ async def test_a_changed_right_takes_its_time(slow: Asker) -> None:
     assert (await slow.patch(f"{ACCOUNTS}/a1", {"tags": {}})).status == 200
     rights = await slow.sim.control("GET", "/_sim/rights")
     assert rights == {"grants": None, "denied": [], "coming": []}
+
+
+OF_SUBNET = {"addressPrefix": "10.0.1.0/24"}
+USED = {"networkSecurityGroup": "networkSecurityGroups", "routeTable": "routeTables", "natGateway": "natGateways"}
+
+
+@pytest.mark.parametrize("name", USED)
+async def test_a_subnet_is_written_by_who_may_join_all_that_it_names_though_it_names_it_already(
+    asker: Asker, name: str
+) -> None:
+    network, target = f"{NET}/virtualNetworks/v", f"{NET}/{USED[name]}/used"
+    properties: dict[str, Any] = {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}
+    body = {"location": "westeurope", "properties": properties}
+    subnet = {"name": "s", "properties": {**OF_SUBNET, name: {"id": target}}}
+    await asker.group()
+    await asker.put(f"{NET}/networkSecurityGroups/used", {"location": "westeurope", "properties": {}})
+    assert (await asker.put(network, body)).status == 201
+    await asker.advance(60)
+    assert (await asker.put(f"{network}/subnets/s", subnet)).status == 201
+    await asker.advance(60)
+    join = f"Microsoft.Network/{USED[name]}/join/action"
+    await asker.seed(grants=[{"scope": S, "actions": ["*"], "notActions": [join]}])
+    whole = {**body, "properties": {**properties, "subnets": [subnet]}}
+    for path, sent in ((f"{network}/subnets/s", subnet), (network, whole)):
+        answer = await asker.put(path, sent)
+        assert (answer.status, answer.code) == (403, "LinkedAuthorizationFailed")
+        assert join in answer.message
+        assert target in answer.message
+    assert (await asker.put(network, body)).status == 200
+
+
+async def test_the_log_tells_by_which_actions_a_request_was_judged(asker: Asker) -> None:
+    await asker.account(customSubDomainName="one")
+    network = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/v"
+    rule = {"id": f"{network}/subnets/s", "ignoreMissingVnetServiceEndpoint": True}
+    acls = {"defaultAction": "Deny", "virtualNetworkRules": [rule]}
+    await asker.sim.control("DELETE", "/_sim/requests")
+    await asker.patch(f"{ACCOUNTS}/a1", {"properties": {"networkAcls": acls}})
+    await asker.get(f"{S}/providers/microsoft.insights/eventtypes/management/values?$filter=x&api-version=2015-04-01")
+    written, read = (await asker.sim.control("GET", "/_sim/requests"))["requests"][:2]
+    assert written["actions"] == [
+        "Microsoft.CognitiveServices/accounts/write",
+        "Microsoft.Network/virtualNetworks/subnets/joinViaServiceEndpoint/action",
+    ]
+    assert read["actions"] == ["Microsoft.Insights/eventtypes/values/read"]
 
 
 async def test_rights_that_do_not_exist_are_named(asker: Asker) -> None:

@@ -16,22 +16,16 @@ from reconciler.runtime.lease import Elector, Terms, stand
 from reconciler.runtime.pauses import PauseMap
 from reconciler.runtime.sinks import KubeEvents, Regarding
 from tests.support.chart import Object, Values, example_values, find, render, with_values
-from tests.support.kubernetes import ApiServer, served
+from tests.support.kubernetes import ApiServer, Right, served
 from tests.support.virtual_time import LoopClock
 
 EXAMPLES = example_values()
-# What each method is called where rights are given.
-_VERBS = {"GET": "get", "PUT": "update", "POST": "create", "PATCH": "patch", "DELETE": "delete"}
-_GROUPS = {"leases": "coordination.k8s.io", "events": "events.k8s.io", "configmaps": ""}
-
-# Group, resource, name ("" where none can be given), verb.
-Right = tuple[str, str, str, str]
 
 
 def granted(values: Values) -> set[Right]:
     rules: list[Object] = find(render(values), "Role")["rules"]
     return {
-        (group, resource, name, verb)
+        Right(group, resource, name, verb)
         for rule in rules
         for group in rule["apiGroups"]
         for resource in rule["resources"]
@@ -41,13 +35,7 @@ def granted(values: Values) -> set[Right]:
 
 
 def asked(server: ApiServer) -> set[Right]:
-    """A server of several groups tells their resources as `leases.coordination.k8s.io`."""
-    found = set()
-    for each in server.seen:
-        resource = each.resource.partition(".")[0]
-        verb = _VERBS[each.verb]
-        found.add((_GROUPS[resource], resource, "" if verb == "create" else each.name, verb))
-    return found
+    return {right for each in server.seen for right in each.rights}
 
 
 def settings_of(values: Values) -> Values:
@@ -102,9 +90,9 @@ async def test_the_role_permits_exactly_what_is_asked_for(name: str, tmp_path: P
 
 
 def test_events_are_permitted_only_where_a_sink_writes_them() -> None:
-    quiet = {resource for _, resource, _, _ in granted(EXAMPLES["documents"])}
+    quiet = {right.resource for right in granted(EXAMPLES["documents"])}
     noisy = with_values(EXAMPLES["documents"], {"alerts": [{"sink": "events"}]})
-    assert {resource for _, resource, _, _ in granted(noisy)} - quiet == {"events"}
+    assert {right.resource for right in granted(noisy)} - quiet == {"events"}
 
 
 def test_the_binding_binds_the_account_of_the_pod() -> None:

@@ -34,17 +34,17 @@ def test_every_call_of_the_gateway_is_in_the_roles() -> None:
 
 def test_the_reader_reads_and_asks_and_nothing_else() -> None:
     actions = make_roles()["reader.json"]["Actions"]
-    others = [each for each in actions if not each.endswith("/read")]
+    others = [each for each in actions if not each.lower().endswith("/read")]
     assert others == ["Microsoft.CognitiveServices/checkDomainAvailability/action"]
 
 
 def test_the_writer_is_granted_no_more_than_its_types() -> None:
-    """No star but in reads, no keys, no roles; and writes on what the catalog knows only."""
+    """No star, no keys, no roles; and writes on what the catalog knows only."""
     actions = make_roles()["writer.json"]["Actions"]
     known = {spell(each).lower() for each in TYPES}
     for action in actions:
         type_, _, verb = action.rpartition("/")
-        assert "*" not in action or verb == "read", action
+        assert "*" not in action, action
         assert not re.search(r"listkeys|regeneratekey|roleassignments", action, re.IGNORECASE)
         if verb == "write":
             assert type_.lower() in known, action

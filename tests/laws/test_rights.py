@@ -166,6 +166,26 @@ async def test_an_endpoint_whose_subnet_may_not_be_joined_is_blocked_alone(azure
     assert network_id(azure, "privateEndpoints", "pe").key not in azure.resources()
 
 
+async def test_a_network_whose_subnets_name_what_may_not_be_joined_is_blocked_alone(azure: Stage) -> None:
+    """A PUT of a network names again what its subnets name."""
+    subnet = {"name": "apps", "addressPrefix": "10.1.1.0/24", "networkSecurityGroup": "guard"}
+    base = [fleet_document(), group_document(), network_document("NetworkSecurityGroup", "guard", securityRules=[])]
+
+    def network(*prefixes: str) -> Document:
+        space = {"addressPrefixes": [*prefixes]}
+        return network_document("VirtualNetwork", "vnet", addressSpace=space, subnets=[subnet])
+
+    await stand(azure, *base, network("10.1.0.0/16"))
+    await grant(azure, (group(azure), [f"{CS}/*", f"{NET}/virtualNetworks/*"]))
+    plan = await converge(azure, azure.load([*base, network("10.1.0.0/16", "10.2.0.0/16"), account("one")]))
+    blocked = decision(plan, "VirtualNetwork/vnet")
+    assert blocked.reason == (
+        f"{azure.sim.client_id} is not granted {NET}/networkSecurityGroups/join/action on "
+        "networkSecurityGroups/guard in resource group rg-law"
+    )
+    assert account_id(azure, "one").key in azure.resources()
+
+
 async def test_a_role_on_the_subnet_itself_is_enough_to_join_it(azure: Stage) -> None:
     await stand(azure, *network_fleet())
     subnet = f"{network_id(azure, 'virtualNetworks', 'vnet')}/subnets/ends"

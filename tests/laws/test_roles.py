@@ -1,41 +1,25 @@
-"""Law: the two roles that are shipped are enough for all that is done, and hardly more than what is done."""
+"""Law: the two roles that are shipped are exactly what is done: enough for all of it, and nothing besides.
+
+What is asked for is told by the simulation's log, and named by the rule of Resource Manager itself. Neither knows the
+product's tables, of which the roles are made.
+"""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from armsim.gate import VERBS
-from armsim.rp.table import build
-from tests.laws.stage import Stage, account_document, deployment, failures, fleet_document, group_document, told
+from reconciler.model.outcome import CycleReport
+from tests.laws.deeds import EXAMPLES, FLEETS, STORIES, Story, grown, load, pooled
+from tests.laws.stage import Stage, account_id, failures, network_id, stage, told
 from tests.laws.test_fixpoint import plenty
+from tests.support.azure_actions import find_action
+from tests.support.chart import ROOT
+from tests.support.virtual_time import run
 
 pytestmark = pytest.mark.virtual_time
-
-ROOT = Path(__file__).parents[2]
-EXAMPLES = ROOT / "desired_state" / "examples"
-# Granted and not asked for by any example, besides deletes and the use of what bodies name.
-_SPARE = {
-    # Connections of other people's endpoints, which a document may approve.
-    "microsoft.cognitiveservices/accounts/privateendpointconnections/read",
-    "microsoft.cognitiveservices/accounts/privateendpointconnections/write",
-    # One deleted account, read again before it is purged.
-    "microsoft.cognitiveservices/locations/resourcegroups/deletedaccounts/read",
-    # Only where a pool of a model looks for hardware.
-    "microsoft.cognitiveservices/modelcapacities/read",
-    # Only where a Quota declares the subscription's tier.
-    "microsoft.cognitiveservices/quotatiers/read",
-    "microsoft.cognitiveservices/quotatiers/write",
-    # Where Azure hands out another of its URLs for the same operation.
-    "microsoft.network/locations/operationresults/read",
-    "microsoft.network/privatednsoperationresults/read",
-    "microsoft.resources/subscriptions/operationresults/read",
-}
-# One fleet each, all of it in one subscription.
-FLEETS = ("app-and-backend", "gateway-subnet", "private-endpoints", "regions-and-models", "secure-account")
 
 
 def role(name: str) -> list[str]:
@@ -49,21 +33,12 @@ async def grant(azure: Stage, subscription: str, actions: list[str]) -> None:
     await azure.sim.control("PUT", "/_sim/rights", {"grants": [row]})
 
 
-async def used(azure: Stage) -> set[str]:
-    """The actions that Azure has asked a grant for, by its own table of routes."""
-    routes, extensions = build()
-    found: set[str] = set()
-    for each in await azure.requests():
-        segments = [part for part in each["path"].split("?")[0].split("/") if part]
-        at = max((n for n, part in enumerate(segments) if part.lower() == "providers"), default=0)
-        match = extensions.find(segments[at + 1 :]) if at else None
-        match = match or routes.find(segments)
-        if match is None or segments[:1] != ["subscriptions"]:
-            continue
-        route, _ = match
-        verb = VERBS[each["method"]]
-        found.add((route.action if route.action_verb == "" else f"{route.action}/{verb}").lower())
-    return found
+async def asked(azure: Stage) -> set[str]:
+    """Every action that a request took, its own and those on what its body names."""
+    requests = await azure.requests()
+    for each in requests:
+        assert each["actions"][0].lower() == find_action(each["method"], each["path"]), each
+    return {action.lower() for each in requests for action in each["actions"]}
 
 
 async def refused(azure: Stage) -> list[tuple[str, str]]:
@@ -95,38 +70,66 @@ async def test_the_reader_sees_the_plan_that_the_writer_sees(azure: Stage, name:
     assert told(plan) == told(full)
 
 
-async def test_the_writer_replaces_and_prunes(azure: Stage) -> None:
-    """What it takes to end: deletes of what hangs on an account, of the account and of its group."""
-    documents: list[dict[str, Any]] = [
-        fleet_document(allow=["delete"], prune={"accounts": True, "deployments": True}),
-        group_document(),
-        account_document("one", deployments=[deployment("chat")]),
-    ]
-    fleet = azure.load(documents)
-    await grant(azure, fleet.subscription, role("writer"))
-    assert (await azure.converge(fleet))[-1].plan.converged
-    await azure.converge(azure.load(documents[:2]))
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+async def test_the_writer_may_do_all_that_a_story_takes(azure: Stage, story: Story) -> None:
+    await grant(azure, azure.sim.subscription_id, role("writer"))
+    reports = await story(azure)
+    assert failures(reports) == []
     assert await refused(azure) == []
+    assert told(reports[-1].plan) == []
 
 
-async def test_the_writer_is_granted_what_is_asked_for_and_little_else(azure: Stage) -> None:
-    """By the simulation's own table of what each request takes. Spare is what no example comes to."""
-    asked: set[str] = set()
-    for name in FLEETS:
-        fleet = azure.load(EXAMPLES / name)
-        await azure.seed_world(limits=plenty(fleet.subscription))
-        await grant(azure, fleet.subscription, ["*"])
-        assert failures(await azure.converge(fleet)) == []
-        asked |= await used(azure)
-    granted = {each.lower() for each in role("writer")}
-    assert {each for each in asked if not _covers(granted, each)} == set()
-    spare = {each for each in granted if not any(_covers({each}, action) for action in asked)}
-    assert {each for each in spare if each.rpartition("/")[2] not in ("delete", "action")} == _SPARE
+@pytest.fixture(scope="module")
+def takes() -> dict[str, set[str]]:
+    """What each story asks for, where everything may be done."""
+
+    async def tell(story: Story) -> set[str]:
+        async with stage() as azure:
+            await story(azure)
+            return await asked(azure)
+
+    return {name: run(tell(story)) for name, story in STORIES.items()}
 
 
-def _covers(granted: set[str], action: str) -> bool:
-    return any(
-        action == each
-        or ("*" in each and action.startswith(each.split("*")[0]) and action.endswith(each.split("*")[1]))
-        for each in granted
-    )
+def test_the_writer_is_granted_exactly_what_is_asked_for(takes: dict[str, set[str]]) -> None:
+    assert set().union(*takes.values()) == {each.lower() for each in role("writer")}
+
+
+@pytest.mark.parametrize("action", role("writer"))
+async def test_without_one_of_its_actions_the_writer_is_refused_and_it_is_told(
+    azure: Stage, takes: dict[str, set[str]], action: str
+) -> None:
+    """By Azure, or beforehand by the plan, which knows what is granted."""
+    story = next(STORIES[name] for name in reversed(STORIES) if action.lower() in takes[name])
+    await grant(azure, azure.sim.subscription_id, [each for each in role("writer") if each != action])
+    reports = await story(azure)
+    blocked = [each for report in reports for each in words(report) if f"is not granted {action}" in each]
+    denied = action.lower() in {name.lower() for name in await actions_refused(azure)}
+    assert blocked or denied
+    assert denied or not action.endswith("/read")
+
+
+async def actions_refused(azure: Stage) -> list[str]:
+    return [action for each in await azure.requests() if each["status"] == 403 for action in each["actions"]]
+
+
+def words(report: CycleReport) -> list[str]:
+    return [each.reason for each in report.plan.decisions]
+
+
+async def test_the_reader_is_granted_exactly_what_a_look_asks_for(azure: Stage) -> None:
+    """At what is not there yet, at what has drifted, at what is to be purged, pools of models and tiers of quota."""
+    documents: list[dict[str, Any]] = grown(azure)
+    fleet = load(azure, *documents)
+    await azure.seed_world(limits=plenty(fleet.subscription))
+    await azure.dry_run(fleet)
+    seen = await asked(azure)
+    await azure.converge(fleet)
+    await azure.mutate("PATCH", network_id(azure, "networkSecurityGroups", "guard"), {"tags": {"team": "alice"}})
+    await azure.mutate("DELETE", account_id(azure, "one").child("deployments", "more"))
+    await azure.forget()
+    await azure.dry_run(fleet)
+    await azure.dry_run(load(azure, purge="always", allowEmpty=True, quota={"tierUpgrade": "NoAutoUpgrade"}))
+    await azure.dry_run(load(azure, *pooled()))
+    seen |= await asked(azure)
+    assert seen == {each.lower() for each in role("reader")}

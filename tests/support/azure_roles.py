@@ -22,19 +22,17 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "get_provider": ("Microsoft.Resources/subscriptions/providers/read",),
     "list_capacities": (f"{CS}/modelCapacities/read",),
     "list_deleted": (f"{CS}/deletedAccounts/read",),
-    "list_events": ("Microsoft.Insights/eventtypes/*/read",),
+    "list_events": ("Microsoft.Insights/eventtypes/values/Read",),
     "list_models": (f"{CS}/locations/models/read",),
     "list_permissions": ("Microsoft.Authorization/permissions/read",),
     "list_usages": (f"{CS}/locations/usages/read",),
 }
-# What a write leads to: Azure hands out URLs of these.
+BEFORE_WRITES = ("get_deleted",)
+# What a write leads to: Azure hands out URLs of these. Of two for one operation the one that tells more is followed.
 FOLLOWED = (
     f"{CS}/locations/operationResults/read",
-    f"{NET}/locations/operationResults/read",
     f"{NET}/locations/operations/read",
-    f"{NET}/privateDnsOperationResults/read",
     f"{NET}/privateDnsOperationStatuses/read",
-    "Microsoft.Resources/subscriptions/operationresults/read",
 )
 # What is named where an id stands in a body, by the end of the path to it.
 NAMED: Mapping[str, str] = {
@@ -86,13 +84,19 @@ def spell(type_: ResourceType) -> str:
 
 
 def _reads() -> Iterator[str]:
-    yield from (f"{spell(type_)}/read" for type_ in TYPES)
-    for actions in ASKED.values():
-        yield from actions
+    """What is looked at. What its parent's answer holds is looked at there."""
+    yield from (f"{spell(type_)}/read" for type_ in TYPES if not type_.embedded)
+    for call, actions in ASKED.items():
+        if call not in BEFORE_WRITES:
+            yield from actions
 
 
 def _writes() -> Iterator[str]:
+    """What is written, and what is read once more just before it."""
+    for call in BEFORE_WRITES:
+        yield from ASKED[call]
     for type_ in TYPES:
+        yield f"{spell(type_)}/read"
         yield f"{spell(type_)}/write"
         if type_.binding.delete:
             yield f"{spell(type_)}/delete"

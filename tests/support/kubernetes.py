@@ -34,6 +34,8 @@ _MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _QUALIFIED = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+# What each method is called where rights are given.
+_VERBS = {"GET": "get", "PUT": "update", "POST": "create", "PATCH": "patch", "DELETE": "delete"}
 _LARGEST = 1024 * 1024
 _VERSION = {"major": "1", "minor": "32", "gitVersion": "v1.32.0", "platform": "linux/amd64"}
 
@@ -195,6 +197,16 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Right:
+    """What a request has to be granted. `name` is "" where none can be given: what is created has none yet."""
+
+    group: str
+    resource: str
+    name: str
+    verb: str
+
+
+@dataclass(frozen=True)
 class Seen:
     """One request: who, what, how it was answered, and when by the monotonic clock."""
 
@@ -205,13 +217,16 @@ class Seen:
     status: int
     at: float
     body: Document | None = None
+    rights: tuple[Right, ...] = ()
 
 
 @dataclass
 class ApiServer:
-    """The store and its rules. `faults` by client may be changed at any time, from any thread."""
+    """The store and its rules. `faults` by client may be changed at any time, from any thread. `roles` are the rules of
+    a Role in the namespace, by client; who is not in there may do everything."""
 
     faults: dict[str, Fault] = field(default_factory=dict)
+    roles: dict[str, list[Document]] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
     history: int = 1000
 
@@ -275,16 +290,20 @@ class ApiServer:
         if fault is not None and (met := await self._meet(fault, request)) is not None:
             return met
         body: Document | None = None
+        needed = self._rights(request)
+        rights = tuple(right for right, _ in needed)
         try:
             body = await _read_body(request)
+            for right, namespace in needed:
+                self._authorize(client, right, namespace)
             found = self._route(request, client, body)
         except Refusal as refusal:
             found = (refusal.status, refusal.body)
         if callable(found):
-            self._note(request, client, 200, body)
+            self._note(request, client, 200, body, rights)
             return await self._watch(request, *found())
         status, answer = found
-        self._note(request, client, status, body)
+        self._note(request, client, status, body, rights)
         if fault is not None and fault.kind == "lost":
             _cut(request)
         return _json(status, answer)
@@ -303,11 +322,13 @@ class ApiServer:
             return answer
         return None
 
-    def _note(self, request: web.Request, client: str, status: int, body: Document | None) -> None:
+    def _note(
+        self, request: web.Request, client: str, status: int, body: Document | None, rights: tuple[Right, ...]
+    ) -> None:
         parts = request.path.strip("/").split("/")
         place = parts.index("namespaces") + 2 if "namespaces" in parts else len(parts)
         resource, name = [*parts[place:], "", ""][:2]
-        seen = Seen(client, request.method, resource, name, status, asyncio.get_running_loop().time(), body)
+        seen = Seen(client, request.method, resource, name, status, asyncio.get_running_loop().time(), body, rights)
         self.seen.append(seen)
 
     def _route(self, request: web.Request, client: str, body: Document | None) -> Any:
@@ -322,6 +343,36 @@ class ApiServer:
         if not name:
             return self._on_collection(request, sort, namespace, body)
         return self._on_object(request, sort, namespace, name, body)
+
+    def _rights(self, request: web.Request) -> list[tuple[Right, str]]:
+        """What the request has to be granted, and where. A PUT of what is not there yet takes both."""
+        try:
+            sort, namespace, name = _find_sort(request.path.rstrip("/"))
+        except Refusal:
+            return []
+        verb = _VERBS[request.method]
+        if not name:
+            watching = request.query.get("watch") in ("1", "true")
+            verb = {"get": "watch" if watching else "list", "delete": "deletecollection"}.get(verb, verb)
+            selected = re.fullmatch("metadata.name=(.+)", request.query.get("fieldSelector", ""))
+            name = selected[1] if selected else ""
+        rights = [Right(sort.group, sort.plural, name, verb)]
+        if verb == "update" and sort.creates_on_update and (sort.plural, namespace, name) not in self._objects:
+            rights.append(Right(sort.group, sort.plural, "", "create"))
+        return [(right, namespace) for right in rights]
+
+    def _authorize(self, client: str, right: Right, namespace: str) -> None:
+        rules = self.roles.get(client)
+        if rules is None or (namespace == NAMESPACE and any(_grants(rule, right) for rule in rules)):
+            return
+        who = f"system:serviceaccount:{NAMESPACE}:{client}"
+        title = f"{right.resource}.{right.group}" if right.group else right.resource
+        named = f'{title} "{right.name}"' if right.name else title
+        message = (
+            f'{named} is forbidden: User "{who}" cannot {right.verb} resource "{right.resource}" in API group '
+            f'"{right.group}" in the namespace "{namespace}"'
+        )
+        raise Refusal(403, "Forbidden", message, name=right.name, group=right.group, kind=right.resource)
 
     def _on_object(self, request: web.Request, sort: Sort, namespace: str, name: str, body: Document | None) -> Any:
         match request.method:
@@ -484,6 +535,17 @@ class ApiServer:
                     return response
         finally:
             self._moved.remove(moved)
+
+
+def _grants(rule: Document, right: Right) -> bool:
+    """A rule with names grants nothing that has none."""
+    names = rule.get("resourceNames") or []
+    return (
+        right.group in rule["apiGroups"]
+        and right.resource in rule["resources"]
+        and right.verb in rule["verbs"]
+        and (not names or right.name in names)
+    )
 
 
 async def _say(response: web.StreamResponse, turn: str, body: Document) -> None:

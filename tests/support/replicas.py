@@ -56,7 +56,7 @@ class Replicas:
 
     def start(self, name: str, skewed_by: float = 0.0) -> None:
         """`skewed_by` is in hours."""
-        environment = {**clean_environment(self.azure.environment), **self._environment(name)}
+        environment = {**clean_environment(self.azure.environment), **self.environment(name)}
         if skewed_by:
             place = self.folder / f"skewed-{name}"
             place.mkdir(exist_ok=True)
@@ -68,7 +68,8 @@ class Replicas:
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
-    def _environment(self, name: str) -> dict[str, str]:
+    def environment(self, name: str) -> dict[str, str]:
+        """What the pod of `name` has in its environment."""
         if name not in self._clients:
             client = f"00000000-0000-4000-8000-{len(self._clients) + 1:012}"
             secret = f"secret-of-{name}"

@@ -297,3 +297,27 @@ def test_faults_are_for_one_client_only(client: Client, server: ApiServer, folde
         server.faults.clear()
     # What was asked has been done all the same.
     assert ask(server, folder, "GET", f"{LEASES}/{name}")[0] == 404
+
+
+def test_a_role_grants_what_it_says_and_nothing_that_has_no_name(server: ApiServer, client: Client, name: str) -> None:
+    rule: Document = {"apiGroups": [""], "resources": ["configmaps"]}
+    granted = {**rule, "resourceNames": [name], "verbs": ["get", "update", "create", "list"]}
+    server.roles["tester"] = [granted]
+    try:
+        with pytest.raises(ApiError, match=r"cannot create resource .configmaps. in API group .. in the namespace"):
+            client.create(ConfigMap(metadata=ObjectMeta(name=name)))
+        server.roles["tester"] = [granted, {**rule, "verbs": ["create"]}]
+        created = client.create(ConfigMap(metadata=ObjectMeta(name=name)))
+        assert client.get(ConfigMap, name=name).metadata == created.metadata
+        client.replace(created)
+        assert [each.metadata for each in client.list(ConfigMap, fields={"metadata.name": name})] == [created.metadata]
+        for refused in (
+            lambda: [*client.list(ConfigMap)],
+            lambda: client.get(ConfigMap, name="another"),
+            lambda: client.delete(ConfigMap, name=name),
+            lambda: client.get(Lease, name=name),
+        ):
+            with pytest.raises(ApiError, match=r"is forbidden: User .system:serviceaccount:reconciler:tester. cannot"):
+                refused()
+    finally:
+        del server.roles["tester"]
