@@ -5,7 +5,9 @@ Dry run is not a flag in here: a dry run leaves out the budget, and its cloud re
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from reconciler.apply import RETURN_PATIENCE, Budget, run_plan
@@ -45,6 +47,9 @@ _FRUITLESS = 3  # cycles that may do nothing before a run gives up: a plan can b
 # than once a day. Azure keeps 90 days, but a busy subscription's would take hundreds of requests.
 _WINDOW = 24 * 3600.0
 _ASK_AGAIN = 60.0  # seconds; the log lags by minutes
+# A plan of thousands is seconds of computing, and a lease is renewed on the loop meanwhile. One plan at a time: several
+# would only take turns.
+_PLANNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan")
 
 
 @dataclass(slots=True)
@@ -186,7 +191,7 @@ async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snap
     seen_at = world.clock.now()
     snapshot = replace(await world.cloud.observe(scope_of(fleet)), seen_at=seen_at)
     snapshot = await _browse(world, fleet, snapshot)
-    plan = make_plan(fleet, snapshot, request.chosen, request.memory)
+    plan = await _plan(fleet, snapshot, request)
     # Where pools of models go is known only with quota, and what may be written only when that is known.
     snapshot, plan = await _weigh(world, fleet, request, (snapshot, plan))
     snapshot, plan = await _ask_leave(world, fleet, request, (snapshot, plan))
@@ -197,6 +202,11 @@ async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snap
     # What is to be done does not hang on it, so only the reasons are told anew.
     told = tell_authors(plan.decisions, snapshot)
     return snapshot, replace(plan, decisions=told, requests_spent=snapshot.requests)
+
+
+async def _plan(fleet: Fleet, snapshot: Snapshot, request: CycleRequest) -> Plan:
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_PLANNER, make_plan, fleet, snapshot, request.chosen, request.memory)
 
 
 async def _ask_leave(
@@ -216,7 +226,7 @@ async def _ask_leave(
         more = await world.cloud.rights(replace(scope, places=closer, namespaces=frozenset()))
         rights = replace(rights, grants={**rights.grants, **more.grants}, unread={**rights.unread, **more.unread})
         snapshot = replace(snapshot, rights=rights, requests=snapshot.requests + more.requests)
-    return snapshot, approve(plan, snapshot) or make_plan(fleet, snapshot, request.chosen, request.memory)
+    return snapshot, approve(plan, snapshot) or await _plan(fleet, snapshot, request)
 
 
 async def _browse(world: World, fleet: Fleet, snapshot: Snapshot) -> Snapshot:
@@ -245,17 +255,17 @@ async def _weigh(
         return seen
     scope = QuotaScope(subscription=fleet.subscription, locations=regions, watched=watched, surveys=surveys)
     measured = await _measure(world, fleet, snapshot, scope)
-    plan = make_plan(fleet, measured, request.chosen, request.memory)
+    plan = await _plan(fleet, measured, request)
     assert plan.ledger is not None
     tight = _find_tight(plan, plan.ledger) - surveys
     if tight:
         scope = QuotaScope(subscription=fleet.subscription, surveys=tight)
         measured = await _measure(world, fleet, measured, scope)
-        plan = make_plan(fleet, measured, request.chosen, request.memory)
+        plan = await _plan(fleet, measured, request)
     models = find_growing(fleet, plan)
     if models:
         measured = await _ask_hardware(world, fleet, measured, models)
-        plan = make_plan(fleet, measured, request.chosen, request.memory)
+        plan = await _plan(fleet, measured, request)
     return measured, plan
 
 
