@@ -219,6 +219,7 @@ def _write_alert(alert: Alert) -> JsonObject:
         "actors": [*alert.actors],
         "details": thaw(alert.details),
         "members": [*alert.members],
+        "over": [*alert.over],
     }
 
 
@@ -240,6 +241,7 @@ def _read_alert(entry: _Entry) -> Alert:
         actors=_texts(entry.get("actors")),
         details=details if isinstance(details, dict) else {},
         members=_texts(entry.get("members")),
+        over=_texts(entry.get("over")),
     )
 
 

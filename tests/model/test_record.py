@@ -52,6 +52,7 @@ ALERT = Alert(
     actors=("mallory",),
     details={"x": [1]},
     members=("a", "b"),
+    over=("b",),
 )
 LETTER = Letter(sink="hook", turn=Turn.RESOLVED, alert=replace(ALERT, ended=NOW), written=NOW, due=NOW + 5, tries=2)
 JOURNAL = Journal(
