@@ -21,7 +21,7 @@ from reconciler.model.alert import BLANK, Alert, Letter, Level, Route, SinkKind,
 from reconciler.model.drift import Correction, Ending
 from reconciler.model.finding import Fault, FaultClass, Finding
 from reconciler.model.plan import DecisionState
-from reconciler.model.record import write_journal
+from reconciler.model.record import read_journal, write_journal
 from reconciler.model.resource import Estate
 from reconciler.report.drift import ASKED_FOR
 from reconciler.runtime.sinks import Alertmanager, Courier, Receipt, Sinks
@@ -456,12 +456,34 @@ async def test_whoever_leads_again_goes_on_from_what_the_other_wrote(azure: Stag
         watch.daemon.bell.fire("interval")
         await asyncio.sleep(INTERVAL)
         shelf.text = write_journal(replace(BLANK, dead=7))
-        watch.daemon.lead.seconds = DAY
+        watch.daemon.lead.seconds, watch.daemon.lead.term = DAY, 3
         await azure.mutate("PATCH", account_id(azure, "aoai-a"), {"properties": {"publicNetworkAccess": "Disabled"}})
         await watch.interval()
         # The other one has told that it is over.
         assert watch.inbox.told() == [("opened", "ReconcilerDrift")]
         assert (watch.herald.journal.dead, len(watch.herald.journal.alerts)) == (7, 0)
+
+
+async def test_a_term_of_somebody_else_between_two_passes_counts_too(azure: Stage) -> None:
+    """It may begin and end while nothing rings here."""
+    shelf = Shelf()
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf) as watch:
+        await watch.daemon.until(quiet)
+        await asyncio.sleep(1)
+        watch.inbox.refuses = True
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.settle()
+        assert watch.herald.journal.letters
+        # The other one delivers what was left.
+        shelf.text = write_journal(replace(BLANK, dead=7))
+        watch.daemon.lead.term = 3
+        watch.inbox.refuses = False
+        await asyncio.sleep(INTERVAL)
+        assert watch.inbox.told() == []
+        assert read_journal(shelf.text).dead == 7
+        await watch.settle()
+        assert watch.herald.journal.dead == 7
+    assert watch.inbox.told() == []
 
 
 async def test_what_alertmanager_is_told_follows_each_pass(azure: Stage) -> None:
