@@ -32,6 +32,7 @@ from tests.laws.stage import (
     Stage,
     account_document,
     account_id,
+    deployment,
     fleet_document,
     group_document,
     network_document,
@@ -295,6 +296,40 @@ async def test_a_change_of_a_document_is_no_drift(azure: Stage) -> None:
         await watch.interval()
         assert quiet(watch.daemon.passes[-1])
         assert watch.inbox.letters == []
+
+
+async def lag(azure: Stage) -> None:
+    """From now on lists tell what was so 40 seconds ago."""
+    for path in ("CognitiveServices/accounts$", "CognitiveServices/accounts/[^/]+/deployments$"):
+        await azure.fault(kind="stale_read", seconds=40, count=-1, match={"method": "GET", "path": path})
+
+
+async def test_a_list_that_lags_behind_our_own_write_is_nobody_who_undid_it(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+        await asyncio.sleep(INTERVAL)
+        await lag(azure)
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await asyncio.sleep(INTERVAL)
+        for _ in range(6):
+            await watch.interval()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+        assert {each.returns for each in watch.herald.journal.past} == {0}
+
+
+async def test_a_list_that_lags_behind_a_change_of_a_document_shows_no_drift(azure: Stage) -> None:
+    members = [deployment("chat", capacity=5), deployment("more")]
+    changed = account_document("aoai-a", deployments=members, disableLocalAuth=True)
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+        await asyncio.sleep(INTERVAL)
+        await lag(azure)
+        documents = [fleet_document(), group_document(), changed]
+        watch.daemon.estate = sign_in(azure, azure.load_estate(documents))
+        for _ in range(6):
+            await watch.interval()
+        assert watch.inbox.told() == []
+        assert quiet(watch.daemon.passes[-1])
 
 
 async def test_what_is_only_observed_is_told_and_amended_and_ends_by_somebody_else(azure: Stage) -> None:
