@@ -215,7 +215,7 @@ class Herald:
             fresh = self._written is not None and now - self._written_at < _OLD
             if not self._leads() or (fresh and self._written and same_but_for_times(journal, self._written)):
                 return
-            _, text = fit_journal(journal)
+            _, text = await asyncio.to_thread(fit_journal, journal)
             if why := await self._desk.store.save(text):
                 _log.warning("journal.unwritten", why=why)
                 return

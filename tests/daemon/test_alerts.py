@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,11 +18,11 @@ from structlog.testing import capture_logs
 
 from reconciler.apply import Budget
 from reconciler.daemon.herald import Desk, Herald
-from reconciler.model.alert import BLANK, Alert, Letter, Level, Route, SinkKind, Turn
+from reconciler.model.alert import BLANK, Alert, Journal, Letter, Level, Route, SinkKind, Turn
 from reconciler.model.drift import Correction, Ending
 from reconciler.model.finding import Fault, FaultClass, Finding
 from reconciler.model.plan import DecisionState
-from reconciler.model.record import read_journal, write_journal
+from reconciler.model.record import fit_journal, read_journal, write_journal
 from reconciler.model.resource import Estate
 from reconciler.report.drift import ASKED_FOR
 from reconciler.runtime.sinks import Alertmanager, Courier, Receipt, Sinks
@@ -412,6 +413,24 @@ async def test_a_journal_that_cannot_be_kept_holds_up_nothing(azure: Stage) -> N
         await watch.interval()
         await watch.interval()
         assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+
+
+async def test_the_loop_goes_on_while_a_large_journal_is_made_to_fit(
+    azure: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, went_on = asyncio.get_running_loop(), threading.Event()
+    waits: list[bool] = []
+
+    def squeeze(journal: Journal) -> tuple[Journal, str]:
+        loop.call_soon_threadsafe(went_on.set)
+        waits.append(went_on.wait(5))
+        return fit_journal(journal)
+
+    monkeypatch.setattr("reconciler.daemon.herald.fit_journal", squeeze)
+    async with watching(azure, [fleet_document(), group_document()]) as watch:
+        await watch.interval()
+    assert waits
+    assert all(waits)
 
 
 async def test_what_cannot_be_read_leaves_open_what_is_open(azure: Stage) -> None:
