@@ -5,7 +5,9 @@ Dry run is not a flag in here: a dry run leaves out the budget, and its cloud re
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from reconciler.apply import RETURN_PATIENCE, Budget, run_plan
@@ -17,7 +19,7 @@ from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import DecisionState, Plan, Verb
 from reconciler.model.ports import World
 from reconciler.model.quota import Ledger, ModelKey, QuotaScope
-from reconciler.model.resource import Activity, Actor, Fleet, Scope, Snapshot
+from reconciler.model.resource import Activity, Actor, Fleet, Live, Scope, Snapshot
 from reconciler.plan import (
     approve,
     find_asked,
@@ -45,6 +47,10 @@ _FRUITLESS = 3  # cycles that may do nothing before a run gives up: a plan can b
 # than once a day. Azure keeps 90 days, but a busy subscription's would take hundreds of requests.
 _WINDOW = 24 * 3600.0
 _ASK_AGAIN = 60.0  # seconds; the log lags by minutes
+_RECENT = 300.0  # seconds after a write for which a list may still tell what was there before it
+# A plan of thousands is seconds of computing, and a lease is renewed on the loop meanwhile. One plan at a time: several
+# would only take turns.
+_PLANNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan")
 
 
 @dataclass(slots=True)
@@ -149,6 +155,7 @@ def _remember(
     """What the next cycle shall know of what was purged, and of what Azure has hardware for, and what not."""
     took = world.clock.now() - began
     memory = _remember_purges(memory, seen[1], took, outcomes)
+    memory = _remember_writes(memory, outcomes, began)
     asked = [(each, offer) for each in outcomes if (offer := offer_of(each.step, *seen))]
     memory = forgive(memory, (offer for each, offer in asked if each.result is Result.DONE))
     refused = [offer for each, offer in asked if _lacks_hardware(each)]
@@ -176,6 +183,12 @@ def _remember_purges(memory: Memory, snapshot: Snapshot, took: float, outcomes: 
     )
 
 
+def _remember_writes(memory: Memory, outcomes: tuple[Outcome, ...], now: float) -> Memory:
+    written = {each.step.id: each.ended for each in outcomes if each.result is not Result.NOT_STARTED}
+    recent = {id: at for id, at in memory.written.items() if now - at < _RECENT}
+    return replace(memory, written={**recent, **written})
+
+
 def _heard(snapshot: Snapshot, request: CycleRequest) -> Mapping[ArmId, Actor]:
     others = snapshot.activity.others if snapshot.activity else {}
     return {id: others[id] for id in sorted(request.wonder) if id in others}
@@ -186,7 +199,8 @@ async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snap
     seen_at = world.clock.now()
     snapshot = replace(await world.cloud.observe(scope_of(fleet)), seen_at=seen_at)
     snapshot = await _browse(world, fleet, snapshot)
-    plan = make_plan(fleet, snapshot, request.chosen, request.memory)
+    plan = await _plan(fleet, snapshot, request)
+    snapshot, plan = await _look_again(world, fleet, request, (snapshot, plan))
     # Where pools of models go is known only with quota, and what may be written only when that is known.
     snapshot, plan = await _weigh(world, fleet, request, (snapshot, plan))
     snapshot, plan = await _ask_leave(world, fleet, request, (snapshot, plan))
@@ -197,6 +211,43 @@ async def _look(world: World, fleet: Fleet, request: CycleRequest) -> tuple[Snap
     # What is to be done does not hang on it, so only the reasons are told anew.
     told = tell_authors(plan.decisions, snapshot)
     return snapshot, replace(plan, decisions=told, requests_spent=snapshot.requests)
+
+
+async def _look_again(
+    world: World, fleet: Fleet, request: CycleRequest, seen: tuple[Snapshot, Plan]
+) -> tuple[Snapshot, Plan]:
+    """The plan once what we wrote lately, and what a list shows otherwise, has been asked for by name: a list that lags
+    would look as if somebody had undone it."""
+    snapshot, plan = seen
+    lately = {id for id, at in request.memory.written.items() if snapshot.seen_at - at < _RECENT}
+    doubtful = sorted(each.id for each in plan.decisions if each.id in lately and (each.missing or each.changes))
+    if not doubtful:
+        return seen
+    async with asyncio.TaskGroup() as group:
+        reads = [group.create_task(world.cloud.read(id)) for id in doubtful]
+    told = {found.id: found for each in reads if isinstance(found := each.result(), Live)}
+    fresh = {id: _inherit(live, snapshot) for id, live in told.items() if _differs(live, snapshot.live.get(id))}
+    snapshot = replace(snapshot, requests=snapshot.requests + len(doubtful))
+    if not fresh:
+        return snapshot, replace(plan, requests_spent=snapshot.requests)
+    live = {**snapshot.live, **fresh}
+    snapshot = replace(snapshot, live={id: live[id] for id in sorted(live)})
+    return snapshot, await _plan(fleet, snapshot, request)
+
+
+def _differs(live: Live, listed: Live | None) -> bool:
+    return listed is None or live.wire != listed.wire
+
+
+def _inherit(live: Live, snapshot: Snapshot) -> Live:
+    """What carries no tags is whose its parent is."""
+    above = snapshot.live.get(live.id.parent) if live.id.parent else None
+    return replace(live, owner=live.owner or (above.owner if above else None))
+
+
+async def _plan(fleet: Fleet, snapshot: Snapshot, request: CycleRequest) -> Plan:
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_PLANNER, make_plan, fleet, snapshot, request.chosen, request.memory)
 
 
 async def _ask_leave(
@@ -216,7 +267,7 @@ async def _ask_leave(
         more = await world.cloud.rights(replace(scope, places=closer, namespaces=frozenset()))
         rights = replace(rights, grants={**rights.grants, **more.grants}, unread={**rights.unread, **more.unread})
         snapshot = replace(snapshot, rights=rights, requests=snapshot.requests + more.requests)
-    return snapshot, approve(plan, snapshot) or make_plan(fleet, snapshot, request.chosen, request.memory)
+    return snapshot, approve(plan, snapshot) or await _plan(fleet, snapshot, request)
 
 
 async def _browse(world: World, fleet: Fleet, snapshot: Snapshot) -> Snapshot:
@@ -245,17 +296,17 @@ async def _weigh(
         return seen
     scope = QuotaScope(subscription=fleet.subscription, locations=regions, watched=watched, surveys=surveys)
     measured = await _measure(world, fleet, snapshot, scope)
-    plan = make_plan(fleet, measured, request.chosen, request.memory)
+    plan = await _plan(fleet, measured, request)
     assert plan.ledger is not None
     tight = _find_tight(plan, plan.ledger) - surveys
     if tight:
         scope = QuotaScope(subscription=fleet.subscription, surveys=tight)
         measured = await _measure(world, fleet, measured, scope)
-        plan = make_plan(fleet, measured, request.chosen, request.memory)
+        plan = await _plan(fleet, measured, request)
     models = find_growing(fleet, plan)
     if models:
         measured = await _ask_hardware(world, fleet, measured, models)
-        plan = make_plan(fleet, measured, request.chosen, request.memory)
+        plan = await _plan(fleet, measured, request)
     return measured, plan
 
 

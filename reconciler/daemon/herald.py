@@ -65,6 +65,7 @@ class Herald:
         # On the monotonic clock: when the last pass was over, and how long that was after the one before.
         self._closed_at = self._gap = 0.0
         self._looked: dict[str, float] = {}
+        self._term: int | None = None  # that of the lease when the journal was read
         self._lock = asyncio.Lock()
         self._dirty = asyncio.Event()
 
@@ -82,7 +83,9 @@ class Herald:
     async def begin(self, *, fresh: bool) -> None:
         """Before a pass. What another process remembered is read where this one has just begun to lead."""
         if fresh:
+            term = self._desk.lease.term
             self._journal = await self._load()
+            self._term = term
             self._written, self._written_at = self._journal, self._desk.clock.now()
             self._hand_over(self._journal.letters)
             self._journal = replace(self._journal, letters=())
@@ -136,7 +139,8 @@ class Herald:
         await self._save()
 
     def _leads(self) -> bool:
-        return self._desk.lease.remaining() > 0
+        """Whether what is remembered is how things stand: in another term, somebody else may have gone on from it."""
+        return self._desk.lease.remaining() > 0 and self._desk.lease.term == self._term
 
     async def _load(self) -> Journal:
         for attempt in range(_TRIES):
@@ -213,7 +217,7 @@ class Herald:
             fresh = self._written is not None and now - self._written_at < _OLD
             if not self._leads() or (fresh and self._written and same_but_for_times(journal, self._written)):
                 return
-            _, text = fit_journal(journal)
+            _, text = await asyncio.to_thread(fit_journal, journal)
             if why := await self._desk.store.save(text):
                 _log.warning("journal.unwritten", why=why)
                 return

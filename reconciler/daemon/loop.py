@@ -134,6 +134,7 @@ class _Loop:
         self._numbers = count(1)
         self._in_a_row = 0
         self._leads = False
+        self._term: int | None = None
         self._fresh = True
         self._findings: tuple[Finding, ...] = ()
 
@@ -186,13 +187,14 @@ class _Loop:
 
     def _leading(self) -> bool:
         """Whether this process may look after the fleets; whoever only stands by says so once."""
-        leads = self._service.lease.remaining() > 0
+        lease = self._service.lease
+        leads = lease.remaining() > 0
         if leads is not self._leads:
             _log.info("leader.began" if leads else "leader.ended")
             self._leads = leads
-            self._fresh = self._fresh or leads
+        if leads and self._term != lease.term:
             # Somebody else may have led meanwhile: what was remembered is not how things stand.
-            self._known = {}
+            self._term, self._known, self._fresh = lease.term, {}, True
         return leads
 
     async def _look_after(self, crew: Crew, triggers: tuple[str, ...]) -> Pass:

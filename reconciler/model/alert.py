@@ -45,7 +45,7 @@ class Alert:
     `key` is what it is about and never changes; `labels` come from small sets of words, documents' names included.
     `revision` counts from 1 what was told about it, the last time at `told`; `essence` names what that was, and `sinks`
     who heard of it. `actors` are who is behind it, as far as it says, and `details` the same as it says, for programs.
-    `members` are the keys that a digest stands for.
+    `members` are the keys that a digest stands for, and `over` those of them that it does not any more.
     """
 
     key: str
@@ -63,6 +63,7 @@ class Alert:
     actors: tuple[str, ...] = ()
     details: Mapping[str, Json] = field(default_factory=dict)
     members: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:

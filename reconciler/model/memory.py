@@ -41,13 +41,15 @@ class Memory:
     the folded regions in which usages have not shown yet what a purge gave back, each with the moment, in epoch seconds
     of Azure's clock, from which that is waited for no longer. `lingering` are the same for regions where something that
     is gone still had its place among the accounts, as it has after a purge that nobody here remembers. `shunned` are
-    offers that Azure had no hardware for. `holds` are resources that failed."""
+    offers that Azure had no hardware for. `holds` are resources that failed. `written` are those that we wrote to
+    lately, with when that ended, in epoch seconds of our clock."""
 
     purged: tuple[ArmId, ...] = ()
     returning: Mapping[str, float] = field(default_factory=dict)
     lingering: Mapping[str, float] = field(default_factory=dict)
     shunned: Mapping[Offer, Shunned] = field(default_factory=dict)
     holds: Mapping[ArmId, Held] = field(default_factory=dict)
+    written: Mapping[ArmId, float] = field(default_factory=dict)
 
 
 NOTHING = Memory()

@@ -144,7 +144,10 @@ class Watcher(Protocol):
 
 class Lease(Protocol):
     """Who may write. `remaining` is for how many seconds, on the monotonic clock, starting a write is still covered; at
-    most 0 where somebody else leads."""
+    most 0 where somebody else leads. `term` is another number where somebody else may have led meanwhile."""
+
+    @property
+    def term(self) -> int: ...
 
     def remaining(self) -> float: ...
 
@@ -221,6 +224,8 @@ class Unwatched:
 
 class Alone:
     """Keeps the `Lease` port where nobody else is: always covered."""
+
+    term = 0
 
     def remaining(self) -> float:
         return math.inf

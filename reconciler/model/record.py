@@ -41,9 +41,9 @@ def write_journal(journal: Journal) -> str:
 
 def fit_journal(journal: Journal, room: int = ROOM) -> tuple[Journal, str]:
     """As much of the journal as `room` bytes hold, and its text. What is given up costs a message that is late, or said
-    twice, or a drift that is taken for a change of its document; what is open stays as long as anything."""
+    twice; what was last seen of Azure goes late, for by it whatever else was given up is found again."""
     text = write_journal(journal)
-    for give in (_give_letters, _give_past, _give_settled, _give_details):
+    for give in (_give_letters, _give_past, _give_details, _give_drifts, _give_settled, _give_alerts):
         while len(text.encode()) > room:
             smaller = give(journal)
             if smaller is None:
@@ -63,15 +63,32 @@ def _give_past(journal: Journal) -> Journal | None:
     return replace(journal, past=journal.past[len(journal.past) // 2 + 1 :]) if journal.past else None
 
 
-def _give_settled(journal: Journal) -> Journal | None:
-    return replace(journal, settled={}) if journal.settled else None
-
-
 def _give_details(journal: Journal) -> Journal | None:
     bare = {key: replace(each, details={}, description=each.summary) for key, each in journal.alerts.items()}
     fewer = {key: replace(each, changes=each.changes[:1], omitted=0) for key, each in journal.drifts.items()}
     smaller = replace(journal, alerts=bare, drifts=fewer)
     return smaller if smaller != journal else None
+
+
+def _give_drifts(journal: Journal) -> Journal | None:
+    """Fewer of them, the gravest first."""
+    gravities = tuple(Gravity)
+    ordered = sorted(journal.drifts.values(), key=lambda each: gravities.index(each.gravity))
+    kept = {each.key for each in ordered[: len(ordered) // 2]}
+    fewer = {key: each for key, each in journal.drifts.items() if key in kept}
+    return replace(journal, drifts=fewer) if journal.drifts else None
+
+
+def _give_settled(journal: Journal) -> Journal | None:
+    return replace(journal, settled={}) if journal.settled else None
+
+
+def _give_alerts(journal: Journal) -> Journal | None:
+    """Fewer of them, the most urgent first."""
+    ordered = sorted(journal.alerts.values(), key=lambda each: each.level.rank)
+    kept = {each.key for each in ordered[: len(ordered) // 2]}
+    fewer = {key: each for key, each in journal.alerts.items() if key in kept}
+    return replace(journal, alerts=fewer) if journal.alerts else None
 
 
 def read_journal(text: str) -> Journal:
@@ -219,6 +236,7 @@ def _write_alert(alert: Alert) -> JsonObject:
         "actors": [*alert.actors],
         "details": thaw(alert.details),
         "members": [*alert.members],
+        "over": [*alert.over],
     }
 
 
@@ -240,6 +258,7 @@ def _read_alert(entry: _Entry) -> Alert:
         actors=_texts(entry.get("actors")),
         details=details if isinstance(details, dict) else {},
         members=_texts(entry.get("members")),
+        over=_texts(entry.get("over")),
     )
 
 

@@ -44,7 +44,8 @@ class Desired:
     """One ARM resource as the documents want it.
 
     `fields` maps the paths that people write (`networkAcls.defaultAction`, `tags.team`) to normalised values; what is
-    not in it is not ours. None means "must be absent". `origins` gives the place of each path that was written down.
+    not in it is not ours. None means "must be absent". `origins` gives the place of each path that was written down;
+    `implied` are those that follow from how Azure is now, and that nobody wished for.
     `needs` are the ids that must exist before this one. `throughput` stands for a capacity that only the region's model
     list can tell. Where there is a `floor`, the capacity may be less than `fields` say, but never less than that.
     `because` says why it is wanted where no document declares it itself, `gone` why nothing of it shall be left.
@@ -59,6 +60,7 @@ class Desired:
     lifecycle: Lifecycle = MANAGED
     origin: Origin
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    implied: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
     throughput: Throughput | None = None
     floor: int | None = None

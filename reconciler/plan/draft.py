@@ -93,7 +93,8 @@ READ_AGAIN = "grant what the reading needs, or look again when Azure answers"
 def name_wish(desired: Desired) -> str:
     """The same as long as a document says the same about a resource, and says the same to leave out."""
     lifecycle = desired.lifecycle
-    return digest(thaw([desired.fields, lifecycle.policy, sorted(lifecycle.ignore)]))
+    said = {path: value for path, value in desired.fields.items() if path not in desired.implied}
+    return digest(thaw([said, lifecycle.policy, sorted(lifecycle.ignore)]))
 
 
 def group_below(ids: Iterable[ArmId]) -> dict[ArmId, list[ArmId]]:

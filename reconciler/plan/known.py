@@ -69,15 +69,17 @@ def _rule(fleet: Fleet, host: Desired, endpoint: str) -> Judgement | None:
 
 def _connection(host: Desired, live: Live, rule: Judgement, name: str, status: str) -> Desired:
     fields: dict[str, Json] = {"status": rule.status}
+    implied: frozenset[str] = frozenset()
     if rule.description is not None:
         fields["description"] = rule.description
     elif status != rule.status:
         # The words of the state it leaves would be kept, and would be wrong.
-        fields["description"] = rule.status
+        fields["description"], implied = rule.status, frozenset({"description"})
     return Desired(
         id=live.id,
         ref=Ref(kind=host.ref.kind, name=f"{host.ref.name}/privateEndpointConnections/{name}"),
         fields=fields,
+        implied=implied,
         needs=(host.id,),
         lifecycle=child_lifecycle(host.lifecycle, f"privateEndpointConnections[{name}]"),
         origin=rule.origin,

@@ -12,6 +12,7 @@ from typing import Final
 
 from reconciler.model.alert import OVER, Alert, Journal, Level, Turn
 from reconciler.model.drift import Ending
+from reconciler.model.wire import Json
 from reconciler.report.conditions import (
     BLOCKED,
     CREDENTIALS,
@@ -67,7 +68,7 @@ class Message:
 
 def turn_alerts(journal: Journal, finds: Finds, now: float, storm: Storm) -> tuple[Journal, tuple[Message, ...]]:
     """The alerts of one fleet after a look, and what there is to tell about them."""
-    mine = {key: each for key, each in journal.alerts.items() if _scope(each) == finds.fleet}
+    mine = {key: _shed(each, finds) for key, each in journal.alerts.items() if _scope(each) == finds.fleet}
     waiting = _wait(journal, finds, now)
     since = {key: waiting.get(f"{finds.fleet}/{key}", now) for key in finds.conditions}
     finds = replace(finds, conditions={key: each.lasting(now - since[key]) for key, each in finds.conditions.items()})
@@ -75,13 +76,23 @@ def turn_alerts(journal: Journal, finds: Finds, now: float, storm: Storm) -> tup
     messages = [*_follow(journal, mine, finds, now), *_amend_ended(journal, mine, now)]
     told = {each.alert.key: each.alert for each in messages}
     messages += _begin({**mine, **told}, ripe, now, storm)
-    alerts = {key: each for key, each in journal.alerts.items() if each.open or now - (each.ended or now) < FORGOTTEN}
+    known = {**journal.alerts, **mine}
+    alerts = {key: each for key, each in known.items() if each.open or now - (each.ended or now) < FORGOTTEN}
     alerts |= {each.alert.key: each.alert for each in messages}
     return replace(journal, alerts=alerts, waiting=waiting), tuple(messages)
 
 
 def _scope(alert: Alert) -> str:
     return FLEETS if alert.name in FLEET_WIDE else alert.labels.get("fleet", "")
+
+
+def _shed(alert: Alert, finds: Finds) -> Alert:
+    """A digest knows what of it is over: should that come back, it is news."""
+    if not (alert.open and alert.members) or finds.blind:
+        return alert
+    gone = {key for key in alert.members if key not in finds.conditions and not _is_unseen(key, finds)}
+    gone |= {*alert.over}
+    return replace(alert, over=tuple(key for key in alert.members if key in gone))
 
 
 def _wait(journal: Journal, finds: Finds, now: float) -> dict[str, float]:
@@ -191,7 +202,7 @@ def _amend_ended(journal: Journal, mine: Mapping[str, Alert], now: float) -> Ite
 def _begin(known: Mapping[str, Alert], ripe: Mapping[str, Condition], now: float, storm: Storm) -> list[Message]:
     """What begins: each for itself, or many of one name as one."""
     open_ = {key: each for key, each in known.items() if each.open}
-    covered = {member for each in open_.values() for member in each.members}
+    covered = {member for each in open_.values() for member in _standing(each)}
     fresh: dict[str, list[Condition]] = {}
     for key, condition in ripe.items():
         if key not in open_ and key not in covered:
@@ -200,14 +211,25 @@ def _begin(known: Mapping[str, Alert], ripe: Mapping[str, Condition], now: float
     for name, conditions in fresh.items():
         digest_ = next((each for each in open_.values() if each.members and each.name == name), None)
         if digest_ is not None and now - digest_.began < _JOINS:
-            everybody = [ripe[key] for key in digest_.members if key in ripe] + conditions
-            members = (*digest_.members, *(each.key for each in conditions))
-            messages.append(_retell(digest_, members, everybody, now))
+            everybody = [ripe[key] for key in _standing(digest_) if key in ripe] + conditions
+            messages.append(_retell(_join(digest_, conditions), everybody, now))
         elif len(conditions) > storm.most:
             messages.append(_open_digest(conditions, now))
         else:
             messages += [_open(each, now) for each in conditions]
     return messages
+
+
+def _standing(digest_: Alert) -> tuple[str, ...]:
+    """What a digest still stands for."""
+    over = {*digest_.over}
+    return tuple(key for key in digest_.members if key not in over)
+
+
+def _join(digest_: Alert, conditions: Iterable[Condition]) -> Alert:
+    fresh = dict.fromkeys(each.key for each in conditions)
+    over = tuple(key for key in digest_.over if key not in fresh)
+    return replace(digest_, members=tuple(dict.fromkeys((*digest_.members, *fresh))), over=over)
 
 
 def _open(condition: Condition, now: float) -> Message:
@@ -236,9 +258,10 @@ def _open_digest(conditions: list[Condition], now: float) -> Message:
         name=first.name,
         level=_worst(conditions),
         labels=labels,
-        summary=_sum_up(conditions, len(members)),
+        summary=_sum_up(conditions, f"{len(members)}"),
         description=_list(conditions, len(members)),
         actors=_actors(conditions),
+        details=_detail(conditions),
         began=now,
         told=now,
         essence=make_essence([*_actors(conditions)]),
@@ -248,25 +271,35 @@ def _open_digest(conditions: list[Condition], now: float) -> Message:
 
 
 def _follow_digest(journal: Journal, alert: Alert, finds: Finds, now: float) -> Iterator[Message]:
-    conditions = [finds.conditions[key] for key in alert.members if key in finds.conditions]
+    standing = _standing(alert)
+    conditions = [finds.conditions[key] for key in standing if key in finds.conditions]
     if conditions:
         learned = make_essence([*_actors(conditions)]) != alert.essence and now - alert.told >= _PAUSE
-        if learned or _worst(conditions).rank < alert.level.rank:
-            yield _retell(alert, alert.members, conditions, now)
-    elif not any(_is_unseen(key, finds) for key in alert.members):
+        if learned or _is_worse(alert, conditions):
+            yield _retell(alert, conditions, now)
+    elif not standing:
         yield _end(alert, _tell_digest_end(journal, alert), now)
 
 
-def _retell(alert: Alert, members: tuple[str, ...], conditions: list[Condition], now: float) -> Message:
-    worst = _worst(conditions)
+def _is_worse(alert: Alert, conditions: list[Condition]) -> bool:
+    """Whether it is more urgent than it was, or one more of them is as urgent as can be."""
+    told = alert.details.get(Level.CRITICAL)
+    known = {*told} if isinstance(told, list) else set[Json]()
+    critical = (each.key for each in conditions if each.level is Level.CRITICAL)
+    return _worst(conditions).rank < alert.level.rank or any(key not in known for key in critical)
+
+
+def _retell(alert: Alert, conditions: list[Condition], now: float) -> Message:
+    worst, number = _worst(conditions), len(_standing(alert))
+    many = f"{number} of {len(alert.members)}" if alert.over else f"{number}"
     amended = replace(
         alert,
         level=worst if worst.rank < alert.level.rank else alert.level,
-        summary=_sum_up(conditions, len(members)),
-        description=_list(conditions, len(members)),
+        summary=_sum_up(conditions, many),
+        description=_list(conditions, number),
         actors=_actors(conditions),
+        details=_detail(conditions),
         essence=make_essence([*_actors(conditions)]),
-        members=members,
         revision=alert.revision + 1,
         told=now,
     )
@@ -297,12 +330,16 @@ def _actors(conditions: Iterable[Condition]) -> tuple[str, ...]:
     return tuple(sorted({actor for each in conditions for actor in each.actors}))
 
 
-def _sum_up(conditions: list[Condition], number: int) -> str:
+def _detail(conditions: list[Condition]) -> dict[str, Json]:
+    return {Level.CRITICAL.value: [each.key for each in conditions if each.level is Level.CRITICAL]}
+
+
+def _sum_up(conditions: list[Condition], many: str) -> str:
     first, fleet = conditions[0], _share_fleet(conditions)
     where = f"fleet {fleet}: " if fleet else ""
     by = _actors(conditions)
     whose = f", by {join_words(by[:3])}{' and others' if by[3:] else ''}" if by else ""
-    return f"{where}{number} {_MANY.get(first.name, 'alerts of one kind')}{whose}"
+    return f"{where}{many} {_MANY.get(first.name, 'alerts of one kind')}{whose}"
 
 
 def _list(conditions: list[Condition], number: int) -> str:

@@ -24,6 +24,8 @@ class FileLease:
     """Keeps the `Lease` port by a lock on `path`; what stands in the file is only for people. OSError where the file
     cannot be opened."""
 
+    term = 0  # a lock is never lost
+
     def __init__(self, path: str, *, identity: str, clock: Clock) -> None:
         self._path = Path(path)
         self._identity = identity

@@ -1,7 +1,8 @@
 """The daemon seen from outside: a few addresses over HTTP that only read, and one that rings, for those with its token.
 
 Promises that whoever asks can take little: a connection lives for seconds, there are only so many at once, a request is
-small, an answer is made at most once a second. It shows no file, has no secret, and knows nothing of what it shows.
+small, an answer is made at most once a second, beside the loop, and less often where that takes long. It shows no file,
+has no secret, and knows nothing of what it shows.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import hmac
 import math
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -28,6 +29,7 @@ _LIFE = 10.0  # seconds of a connection, whatever it does
 _CONNECTIONS = 64
 _LINE, _FIELD, _BODY = 2048, 4096, 1024  # bytes
 _FRESH = 1.0  # seconds for which an answer is given again
+_PAUSE = 9.0  # times as long as it took to make, at least
 _OFTENEST = 5  # seconds between two times that a page looks again by itself
 _RINGS, _REFILL = 5.0, 10.0  # so many at once, and one more after so many seconds
 _READS: Final = ("GET", "HEAD")
@@ -104,7 +106,8 @@ class Front:
         self._ringer = ringer
         self._clock = clock
         self._drawn: dict[str, tuple[float, bytes]] = {}
-        self._routes: Mapping[str, Callable[[web.BaseRequest], web.Response]] = {
+        self._drawing = asyncio.Lock()
+        self._routes: Mapping[str, Callable[[web.BaseRequest], Coroutine[object, object, web.Response]]] = {
             "/livez": self._live,
             "/readyz": self._ready,
             "/metrics": self._metrics,
@@ -113,11 +116,11 @@ class Front:
         }
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        response = self._choose(request)
+        response = await self._choose(request)
         response.force_close()
         return response
 
-    def _choose(self, request: web.BaseRequest) -> web.Response:
+    async def _choose(self, request: web.BaseRequest) -> web.Response:
         if (request.content_length or 0) > _BODY:
             return _say(413, "a request needs no body")
         if request.path == "/reconcile":
@@ -127,42 +130,45 @@ class Front:
             return _say(404, "there is nothing here; see /, /status, /metrics, /livez, /readyz")
         if request.method not in _READS:
             return _say(405, "this only reads", {"Allow": ", ".join(_READS)})
-        return route(request)
+        return await route(request)
 
-    def _live(self, _request: web.BaseRequest) -> web.Response:
+    async def _live(self, _request: web.BaseRequest) -> web.Response:
         why = self._views.live(self._views.look())
         return _say(503, why) if why else _say(200, "ok")
 
-    def _ready(self, _request: web.BaseRequest) -> web.Response:
+    async def _ready(self, _request: web.BaseRequest) -> web.Response:
         health = self._views.look()
         why = self._views.ready(health)
         if why:
             return _say(503, why)
         return _say(200, "ok, leading" if health.leads else "ok, standing by")
 
-    def _metrics(self, request: web.BaseRequest) -> web.Response:
+    async def _metrics(self, request: web.BaseRequest) -> web.Response:
         accept = request.headers.get("Accept", "")
         body, media = self._views.metrics(self._views.look(), accept)
         return _give(body, media)
 
-    def _status(self, _request: web.BaseRequest) -> web.Response:
-        return _give(self._draw("/status", self._views.status), _JSON)
+    async def _status(self, _request: web.BaseRequest) -> web.Response:
+        return _give(await self._draw("/status", self._views.status), _JSON)
 
-    def _page(self, request: web.BaseRequest) -> web.Response:
-        page = _give(self._draw("/", self._views.page), _HTML, self._views.policy)
+    async def _page(self, request: web.BaseRequest) -> web.Response:
+        page = _give(await self._draw("/", self._views.page), _HTML, self._views.policy)
         every = request.query.get("every", "")
         if every.isascii() and every.isdigit() and len(every) < 5:
             page.headers["Refresh"] = str(max(_OFTENEST, int(every)))
         return page
 
-    def _draw(self, path: str, draw: Callable[[Health], str]) -> bytes:
+    async def _draw(self, path: str, draw: Callable[[Health], str]) -> bytes:
         """What was drawn a moment ago, or is drawn anew: a large fleet takes its time."""
-        now = self._clock.monotonic()
-        at, body = self._drawn.get(path, (-math.inf, b""))
-        if now - at >= _FRESH:
-            body = draw(self._views.look()).encode(errors="replace")
-            self._drawn[path] = (now, body)
-        return body
+        async with self._drawing:
+            began = self._clock.monotonic()
+            until, body = self._drawn.get(path, (-math.inf, b""))
+            if began < until:
+                return body
+            text = await asyncio.to_thread(draw, self._views.look())
+            body, ended = text.encode(errors="replace"), self._clock.monotonic()
+            self._drawn[path] = (ended + max(_FRESH, _PAUSE * (ended - began)), body)
+            return body
 
     def _reconcile(self, request: web.BaseRequest) -> web.Response:
         if request.method != "POST":

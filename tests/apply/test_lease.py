@@ -23,6 +23,8 @@ UNCOVERED = "the lease does not cover a write any more; whoever leads goes on"
 class Until:
     """A lease that covers what begins before `end`, and counts how often it was asked."""
 
+    term = 1
+
     def __init__(self, end: float) -> None:
         self.end = end
         self.asked = 0

@@ -29,6 +29,7 @@ class Lead:
 
     def __init__(self) -> None:
         self.seconds = DAY
+        self.term = 1
 
     def remaining(self) -> float:
         return self.seconds

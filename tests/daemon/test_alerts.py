@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,12 +18,12 @@ from structlog.testing import capture_logs
 
 from reconciler.apply import Budget
 from reconciler.daemon.herald import Desk, Herald
-from reconciler.model.alert import BLANK, Alert, Letter, Level, Route, SinkKind, Turn
+from reconciler.model.alert import BLANK, Alert, Journal, Letter, Level, Route, SinkKind, Turn
 from reconciler.model.drift import Correction, Ending
 from reconciler.model.finding import Fault, FaultClass, Finding
 from reconciler.model.plan import DecisionState
 from reconciler.model.ports import World
-from reconciler.model.record import write_journal
+from reconciler.model.record import fit_journal, read_journal, write_journal
 from reconciler.model.resource import Estate
 from reconciler.report.drift import ASKED_FOR
 from reconciler.runtime.sinks import Alertmanager, Courier, Receipt, Sinks
@@ -33,6 +34,7 @@ from tests.laws.stage import (
     Stage,
     account_document,
     account_id,
+    deployment,
     fleet_document,
     group_document,
     network_document,
@@ -314,6 +316,40 @@ async def test_a_change_of_a_document_is_no_drift(azure: Stage) -> None:
         assert watch.inbox.letters == []
 
 
+async def lag(azure: Stage) -> None:
+    """From now on lists tell what was so 40 seconds ago."""
+    for path in ("CognitiveServices/accounts$", "CognitiveServices/accounts/[^/]+/deployments$"):
+        await azure.fault(kind="stale_read", seconds=40, count=-1, match={"method": "GET", "path": path})
+
+
+async def test_a_list_that_lags_behind_our_own_write_is_nobody_who_undid_it(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+        await asyncio.sleep(INTERVAL)
+        await lag(azure)
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await asyncio.sleep(INTERVAL)
+        for _ in range(6):
+            await watch.interval()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+        assert {each.returns for each in watch.herald.journal.past} == {0}
+
+
+async def test_a_list_that_lags_behind_a_change_of_a_document_shows_no_drift(azure: Stage) -> None:
+    members = [deployment("chat", capacity=5), deployment("more")]
+    changed = account_document("aoai-a", deployments=members, disableLocalAuth=True)
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+        await asyncio.sleep(INTERVAL)
+        await lag(azure)
+        documents = [fleet_document(), group_document(), changed]
+        watch.daemon.estate = sign_in(azure, azure.load_estate(documents))
+        for _ in range(6):
+            await watch.interval()
+        assert watch.inbox.told() == []
+        assert quiet(watch.daemon.passes[-1])
+
+
 async def test_what_is_only_observed_is_told_and_amended_and_ends_by_somebody_else(azure: Stage) -> None:
     async with watching(azure, fleet_of("aoai-a")) as watch:
         await watch.daemon.until(quiet)
@@ -396,6 +432,24 @@ async def test_a_journal_that_cannot_be_kept_holds_up_nothing(azure: Stage) -> N
         assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
 
 
+async def test_the_loop_goes_on_while_a_large_journal_is_made_to_fit(
+    azure: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, went_on = asyncio.get_running_loop(), threading.Event()
+    waits: list[bool] = []
+
+    def squeeze(journal: Journal) -> tuple[Journal, str]:
+        loop.call_soon_threadsafe(went_on.set)
+        waits.append(went_on.wait(5))
+        return fit_journal(journal)
+
+    monkeypatch.setattr("reconciler.daemon.herald.fit_journal", squeeze)
+    async with watching(azure, [fleet_document(), group_document()]) as watch:
+        await watch.interval()
+    assert waits
+    assert all(waits)
+
+
 async def test_what_cannot_be_read_leaves_open_what_is_open(azure: Stage) -> None:
     async with watching(azure, fleet_of("aoai-a")) as watch:
         await watch.daemon.until(quiet)
@@ -473,12 +527,34 @@ async def test_whoever_leads_again_goes_on_from_what_the_other_wrote(azure: Stag
         watch.daemon.bell.fire("interval")
         await asyncio.sleep(INTERVAL)
         shelf.text = write_journal(replace(BLANK, dead=7))
-        watch.daemon.lead.seconds = DAY
+        watch.daemon.lead.seconds, watch.daemon.lead.term = DAY, 3
         await azure.mutate("PATCH", account_id(azure, "aoai-a"), {"properties": {"publicNetworkAccess": "Disabled"}})
         await watch.interval()
         # The other one has told that it is over.
         assert watch.inbox.told() == [("opened", "ReconcilerDrift")]
         assert (watch.herald.journal.dead, len(watch.herald.journal.alerts)) == (7, 0)
+
+
+async def test_a_term_of_somebody_else_between_two_passes_counts_too(azure: Stage) -> None:
+    """It may begin and end while nothing rings here."""
+    shelf = Shelf()
+    async with watching(azure, fleet_of("aoai-a"), shelf=shelf) as watch:
+        await watch.daemon.until(quiet)
+        await asyncio.sleep(1)
+        watch.inbox.refuses = True
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.settle()
+        assert watch.herald.journal.letters
+        # The other one delivers what was left.
+        shelf.text = write_journal(replace(BLANK, dead=7))
+        watch.daemon.lead.term = 3
+        watch.inbox.refuses = False
+        await asyncio.sleep(INTERVAL)
+        assert watch.inbox.told() == []
+        assert read_journal(shelf.text).dead == 7
+        await watch.settle()
+        assert watch.herald.journal.dead == 7
+    assert watch.inbox.told() == []
 
 
 async def test_what_alertmanager_is_told_follows_each_pass(azure: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +13,10 @@ from reconciler.daemon.loop import OBSERVED
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Pass, Result
 from reconciler.model.pause import Pause
-from reconciler.model.plan import DecisionState
+from reconciler.model.plan import DecisionState, Plan
 from reconciler.model.ports import World
 from reconciler.model.resource import Estate, Scope, Snapshot
+from reconciler.plan import make_plan
 from tests.daemon.running import INTERVAL, running, sign_in
 from tests.laws.stage import (
     Document,
@@ -95,6 +97,20 @@ async def test_drift_is_put_right_by_the_next_pass(azure: Stage) -> None:
         assert outcome.result is Result.DONE
         assert "mallory@example.com" in next(each.reason for each in done.reports["law"].plan.decisions if each.acts)
         assert quiet(await daemon.next_pass())
+
+
+async def test_the_loop_goes_on_while_a_plan_is_made(azure: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan of thousands takes longer than a lease may go without being renewed."""
+    loop, went_on = asyncio.get_running_loop(), threading.Event()
+
+    def ponder(*grounds: Any) -> Plan:
+        loop.call_soon_threadsafe(went_on.set)
+        assert went_on.wait(5), "nothing else ran meanwhile"
+        return make_plan(*grounds)
+
+    monkeypatch.setattr("reconciler.cycle.make_plan", ponder)
+    async with running(azure, [fleet_document(), group_document()]) as daemon:
+        assert (await daemon.next_pass("start")).faults == {}
 
 
 async def test_triggers_during_a_pass_become_one(azure: Stage) -> None:

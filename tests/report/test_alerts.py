@@ -205,6 +205,43 @@ def test_a_digest_ends_when_the_last_of_it_is_over() -> None:
     )
 
 
+def test_what_comes_back_while_the_rest_of_a_storm_goes_on_is_told() -> None:
+    """One that is never put right keeps its digest open for days."""
+    first, *others = many(12)
+    journal, _ = turn(drifting(first, *others))
+    past = tuple(ended(each) for each in others)
+    journal, messages = turn(replace(journal, drifts={first.key: first}, past=past), NOW + 60)
+    assert messages == ()
+    journal, (message,) = turn(with_drifts(journal, first, replace(others[0], returns=1)), NOW + 3600)
+    assert (message.turn, message.alert.key) == (Turn.OPENED, others[0].key)
+    journal, (message,) = turn(with_drifts(journal, first), NOW + 3660)
+    assert (message.turn, message.alert.key) == (Turn.RESOLVED, others[0].key)
+    journal, (message,) = turn(with_drifts(journal), NOW + 3720)
+    assert (message.turn, len(message.alert.members)) == (Turn.RESOLVED, 12)
+
+
+def test_what_comes_back_soon_joins_its_storm_again_and_is_waited_for() -> None:
+    drifts = many(12)
+    journal, _ = turn(drifting(*drifts))
+    journal, _ = turn(with_drifts(journal, *drifts[1:]), NOW + 60)
+    journal, (message,) = turn(with_drifts(journal, *drifts[:2]), NOW + 120)
+    assert (message.turn, len(message.alert.members)) == (Turn.AMENDED, 12)
+    assert message.alert.summary == "fleet prod: 2 of 12 resources are not as declared"
+    assert turn(journal, NOW + 180)[1] == ()
+    assert [each.turn for each in turn(with_drifts(journal), NOW + 180)[1]] == [Turn.RESOLVED]
+
+
+def test_every_one_of_a_storm_that_turns_critical_is_told() -> None:
+    one, two, *others = many(12, gravity=Gravity.COSMETIC)
+    journal, _ = turn(drifting(one, two, *others))
+    opened = [replace(each, gravity=Gravity.EXPOSURE) for each in (one, two)]
+    journal, (message,) = turn(with_drifts(journal, opened[0], two, *others), NOW + 10)
+    assert (message.turn, message.alert.level) == (Turn.AMENDED, Level.CRITICAL)
+    journal, (message,) = turn(with_drifts(journal, *opened, *others), NOW + 20)
+    assert (message.turn, message.alert.level) == (Turn.AMENDED, Level.CRITICAL)
+    assert turn(journal, NOW + 30)[1] == ()
+
+
 def test_what_follows_a_storm_joins_it_for_a_while() -> None:
     drifts = many(12)
     journal, _ = turn(drifting(*drifts))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import aiohttp
 import pytest
 
 from reconciler.model.health import Health
+from reconciler.model.ports import Clock
 from reconciler.runtime import server
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.server import Front, Place, Ringer, Views, open_front
@@ -26,8 +28,9 @@ GONE = (ConnectionError, asyncio.IncompleteReadError)
 class Shop:
     """A front with views that a test sets, and what was rung."""
 
-    def __init__(self, token: str = TOKEN) -> None:
+    def __init__(self, token: str = TOKEN, clock: Clock | None = None) -> None:
         self.health = HEALTH
+        self.draw: Callable[[], str] = lambda: "<p>hello \ud800"
         self.live = self.ready = ""
         self.drawn = 0
         self.rung = 0
@@ -40,14 +43,14 @@ class Shop:
             page=self._draw,
             policy="default-src 'none'; img-src data:",
         )
-        clock = SystemClock()
+        clock = clock or SystemClock()
         self.front = Front(views, Ringer(token, self._ring, clock), clock)
         self.url = ""
         self.session: aiohttp.ClientSession
 
     def _draw(self, _health: Health) -> str:
         self.drawn += 1
-        return "<p>hello \ud800"
+        return self.draw()
 
     def _ring(self) -> None:
         self.rung += 1
@@ -75,7 +78,12 @@ def token() -> str:
 
 @pytest.fixture
 async def shop(token: str) -> AsyncIterator[Shop]:
-    shop = Shop(token)
+    async with opened(Shop(token)) as shop:
+        yield shop
+
+
+@asynccontextmanager
+async def opened(shop: Shop) -> AsyncIterator[Shop]:
     async with (
         open_front(Place(host="127.0.0.1", port=0), shop.front) as place,
         aiohttp.ClientSession() as session,
@@ -156,6 +164,48 @@ async def test_a_page_is_drawn_once_a_second_however_many_ask(shop: Shop) -> Non
     for _ in range(5):
         await shop.ask("GET", "/")
     assert shop.drawn == 1
+
+
+async def test_a_page_that_takes_long_is_drawn_beside_the_loop_and_by_one_at_a_time(shop: Shop) -> None:
+    loop, went_on = asyncio.get_running_loop(), threading.Event()
+    waits: list[bool] = []
+
+    def draw() -> str:
+        loop.call_soon_threadsafe(went_on.set)
+        waits.append(went_on.wait(5))
+        return "<p>"
+
+    shop.draw = draw
+    answers = await asyncio.gather(*(shop.ask("GET", "/") for _ in range(5)))
+    assert [status for status, _, _ in answers] == [200] * 5
+    assert waits == [True]
+
+
+class Hand(SystemClock):
+    """A clock that somebody moves."""
+
+    at = 1000.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+async def test_a_page_that_takes_long_is_drawn_less_often() -> None:
+    hand = Hand()
+
+    def draw() -> str:
+        hand.at += 3.0
+        return "<p>"
+
+    async with opened(Shop(clock=hand)) as shop:
+        shop.draw = draw
+        for _ in range(3):
+            assert (await shop.ask("GET", "/"))[0] == 200
+            hand.at += 5.0
+        assert shop.drawn == 1
+        hand.at += 30.0
+        await shop.ask("GET", "/")
+        assert shop.drawn == 2
 
 
 @pytest.mark.parametrize(
