@@ -239,6 +239,7 @@ async def open_pulse(duty: Duty, wiring: Wiring, stop: tuple[Bell, Brake], heral
             answers=budgets.answers, answered_at=budgets.answered_at, allowances=budgets.allowances()
         ),
         journal=lambda: herald.journal,
+        unkept=lambda: herald.unkept,
     )
     observes = duty.budget is None
     pulse = Pulse(sources, interval=duty.timing.interval, observes=observes, version=version("reconciler"))

@@ -21,7 +21,7 @@ from reconciler.model.memory import Memory
 from reconciler.model.outcome import CycleReport, Pass
 from reconciler.model.plan import Plan
 from reconciler.model.ports import Clock, Lease
-from reconciler.model.record import fit_journal, read_journal, same_but_for_times
+from reconciler.model.record import fit_journal, join_journals, read_journal, same_but_for_times
 from reconciler.report.alerts import Message, Storm, turn_alerts
 from reconciler.report.conditions import Finds, find_conditions, find_invalid
 from reconciler.report.drift import Look, Rounds, find_wondered, follow_drifts, forget_fleet, hold_fights
@@ -66,6 +66,8 @@ class Herald:
         self._closed_at = self._gap = 0.0
         self._looked: dict[str, float] = {}
         self._term: int | None = None  # that of the lease when the journal was read
+        self._unread = False
+        self._unkept = ""
         self._lock = asyncio.Lock()
         self._dirty = asyncio.Event()
 
@@ -80,16 +82,22 @@ class Herald:
             dropped=self._journal.dropped + sum(each.dropped for each in sinks),
         )
 
+    @property
+    def unkept(self) -> str:
+        """Why what is remembered would not outlive the process, or ""."""
+        return self._unkept
+
     async def begin(self, *, fresh: bool) -> None:
         """Before a pass. What another process remembered is read where this one has just begun to lead."""
         if fresh:
-            term = self._desk.lease.term
-            self._journal = await self._load()
-            self._term = term
-            self._written, self._written_at = self._journal, self._desk.clock.now()
-            self._hand_over(self._journal.letters)
-            self._journal = replace(self._journal, letters=())
+            self._term = self._desk.lease.term
+            self._journal, self._unread, self._unkept = BLANK, True, ""
+            self._desk.sinks.forget()
             self._looked.clear()
+        if self._unread:
+            await self._recall(_TRIES if fresh else 1)
+        elif self._unkept:
+            await self._save()
 
     def remind(self, fleet: str, memory: Memory) -> Memory:
         """The memory of a fleet's last cycle, with what is no longer put right because somebody undoes it."""
@@ -101,13 +109,15 @@ class Herald:
         """The resources of which nobody knows yet who changed them."""
         return find_wondered(self._journal, fleet, self._desk.clock.now())
 
-    async def note(self, plan: Plan) -> None:
-        """What a plan finds, before anything is done about it: nothing is over yet, but what is new is told."""
+    async def note(self, plan: Plan) -> str:
+        """What a plan finds, before anything is done about it: nothing is over yet, but what is new is told. Why
+        nothing may be done, where it could not be written down."""
         now = self._desk.clock.now()
         self._looked[plan.fleet] = now
-        look = Look(plan=plan, now=now, rounds=self._desk.rounds)
+        look = Look(plan=plan, now=now, refused=self._unkept, rounds=self._desk.rounds)
         self._journal = follow_drifts(self._journal, look)
         await self._turn([replace(find_conditions(self._journal, plan), blind=True)])
+        return self._unkept
 
     async def close(self, done: Pass) -> None:
         """What a pass found and did."""
@@ -118,7 +128,7 @@ class Herald:
         if "" not in done.faults and done.trigger != "stop":
             finds += [find_invalid(done.findings), *self._forget(done)]
         if done.trigger != "stop":
-            finds.append(find_fleets(self._journal, done))
+            finds.append(find_fleets(self._journal, done, self._unkept))
         await self._turn(finds)
         now = self._desk.clock.monotonic()
         self._gap, self._closed_at = now - self._closed_at if self._closed_at else 0.0, now
@@ -142,18 +152,30 @@ class Herald:
         """Whether what is remembered is how things stand: in another term, somebody else may have gone on from it."""
         return self._desk.lease.remaining() > 0 and self._desk.lease.term == self._term
 
-    async def _load(self) -> Journal:
-        for attempt in range(_TRIES):
+    async def _recall(self, tries: int) -> None:
+        """Go on from what was remembered. Until that has been read it is not written over."""
+        found = await self._load(tries)
+        if isinstance(found, Fault):
+            self._miss("journal.unreadable", f"the journal cannot be read: {found}")
+            return
+        self._unread, self._unkept = False, ""
+        self._written, self._written_at = found, self._desk.clock.now()
+        self._hand_over(found.letters)
+        self._journal = join_journals(replace(found, letters=()), self._journal)
+
+    async def _load(self, tries: int) -> Journal | Fault:
+        found = await self._desk.store.load()
+        while isinstance(found, Fault) and (tries := tries - 1):
+            await self._desk.clock.sleep(_REST)
             found = await self._desk.store.load()
-            if not isinstance(found, Fault):
-                return _read(found)
-            _log.warning("journal.unreadable", code=found.code, message=found.message)
-            if attempt + 1 < _TRIES:
-                await self._desk.clock.sleep(_REST)
-        return BLANK
+        return found if isinstance(found, Fault) else _read(found)
+
+    def _miss(self, event: str, why: str) -> None:
+        if why != self._unkept:
+            _log.warning(event, why=why)
+        self._unkept = why
 
     def _hand_over(self, letters: Iterable[Letter]) -> None:
-        self._desk.sinks.forget()
         for letter in letters:
             if letter.sink in self._desk.sinks.couriers:
                 self._desk.sinks.couriers[letter.sink].take((letter,))
@@ -164,7 +186,7 @@ class Herald:
             plan=plan,
             now=self._looked.pop(plan.fleet, self._desk.clock.now()),
             outcomes=report.outcomes,
-            refused=OBSERVED if self._desk.observes else "",
+            refused=OBSERVED if self._desk.observes else self._unkept if report.refused else "",
             heard=report.heard,
             rounds=self._desk.rounds,
         )
@@ -210,18 +232,22 @@ class Herald:
             each.tell(self._journal.alerts.values(), _LIVES * max(self._desk.interval, self._gap))
 
     async def _save(self) -> None:
-        """Write the journal down where it says something new, or has not been written for long. One that cannot be
-        written costs a repeated message if this process ends, so nobody waits for it."""
+        """Write the journal down where it says something new, or has not been written for long. People are told
+        whether or not it can be written: what they hear twice does less harm than what they never hear."""
         async with self._lock:
             journal, now = self.journal, self._desk.clock.now()
-            fresh = self._written is not None and now - self._written_at < _OLD
-            if not self._leads() or (fresh and self._written and same_but_for_times(journal, self._written)):
+            fresh = self._written is not None and now - self._written_at < _OLD and not self._unkept
+            if (
+                self._unread
+                or not self._leads()
+                or (fresh and self._written and same_but_for_times(journal, self._written))
+            ):
                 return
             _, text = await asyncio.to_thread(fit_journal, journal)
             if why := await self._desk.store.save(text):
-                _log.warning("journal.unwritten", why=why)
+                self._miss("journal.unwritten", f"the journal cannot be written: {why}")
                 return
-            self._written, self._written_at = journal, now
+            self._written, self._written_at, self._unkept = journal, now, ""
 
     async def _keep(self) -> None:
         while True:

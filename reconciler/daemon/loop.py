@@ -64,8 +64,8 @@ class Chronicle(Protocol):
         """The resources of which a cycle shall ask who changed them, whether or not they are as declared."""
         ...
 
-    async def note(self, plan: Plan) -> None:
-        """What a plan finds, before anything is done about it."""
+    async def note(self, plan: Plan) -> str:
+        """What a plan finds, before anything is done about it: "", or why nothing may be done."""
         ...
 
     async def close(self, done: Pass) -> None: ...
@@ -84,7 +84,9 @@ class Forgetful:
         del fleet
         return frozenset()
 
-    async def note(self, plan: Plan) -> None: ...
+    async def note(self, plan: Plan) -> str:
+        del plan
+        return ""
 
     async def close(self, done: Pass) -> None: ...
 
@@ -248,8 +250,9 @@ class _Loop:
 
         async def consent(plan: Plan) -> str:
             crew.begin_writing(fleet.name)
-            await _fence(chronicle.note(plan))
-            return self._service.brake.because
+            # What nobody wrote down would be told by nobody if this process ended now.
+            untold = str(await _fence(chronicle.note(plan)))
+            return self._service.brake.because or untold
 
         request = CycleRequest(
             budget=budget,

@@ -89,7 +89,8 @@ class Health:
 
     `silence` is for how long the loop has given no sign of life, and `patience` how long it may. `succeeded_at` is when
     a pass last ended that was not `failed`. `stopping` says why nothing is begun any more, `fault` why the last pass
-    saw nothing at all. `allowances` are the requests that Azure still grants, by class, where that is tightest.
+    saw nothing at all, `unkept` why the journal is not kept. `allowances` are the requests that Azure still grants, by
+    class, where that is tightest.
     """
 
     taken_at: float
@@ -109,5 +110,6 @@ class Health:
     findings: tuple[Finding, ...] = ()
     pauses: tuple[Pause, ...] = ()
     journal: Journal = BLANK
+    unkept: str = ""
     tallies: Tallies = Tallies()
     allowances: Mapping[str, float] = field(default_factory=dict)

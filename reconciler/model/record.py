@@ -39,6 +39,30 @@ def write_journal(journal: Journal) -> str:
     return canonical_bytes(document).decode(errors="replace")
 
 
+def join_journals(old: Journal, new: Journal) -> Journal:
+    """What was remembered by whoever led before, and what has been learned since: the later word holds, the earlier
+    time. What is told from then on counts on from both, so that no letter is taken for one that was told before."""
+    alerts = {key: _go_on(old.alerts.get(key), each) for key, each in new.alerts.items()}
+    return replace(
+        new,
+        alerts={**old.alerts, **alerts},
+        drifts={**old.drifts, **new.drifts},
+        past=(*old.past, *new.past),
+        letters=(*old.letters, *new.letters),
+        settled={**old.settled, **new.settled},
+        looked={**old.looked, **new.looked},
+        waiting={**new.waiting, **old.waiting},
+        dead=old.dead + new.dead,
+        dropped=old.dropped + new.dropped,
+    )
+
+
+def _go_on(old: Alert | None, new: Alert) -> Alert:
+    if old is None or not old.open:
+        return new
+    return replace(new, began=old.began, revision=max(old.revision, new.revision))
+
+
 def fit_journal(journal: Journal, room: int = ROOM) -> tuple[Journal, str]:
     """As much of the journal as `room` bytes hold, and its text. What is given up costs a message that is late, or said
     twice; what was last seen of Azure goes late, for by it whatever else was given up is found again."""

@@ -19,6 +19,7 @@ from reconciler.report.conditions import (
     DRIFT,
     FIGHT,
     INVALID,
+    JOURNAL,
     LISTED,
     QUOTA,
     RETIREMENT,
@@ -168,6 +169,7 @@ def _tell_end(journal: Journal, alert: Alert) -> str:
         THROTTLED: "Azure answers again",
         CREDENTIALS: "The credential works again",
         UNSEEN: "It is seen again",
+        JOURNAL: "What is told is remembered again",
     }.get(alert.name, "This is not so any more")
 
 

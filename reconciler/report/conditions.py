@@ -29,6 +29,7 @@ INVALID: Final = "ReconcilerInvalidDesiredState"
 THROTTLED: Final = "ReconcilerThrottled"
 CREDENTIALS: Final = "ReconcilerCredentials"
 UNSEEN: Final = "ReconcilerFleetUnseen"
+JOURNAL: Final = "ReconcilerJournal"
 
 LEVELS: Final[Mapping[Gravity, Level]] = {
     Gravity.EXPOSURE: Level.CRITICAL,

@@ -83,6 +83,8 @@ def _loop(health: Health) -> Iterator[Metric]:
     yield _gauge("last_success_timestamp_seconds", told, (), [((), health.succeeded_at or 0.0)])
     told = "For how long the loop has given no sign of life."
     yield _gauge("loop_silence_seconds", told, (), [((), health.silence)])
+    told = "Whether what is remembered cannot be read or written, so that nothing is written to Azure: 1 or 0."
+    yield _gauge("journal_unkept", told, (), [((), float(bool(health.unkept)))])
     yield _gauge("paused", "Pauses in force.", (), [((), float(len(health.pauses)))])
     actions = {labels: float(number) for labels, number in tallies.actions.items()}
     yield _counter("actions", "Writes by what they were to do and how they ended.", _ACTION, actions.items())

@@ -30,7 +30,7 @@ from reconciler.report.conditions import (
     find_invalid,
     tell_standing,
 )
-from reconciler.report.sight import FLEETS, find_broken_off, find_sight, find_under_way, is_sign_in
+from reconciler.report.sight import FLEETS, find_broken_off, find_sight, find_under_way, find_unkept, is_sign_in
 from reconciler.report.words import RESULT_WORDS, count, group_blind, join_words, plain, show_duration, tell_reason
 
 UNREAD: Final = "Unread"
@@ -119,6 +119,8 @@ def _judge_leader(health: Health) -> str:
     for fleet in health.fleets:
         if (fault := _find_sign_in(fleet)) is not None:
             return f"the credential of fleet {plain(fleet.name)} does not work: {plain(str(fault))}"
+    if health.unkept:
+        return f"{plain(health.unkept)}; nothing is written until it can"
     if health.succeeded_at is None:
         return f"no pass has seen every fleet yet{_tell_last(health)}"
     return ""
@@ -197,6 +199,8 @@ def _need(number: int) -> str:
 def _find_concerns(health: Health) -> Iterator[Concern]:
     if health.fault is not None:
         yield _broken_off(health, "", health.fault)
+    if health.unkept:
+        yield from _read_fleets(health, [find_unkept(health.unkept)])
     yield from _read(health, find_invalid(health.findings))
     for fleet in health.fleets:
         if fleet.under_way:

@@ -14,15 +14,16 @@ from typing import Final
 from reconciler.model.alert import Journal, Level
 from reconciler.model.finding import Fault, FaultClass, Severity
 from reconciler.model.outcome import CycleReport, Pass
-from reconciler.report.conditions import CREDENTIALS, THROTTLED, UNSEEN, Condition, Finds, make_essence
+from reconciler.report.conditions import CREDENTIALS, JOURNAL, THROTTLED, UNSEEN, Condition, Finds, make_essence
 from reconciler.report.words import count, join_words, plain
 
 FLEETS: Final = "*"  # the scope of these conditions; no fleet has such a name
-FLEET_WIDE: Final = (CREDENTIALS, THROTTLED, UNSEEN)
+FLEET_WIDE: Final = (CREDENTIALS, THROTTLED, UNSEEN, JOURNAL)
 _WORDS: Final = ("credentials", "throttled", "unseen", "unread")
 
 # Seconds that something must last before it is told.
 _UNSEEN_AFTER = 90.0  # three passes in a row, each up to a tenth sooner than a minute after the one before
+_UNKEPT_AFTER = 60.0
 _CRITICAL_AFTER = 900.0
 _SLOW_AFTER = 900.0
 _PARTLY_AFTER = 900.0
@@ -30,6 +31,15 @@ _THROTTLED_AFTER = 300.0
 
 _BLIND: Final = "Drift goes unnoticed there, and nothing is put right."
 _OURS: Final = "the log has its trace (cycle.crashed); it is a fault of reconciler's own, so tell whoever maintains it"
+_HELD: Final = "Nothing is written to Azure until it can. Alerts still go out, each at least once."
+_REPEATED: Final = (
+    "If the daemon is started anew meanwhile, it tells again what is open, and webhooks do not hear the end of what it "
+    "does not remember."
+)
+_MENDS: Final = (
+    "What helps: room on the disk and the right to write for journalFile; for journalMap the right to get, create and "
+    "update that ConfigMap, and an API server that answers."
+)
 _SIGN_IN = frozenset(
     {
         "credential_failed",
@@ -43,12 +53,12 @@ _SIGN_IN = frozenset(
 )
 
 
-def find_fleets(journal: Journal, done: Pass) -> Finds:
-    """What is so with the fleets as a whole after a pass."""
+def find_fleets(journal: Journal, done: Pass, unkept: str = "") -> Finds:
+    """What is so with the fleets as a whole after a pass; `unkept` is why the journal is not kept."""
+    found = [find_unkept(unkept)] if unkept else []
     if whole := done.faults.get(""):
-        condition = _broken_off("", whole)
-        return Finds(fleet=FLEETS, conditions={condition.key: condition}, blind=True)
-    found: list[Condition] = []
+        found.append(_broken_off("", whole))
+        return Finds(fleet=FLEETS, conditions={each.key: each for each in found}, blind=True)
     for name, report in done.reports.items():
         found += find_sight(name, report)
     for name, fault in done.faults.items():
@@ -63,7 +73,7 @@ def find_fleets(journal: Journal, done: Pass) -> Finds:
 
 
 def _find_told(journal: Journal) -> set[str]:
-    alerts = (each for each in journal.alerts.values() if each.name in FLEET_WIDE)
+    alerts = (each for each in journal.alerts.values() if each.name in FLEET_WIDE and each.name != JOURNAL)
     return {key.partition(":")[2] for each in alerts for key in (each.members or (each.key,))} - {""}
 
 
@@ -101,6 +111,21 @@ def find_under_way(fleet: str) -> Condition:
     helps = "What helps: the log says what it waits for (read.retried); Azure may be slow, or out of reach."
     slow = _unseen(fleet, "slow", f"fleet {plain(fleet)}: a look at it does not come to its end", [helps])
     return replace(slow, after=_SLOW_AFTER, critical_after=None)
+
+
+def find_unkept(why: str) -> Condition:
+    """A journal that cannot be read or written."""
+    return Condition(
+        key="journal",
+        name=JOURNAL,
+        level=Level.WARNING,
+        labels={},
+        summary=plain(why),
+        description="\n".join((_HELD, _REPEATED, _MENDS)),
+        essence=make_essence([why]),
+        after=_UNKEPT_AFTER,
+        critical_after=_CRITICAL_AFTER,
+    )
 
 
 def is_sign_in(fault: Fault) -> bool:

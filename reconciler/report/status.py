@@ -66,6 +66,7 @@ def render_status(health: Health) -> str:
             "fleets": [_fleet(each) for each in health.fleets],
             "drifts": [_drift(each) for each in journal.drifts.values()],
             "alerts": [_alert(each) for each in journal.alerts.values() if each.open],
+            "journal": {"ok": not health.unkept, "why": health.unkept},
             "outbox": {"letters": len(journal.letters), "dead": journal.dead, "dropped": journal.dropped},
             "pauses": [_pause(each) for each in health.pauses],
             "findings": [tell_finding(each) for each in health.findings],

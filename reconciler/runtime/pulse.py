@@ -37,6 +37,7 @@ class Sources:
     stopping: Callable[[], str] = str
     traffic: Callable[[], Traffic] = Traffic
     journal: Callable[[], Journal] = lambda: BLANK
+    unkept: Callable[[], str] = str
 
 
 class Pulse:
@@ -101,6 +102,7 @@ class Pulse:
             fleets=tuple(self._fleets.values()),
             passes=tuple(self._passes),
             journal=self._sources.journal(),
+            unkept=self._sources.unkept(),
             tallies=Tallies(
                 passes=dict(self._results),
                 triggers=dict(self._triggers),

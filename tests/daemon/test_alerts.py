@@ -14,13 +14,12 @@ from typing import Any
 
 import pytest
 import yaml
-from structlog.testing import capture_logs
 
 from reconciler.apply import Budget
 from reconciler.daemon.herald import Desk, Herald
 from reconciler.model.alert import BLANK, Alert, Journal, Letter, Level, Route, SinkKind, Turn
 from reconciler.model.drift import Correction, Ending
-from reconciler.model.finding import Fault, FaultClass, Finding
+from reconciler.model.finding import Fault, Finding
 from reconciler.model.plan import DecisionState
 from reconciler.model.ports import World
 from reconciler.model.record import fit_journal, read_journal, write_journal
@@ -423,15 +422,6 @@ async def test_letters_outlive_a_receiver_that_is_down(azure: Stage) -> None:
         assert watch.herald.journal.letters == ()
 
 
-async def test_a_journal_that_cannot_be_kept_holds_up_nothing(azure: Stage) -> None:
-    async with watching(azure, fleet_of("aoai-a"), shelf=Shelf(why="disk full")) as watch:
-        await watch.daemon.until(quiet)
-        await open_up(azure, account_id(azure, "aoai-a"))
-        await watch.interval()
-        await watch.interval()
-        assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
-
-
 async def test_the_loop_goes_on_while_a_large_journal_is_made_to_fit(
     azure: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -483,19 +473,6 @@ async def test_documents_with_errors_are_told_until_they_are_mended(azure: Stage
             ("opened", "ReconcilerInvalidDesiredState"),
             ("resolved", "ReconcilerInvalidDesiredState"),
         ]
-
-
-async def test_a_journal_that_cannot_be_read_is_tried_again_and_then_begun_anew(azure: Stage) -> None:
-    silent = Fault(cls=FaultClass.TRANSIENT, code="no_answer", message="no answer within 5.0 s")
-    for shelf in (Shelf(fault=silent), Shelf(text="{"), Shelf(text="[]")):
-        async with watching(azure, fleet_of("aoai-a"), shelf=shelf) as watch:
-            with capture_logs() as logs:
-                await watch.daemon.until(quiet)
-            unreadable = [each for each in logs if each["event"] == "journal.unreadable"]
-            assert len(unreadable) == (3 if shelf.fault else 1)
-            await open_up(azure, account_id(azure, "aoai-a"))
-            await watch.interval()
-            assert watch.inbox.told()[0] == ("opened", "ReconcilerDrift")
 
 
 async def test_a_fleet_that_no_document_declares_any_more_has_no_alerts(azure: Stage) -> None:

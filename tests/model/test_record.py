@@ -11,7 +11,7 @@ import pytest
 from reconciler.model.alert import BLANK, Alert, Journal, Letter, Level, Turn
 from reconciler.model.drift import Correction, Drift, Edit, Ending, Gravity
 from reconciler.model.ids import ArmId, Ref
-from reconciler.model.record import ROOM, fit_journal, read_journal, same_but_for_times, write_journal
+from reconciler.model.record import ROOM, fit_journal, join_journals, read_journal, same_but_for_times, write_journal
 
 NOW = 1_760_000_000.0
 DRIFT = Drift(
@@ -183,6 +183,16 @@ def test_nothing_at_all_is_written_however_little_room_there_is() -> None:
     fitted, _ = fit_journal(JOURNAL, room=10)
     assert (fitted.alerts, fitted.drifts, fitted.settled) == ({}, {}, {})
     assert (fitted.dead, fitted.dropped) == (1, 3)
+
+
+def test_what_was_learned_before_the_journal_could_be_read_is_joined_to_it() -> None:
+    alert = next(iter(JOURNAL.alerts.values()))
+    old = replace(BLANK, alerts={"a": alert, "b": alert}, waiting={"x": 1.0, "y": 5.0}, dead=2, looked={"prod": 1.0})
+    again = replace(alert, began=alert.began + 60, revision=1, summary="seen again")
+    new = replace(BLANK, alerts={"b": again, "c": again}, waiting={"x": 3.0, "z": 3.0}, dead=1, looked={"prod": 2.0})
+    joined = join_journals(old, new)
+    assert joined.alerts == {"a": alert, "b": replace(again, began=alert.began, revision=2), "c": again}
+    assert (joined.waiting, joined.looked, joined.dead) == ({"x": 1.0, "y": 5.0, "z": 3.0}, {"prod": 2.0}, 3)
 
 
 def test_a_look_at_which_nothing_was_new_need_not_be_written_down() -> None:

@@ -177,6 +177,14 @@ def test_a_fleet_that_is_not_seen_for_long_is_told_as_its_alert_tells_it() -> No
     assert [each.name for each in survey(replace(blind, journal=Journal())).concerns] == ["Unread"]
 
 
+def test_a_journal_that_is_not_kept_is_told_and_nobody_counts_on_who_has_it() -> None:
+    full = replace(healths.quiet(), unkept="the journal cannot be written: j.json: No space left on device")
+    (concern,) = survey(full).concerns
+    assert (concern.name, concern.what, concern.level) == ("ReconcilerJournal", full.unkept, Level.WARNING)
+    assert judge_ready(full) == f"{full.unkept}; nothing is written until it can"
+    assert judge_ready(replace(full, leads=False)) == ""
+
+
 def test_a_pass_that_saw_nothing_at_all_is_told() -> None:
     (concern,) = survey(replace(healths.quiet(), fault=LOST)).concerns
     assert concern.what == "the whole pass broke off: crashed: KeyError: 1"
