@@ -22,6 +22,7 @@ from reconciler.daemon.outside import Door
 from reconciler.desired.tree import Tree
 from reconciler.model.alert import SinkKind
 from reconciler.report.alerts import Storm
+from reconciler.report.audit import AuditTrail
 from reconciler.report.drift import Rounds
 from reconciler.report.events import Events
 from reconciler.report.text import render_findings
@@ -64,7 +65,8 @@ def keep(call: Call) -> Exit:
         door=_choose_door(call),
         traced=_choose_tracing(call),
     )
-    asyncio.run(_keep(call, duty, replace(wire_up(call, Events()), clock=clock, choice=choose_lease(call))))
+    wiring = replace(wire_up(call, Events()), clock=clock, choice=choose_lease(call), auditor=AuditTrail())
+    asyncio.run(_keep(call, duty, wiring))
     return Exit.OK
 
 

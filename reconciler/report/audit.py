@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from reconciler.model.plan import FieldChange, Step, Warrant
 from reconciler.model.ports import Answer
 from reconciler.report.words import is_sensitive, plain, tell_change
-
-_log = structlog.get_logger("reconciler")
 
 _LONGEST: Final = 1000  # characters of one field
 
@@ -22,8 +22,11 @@ _LONGEST: Final = 1000  # characters of one field
 class AuditLog:
     """Tells every write at the level of information."""
 
+    def __init__(self) -> None:
+        self._log: FilteringBoundLogger = structlog.get_logger("reconciler")
+
     def sending(self, warrant: Warrant, step: Step) -> None:
-        _log.info(
+        self._log.info(
             "write.sending",
             fleet=warrant.fleet,
             plan=warrant.plan,
@@ -39,7 +42,7 @@ class AuditLog:
     def answered(self, warrant: Warrant, step: Step, answer: Answer | None) -> None:
         fault = answer.fault if answer else None
         request_id = answer.request_id if answer else None
-        _log.info(
+        self._log.info(
             "write.answered",
             fleet=warrant.fleet,
             plan=warrant.plan,
@@ -51,6 +54,13 @@ class AuditLog:
             request_id=request_id or (fault.request_id if fault else None),
             actor=warrant.principal,
         )
+
+
+class AuditTrail(AuditLog):
+    """The same whatever level the log has: who wants it quiet does not want to lose what was written, and why."""
+
+    def __init__(self) -> None:
+        self._log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET))
 
 
 def _tell_result(answer: Answer | None) -> str:

@@ -153,6 +153,16 @@ def test_in_observe_only_mode_nothing_is_ever_written(live: Azure, tmp_path: Pat
     assert not writes_to(live, "rg-observed")
 
 
+def test_what_was_written_is_in_the_log_however_quiet_that_is(live: Azure, tmp_path: Path) -> None:
+    home = write_fleet(tmp_path, "quiet", account("aoai-quiet"))
+    with daemon(live, tmp_path, "--log-level", "error", "--quiet", home) as running:
+        running.until(lambda: deployed(live, "aoai-quiet"))
+        assert running.stop() == 0
+        assert {each["event"] for each in running.events()} == {"write.sending", "write.answered"}
+        sent = [each["step"] for each in running.events("write.sending")]
+        assert "Account/aoai-quiet/deployments/chat#create" in sent
+
+
 def test_a_pause_is_heard_by_the_daemon_and_by_once_and_ends_when_somebody_says_so(live: Azure, tmp_path: Path) -> None:
     home, file = write_fleet(tmp_path, "paused", account("aoai-paused")), str(tmp_path / "pauses.json")
     said = reconcile(live, "pause", "--pause-file", file, "--fleet", "paused", "--until", "1000h", "--by", "ann", home)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import json
+
 import pytest
+import structlog
 
 from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.plan import Action, Phase, Step, Verb, Warrant
 from reconciler.model.ports import Answer
-from reconciler.report.audit import AuditLog, tell_diff
+from reconciler.report.audit import AuditLog, AuditTrail, tell_diff
+from reconciler.runtime.logs import configure_logs
 from tests.report.samples import ACCOUNT, CREATE_STEP, DELETE_STEP, FORBIDDEN, UPDATE_STEP
 from tests.support.logged import logged
 
@@ -46,6 +51,23 @@ def test_what_moves_a_cursor_is_told_as_text() -> None:
     with logged() as logs:
         AuditLog().sending(WARRANT, UPDATE_STEP)
     assert logs[0]["reason"] == "differs\\x1b[31m"
+
+
+@pytest.mark.parametrize(("auditor", "told"), [(AuditLog(), 0), (AuditTrail(), 2)])
+def test_a_trail_is_written_however_quiet_the_log_is(auditor: AuditLog, told: int) -> None:
+    before, stream = structlog.get_config(), io.StringIO()
+    try:
+        configure_logs("json", "error", stream)
+        auditor.sending(WARRANT, UPDATE_STEP)
+        auditor.answered(WARRANT, UPDATE_STEP, Answer(request_id="r"))
+        structlog.get_logger("reconciler").warning("lease.lost")
+    finally:
+        structlog.configure(**before)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(each["event"], each["level"]) for each in lines] == [
+        ("write.sending", "info"),
+        ("write.answered", "info"),
+    ][:told]
 
 
 @pytest.mark.parametrize(
