@@ -160,6 +160,7 @@ class Duty:
     timing: Timing
     pauses: Pauses
     budget: Budget | None
+    quota_age: float = 600.0
     telling: Telling = field(default_factory=Telling)
     door: Door = field(default_factory=Door)
     traced: bool = False
@@ -209,6 +210,7 @@ async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> 
             chance=wiring.chance,
             budget=duty.budget,
             patience=max(duty.timing.interval, _SHORTEST_PATIENCE),
+            quota_age=duty.quota_age,
             chronicle=herald,
             closers=(pulse.close,),
             onlooker=pulse,

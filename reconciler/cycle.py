@@ -22,6 +22,7 @@ from reconciler.model.quota import Ledger, ModelKey, QuotaScope
 from reconciler.model.resource import Activity, Actor, Fleet, Live, Scope, Snapshot
 from reconciler.plan import (
     approve,
+    count_pools,
     find_asked,
     find_closer,
     find_growing,
@@ -51,6 +52,7 @@ _RECENT = 300.0  # seconds after a write for which a list may still tell what wa
 # A plan of thousands is seconds of computing, and a lease is renewed on the loop meanwhile. One plan at a time: several
 # would only take turns.
 _PLANNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan")
+_LISTS = 3600.0  # seconds; which pool a model draws on changes by the week
 
 
 @dataclass(slots=True)
@@ -74,6 +76,32 @@ class Hearing:
         return self.said
 
 
+@dataclass(slots=True)
+class Gauge:
+    """How full a fleet's pools are, from cycle to cycle: each region is asked about anew after `age` seconds, at a
+    moment of its own, so that no quiet cycle asks about all of them."""
+
+    age: float
+    due: dict[str, float] = field(default_factory=dict)
+
+    async def read(self, world: World, fleet: Fleet, seen: tuple[Snapshot, Plan]) -> tuple[Ledger | None, int]:
+        """The pools of the regions that are due and that the plan did not ask about, and what it took to ask."""
+        snapshot, plan = seen
+        now = world.clock.monotonic()
+        known = {pool.location for pool in plan.ledger.pools} if plan.ledger else set[str]()
+        self.due |= dict.fromkeys(known, now + self.age)
+        late = [each for each in sorted(find_regions(fleet, snapshot)) if self.due.get(each, now) <= now]
+        if not late:
+            return None, 0
+        # Those that are due together are not the next time. One that cannot be read is no reason to ask sooner.
+        self.due |= {each: now + self.age * place / len(late) for place, each in enumerate(late, 1)}
+        scope = QuotaScope(subscription=fleet.subscription, locations=frozenset(late), model_age=_LISTS)
+        quotas = await world.cloud.measure(scope)
+        measured = replace(snapshot, quotas=quotas)
+        ledger = await asyncio.get_running_loop().run_in_executor(_PLANNER, count_pools, fleet, measured)
+        return ledger, quotas.requests
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regions:
     """Regions to tell the quota of: these, folded, or if none is named, all in which a fleet has or wants accounts."""
@@ -88,6 +116,7 @@ class CycleRequest:
     `consent` is asked about each plan that would write and answers "" or why not. Cycles of one run share `hearing`.
     `ways`: the report shall say who reaches which account before anything is done. `regions` are those whose quota
     shall be told whatever the plan does, and of whoever holds it. `memory` is what the cycle before this one left.
+    `gauge` is there where somebody wants to know how full pools are even when the plan does not.
     `wonder` are resources of which somebody still wants to know who changed them, whether or not they are as declared.
     """
 
@@ -99,6 +128,7 @@ class CycleRequest:
     regions: Regions | None = None
     memory: Memory = NOTHING
     wonder: frozenset[ArmId] = frozenset()
+    gauge: Gauge | None = None
 
 
 def scope_of(fleet: Fleet) -> Scope:
@@ -136,16 +166,21 @@ async def _run_cycle(world: World, fleet: Fleet, request: CycleRequest) -> Cycle
     world.watcher.planned(plan)
     refused = await request.consent(plan) if request.consent and request.budget and plan.applicable else ""
     outcomes = await run_plan(plan, world, request.budget) if request.budget and not refused else ()
+    ledger, spent = None, 0
+    if request.gauge and plan.complete and not outcomes:
+        ledger, spent = await request.gauge.read(world, fleet, (snapshot, plan))
     return CycleReport(
         plan=plan,
         outcomes=outcomes,
         refused=refused,
         began=began,
         ended=world.clock.now(),
-        requests=snapshot.requests + sum(outcome.requests for outcome in outcomes),
+        requests=snapshot.requests + spent + sum(outcome.requests for outcome in outcomes),
         ways=live_ways(fleet, snapshot) if request.ways else (),
         heard=_heard(snapshot, request),
         memory=_remember(world, (fleet, snapshot), request.memory, outcomes, began),
+        ledger=ledger,
+        regions=find_regions(fleet, snapshot) if request.gauge and plan.complete else frozenset(),
     )
 
 

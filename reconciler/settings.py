@@ -129,6 +129,7 @@ class Settings:
     journal_file: str
     journal_map: str
     model_age: float
+    quota_age: float
     pause_file: str
     pause_map: str
     lease: LeaseForm
@@ -302,6 +303,12 @@ SETTINGS: Final = (
         default="10m",
         read=read_duration,
         summary="for how long a region's model list is not read again",
+    ),
+    Setting(
+        name="quotaAge",
+        default="10m",
+        read=read_duration,
+        summary="after how long `run` asks again how full a region's pools of quota are",
     ),
     Setting(name="pauseFile", default="", read=str, summary="where `pause` tells `run` and `once` what not to write"),
     Setting(name="pauseMap", default="", read=_read_map_name, summary="the same in a cluster: the name of a ConfigMap"),
@@ -550,6 +557,7 @@ def _assemble(values: Mapping[str, Value], given: Mapping[str, Given]) -> Settin
         time_zone=str(values["timeZone"]),
         grace=float(str(values["grace"])),
         model_age=float(str(values["modelAge"])),
+        quota_age=float(str(values["quotaAge"])),
         pause_file=str(values["pauseFile"]),
         pause_map=str(values["pauseMap"]),
         lease=LeaseForm(str(values["lease"])),

@@ -61,6 +61,7 @@ def keep(call: Call) -> Exit:
         ),
         pauses=find_pauses(call),
         budget=None if settings.observe_only else budget,
+        quota_age=settings.quota_age,
         telling=_choose_telling(call),
         door=_choose_door(call),
         traced=_choose_tracing(call),

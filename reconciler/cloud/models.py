@@ -42,12 +42,12 @@ class ModelLists:
         self._terms: dict[Terms, Terms] = {}
         self._editions: dict[Edition, Edition] = {}
 
-    async def read(self, subscription: str, location: str) -> ModelList:
-        """The list of a region, asked for unless it was read just now."""
+    async def read(self, subscription: str, location: str, age: float = 0.0) -> ModelList:
+        """The list of a region, asked for unless it was read just now, or `age` seconds ago where that will do."""
         key = (subscription.lower(), location)
         async with self._room:
             at, known = self._read.get(key, (0.0, None))
-            if known is not None and self._clock.monotonic() - at < self._believed:
+            if known is not None and self._clock.monotonic() - at < max(age, self._believed):
                 return known
             page = await self._patience.through_faults(
                 lambda: self._gateway.list_models(subscription, location), _fault_of_page

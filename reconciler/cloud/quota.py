@@ -94,7 +94,7 @@ class Appraiser:
         usages = await self.read_usages(scope.subscription, location)
         if isinstance(usages, Fault):
             return usages
-        models = await self._models.read(scope.subscription, location)
+        models = await self._models.read(scope.subscription, location, scope.model_age)
         return models.fault or Market(usages=usages, terms=models.terms, editions=models.editions)
 
     async def _hardware(self, scope: QuotaScope, model: ModelKey) -> tuple[dict[Offer, int], Fault | None]:

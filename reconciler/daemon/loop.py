@@ -15,7 +15,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from reconciler.apply import Budget
-from reconciler.cycle import CycleRequest, Hearing, run_cycle
+from reconciler.cycle import CycleRequest, Gauge, Hearing, run_cycle
 from reconciler.daemon.crew import LAST_WORDS, Crew
 from reconciler.model.finding import Fault, FaultClass, Finding
 from reconciler.model.ids import ArmId
@@ -94,8 +94,8 @@ class Forgetful:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """What the loop is made of. A pass waits for a fleet `patience` seconds, and leaves it to a later one then. Without
-    `budget` nothing is ever written. `chronicle` and then the `closers` are told every pass, one after the other:
-    whoever remembers, alerts, or shows it."""
+    `budget` nothing is ever written. What is told of quota is asked anew after `quota_age` seconds. `chronicle` and
+    then the `closers` are told every pass, one after the other: whoever remembers, alerts, or shows it."""
 
     load: Callable[[], Coroutine[object, object, Estate]]
     worlds: Worlds
@@ -107,6 +107,7 @@ class Service:
     chance: Chance
     budget: Budget | None
     patience: float = 60.0
+    quota_age: float = 600.0
     chronicle: Chronicle = field(default_factory=Forgetful)
     closers: tuple[Closer, ...] = ()
     onlooker: Onlooker = field(default_factory=Unwatched)
@@ -123,6 +124,7 @@ async def run_forever(service: Service) -> None:
 class _Recollection:
     """What the passes over one fleet tell each other; `done` are the steps that the last one brought about."""
 
+    gauge: Gauge
     memory: Memory = NOTHING
     hearing: Hearing = field(default_factory=Hearing)
     done: frozenset[str] = frozenset()
@@ -233,10 +235,13 @@ class _Loop:
         pauses = tuple(each for each in await self._service.pauses.load() if each.until > now)
         estate = await self._service.load()
         self._tell_findings(estate.findings)
-        self._known = {fleet.name: self._known.get(fleet.name) or _Recollection() for fleet in estate.fleets}
+        self._known = {fleet.name: self._known.get(fleet.name) or self._meet() for fleet in estate.fleets}
         # The world of a cycle that is under way stays open, also where its fleet has moved since or is gone.
         worlds = await self._service.worlds.open((*crew.fleets, *estate.fleets))
         return _Prepared(estate=estate, pauses=pauses, worlds=worlds)
+
+    def _meet(self) -> _Recollection:
+        return _Recollection(gauge=Gauge(age=self._service.quota_age))
 
     def _tell_findings(self, findings: tuple[Finding, ...]) -> None:
         """What is wrong with documents is told once, and again when it has changed."""
@@ -260,6 +265,7 @@ class _Loop:
             hearing=known.hearing,
             memory=chronicle.remind(fleet.name, known.memory),
             wonder=chronicle.wonder(fleet.name),
+            gauge=known.gauge,
         )
         known.moved = False
         with self._service.lease.work(), bound_contextvars(fleet=fleet.name):

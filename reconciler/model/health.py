@@ -47,9 +47,9 @@ class PassRecord:
 class FleetHealth:
     """One fleet. `report` is of the last pass that saw it, at `looked_at`; `fault` says why the last one did not.
 
-    `in_sync_at` is when all of it was last found as declared, None while that never was. `ledger` is what was last
-    known of its quota, at `measured_at`: a quiet pass does not ask. `under_way`: its last cycle takes longer than a
-    pass.
+    `in_sync_at` is when all of it was last found as declared, None while that never was. `ledger` is what is known of
+    its quota, of each region since the moment that `measured` says: a quiet pass asks about few. `under_way`: its last
+    cycle takes longer than a pass.
     """
 
     name: str
@@ -59,7 +59,12 @@ class FleetHealth:
     looked_at: float | None = None
     in_sync_at: float | None = None
     ledger: Ledger | None = None
-    measured_at: float | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def measured_at(self) -> float | None:
+        """Since when all that is known of its quota has been known."""
+        return min(self.measured.values(), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from reconciler.model.ids import ArmId
 from reconciler.model.memory import NOTHING, Memory
 from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan, Step
+from reconciler.model.quota import Ledger
 from reconciler.model.reach import Way
 from reconciler.model.resource import Actor
 
@@ -46,6 +47,8 @@ class CycleReport:
 
     `ways` are those that were there when the cycle looked, where somebody asked for them. `memory` is for the next one.
     `heard` is who else than us wrote last to what the cycle was asked to wonder about, as far as Azure tells yet.
+    `ledger` are pools that were asked about besides the plan, and `regions` those that have anything to do with the
+    fleet, where somebody wanted to know.
     """
 
     plan: Plan
@@ -57,6 +60,8 @@ class CycleReport:
     ways: tuple[Way, ...] = ()
     memory: Memory = NOTHING
     heard: Mapping[ArmId, Actor] = field(default_factory=dict)
+    ledger: Ledger | None = None
+    regions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

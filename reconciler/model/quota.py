@@ -129,7 +129,8 @@ ModelKey = tuple[str, str, str]
 class QuotaScope:
     """What shall be read: both lists of `locations` (folded), of `watched` the usages alone, and the deployments of
     `accounts`, each with its region. Those are all that an observation has not looked into in the regions of
-    `surveys`. And how much hardware there is for `models`, each by format, name and version."""
+    `surveys`. And how much hardware there is for `models`, each by format, name and version. A model list that was read
+    `model_age` seconds ago will do, where that is longer than it is believed."""
 
     subscription: str
     locations: frozenset[str] = frozenset()
@@ -137,6 +138,7 @@ class QuotaScope:
     surveys: frozenset[str] = frozenset()
     accounts: Mapping[ArmId, str] = field(default_factory=dict)
     models: frozenset[ModelKey] = frozenset()
+    model_age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +220,11 @@ class Pool:
     def residue(self) -> int:
         """What is used and belongs to no live deployment that was seen: the most that soft-deleted accounts hold."""
         return max(0, self.used - self.ours - self.others)
+
+    @property
+    def held(self) -> int:
+        """The most that the soft-deleted accounts of its region hold: nothing where there are none."""
+        return self.residue if self.deleted else 0
 
     @property
     def touched(self) -> bool:

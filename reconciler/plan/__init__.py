@@ -7,7 +7,7 @@ from reconciler.plan.lifecycle import find_lists
 from reconciler.plan.planner import make_plan
 from reconciler.plan.pooling import find_growing, find_unplaced
 from reconciler.plan.purging import find_lingering
-from reconciler.plan.quota import find_asked, find_regions, find_strangers
+from reconciler.plan.quota import count_pools, find_asked, find_regions, find_strangers
 from reconciler.plan.reach import declared_ways, live_ways
 from reconciler.plan.rights import approve, find_closer, find_places
 from reconciler.plan.selection import NothingSelectedError, select
@@ -19,6 +19,7 @@ __all__ = [
     "NothingSelectedError",
     "approve",
     "bury",
+    "count_pools",
     "declared_ways",
     "find_asked",
     "find_burials",

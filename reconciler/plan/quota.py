@@ -229,6 +229,11 @@ def _net(
             yield Move(step=step.name, id=step.id, pool=pool, units=units)
 
 
+def count_pools(fleet: Fleet, snapshot: Snapshot) -> Ledger:
+    """The pools of the regions whose quota the snapshot holds, as they stand."""
+    return make_ledger(Books(fleet, snapshot), (), {})
+
+
 def make_ledger(books: Books, moves: Iterable[Move], short: Mapping[PoolKey, int]) -> Ledger:
     """Every pool that some model of an asked region draws on."""
     takes: dict[PoolKey, int] = defaultdict(int)

@@ -119,16 +119,21 @@ def _fleets(health: Health) -> Iterator[Metric]:
 
 def _quota(fleets: Iterable[FleetHealth]) -> Iterator[Metric]:
     units: dict[Labels, float] = {}
+    measured: dict[Labels, float] = {}
     tokens: dict[Labels, float] = {}
     for fleet in fleets:
         for pool in fleet.ledger.pools if fleet.ledger else ():
             if not pool.touched:
                 continue
-            for what, number in (("used", pool.used), ("limit", pool.limit), ("held", pool.residue)):
+            if at := fleet.measured.get(pool.location):
+                measured[fleet.name, pool.location] = at
+            for what, number in (("used", pool.used), ("limit", pool.limit), ("held", pool.held)):
                 labels = (fleet.name, pool.location, pool.usage, what)
                 units[labels] = float(number)
                 if len({*pool.tokens}) == 1:
                     tokens[labels] = float(number * pool.tokens[0])
+    told = "When Azure was last asked how full a region's pools are, in epoch seconds."
+    yield _gauge("quota_measured_timestamp_seconds", told, ("fleet", "region"), measured.items())
     labels = ("fleet", "region", "pool", "what")
     told = "Quota of the pools that a fleet draws on, in capacity units; held: at most, by soft-deleted accounts."
     yield _gauge("quota_units", told, labels, units.items())

@@ -279,15 +279,14 @@ def _fleet_quota(fleet: FleetHealth, now: float, most: int) -> Html:
     pools = sorted((each for each in ledger.pools if each.touched), key=tightest_first)
     short = sum(bool(each.short) for each in pools)  # these come first
     most = max(most, min(short, _POOLS))
-    shown, rest = pools[:most], pools[most:]
+    rest = pools[most:]
     unknown = [tag("p", text(told), "note") for told in tell_unknown(ledger)]
     if not (pools or unknown):
         return NONE
-    asked = Html(
-        f'<p class="note">Fleet {name(fleet.name)}, asked {when(fleet.measured_at, now)}; the tightest first.</p>'
-    )
-    more = fold(text(_tell_rest(rest)), join(_pool(each) for each in rest)) if rest else NONE
-    return join([asked, *unknown, *(_pool(each) for each in shown), more])
+    head = Html(f'<p class="note">Fleet {name(fleet.name)}; the tightest first.</p>')
+    bars = [_pool(each, when(fleet.measured.get(each.location), now)) for each in pools]
+    more = fold(text(_tell_rest(rest)), join(bars[most:])) if rest else NONE
+    return join([head, *unknown, *bars[:most], more])
 
 
 def _tell_rest(pools: Sequence[Pool]) -> str:
@@ -296,12 +295,12 @@ def _tell_rest(pools: Sequence[Pool]) -> str:
     return f"{count(len(pools), 'roomier pool')}, the tightest with {left}"
 
 
-def _pool(pool: Pool) -> Html:
+def _pool(pool: Pool, asked: Html) -> Html:
     pace = tell_pace(pool, max(0, pool.left))
     left = f"{pool.used:,} of {pool.limit:,} used, {pool.left:,} left{f': {pace}' if pace else ''}"
     head = Html(f"<p><strong>{name(pool.location)}</strong> {name(pool.usage)}</p>")
     more = [tell_holders(pool), tell_asked(pool)]
-    told = join((text(each) for each in more if each), "; ")
+    told = join([*(text(each) for each in more if each), Html(f"asked {asked}")], "; ")
     return Html(f'<div class="pool">{head}{_bar(pool, left)}<p>{text(left)}</p><p class="note">{told}</p></div>')
 
 

@@ -97,7 +97,11 @@ def _concern(concern: Concern) -> JsonObject:
 def _fleet(fleet: FleetHealth) -> JsonObject:
     plan = fleet.report.plan if fleet.report else None
     ledger = fleet.ledger
-    pools: list[Json] = [tell_pool(pool) for pool in ledger.pools if pool.touched] if ledger else []
+    pools: list[Json] = [
+        {**tell_pool(pool), "measured_at": _moment(fleet.measured.get(pool.location))}
+        for pool in (ledger.pools if ledger else ())
+        if pool.touched
+    ]
     return {
         "name": fleet.name,
         "under_way": fleet.under_way,

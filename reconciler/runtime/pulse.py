@@ -6,12 +6,14 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
 from reconciler.model.alert import BLANK, Journal
 from reconciler.model.finding import Fault
 from reconciler.model.health import BOUNDS, Durations, FleetHealth, Health, PassRecord, PassResult, Tallies
 from reconciler.model.outcome import CycleReport, Pass, Result
 from reconciler.model.ports import Alone, Clock, Lease
+from reconciler.model.quota import Ledger
 
 _KEPT = 30  # passes
 _PATIENCE = 900.0  # seconds; Azure may ask for a pause of some minutes, and answer slowly after it
@@ -130,8 +132,7 @@ class Pulse:
             fault=None,
             looked_at=report.ended,
             in_sync_at=report.ended if plan.converged else known.in_sync_at,
-            ledger=plan.ledger or known.ledger,
-            measured_at=report.ended if plan.ledger else known.measured_at,
+            **_measure(known, report),
         )
 
     def _succeeded(self, record: PassRecord) -> bool:
@@ -144,6 +145,34 @@ class Pulse:
         for fleet, report in done.reports.items():
             for outcome in report.outcomes:
                 self._actions[fleet, outcome.step.action.value, outcome.result.value] += 1
+
+
+class _Measured(TypedDict):
+    ledger: Ledger | None
+    measured: Mapping[str, float]
+
+
+def _measure(known: FleetHealth, report: CycleReport) -> _Measured:
+    """What is known of quota after a cycle, region by region: of one that could not be read what was known before."""
+    ledger, measured = known.ledger, dict(known.measured)
+    for fresh in (report.ledger, report.plan.ledger):
+        if fresh is None:
+            continue
+        old = ledger or Ledger()
+        regions = {pool.location for pool in fresh.pools}
+        unread = {place: fault for place, fault in old.unread.items() if place not in regions}
+        ledger = replace(
+            fresh if fresh is report.plan.ledger else old,
+            pools=(*(pool for pool in old.pools if pool.location not in regions), *fresh.pools),
+            unread={**unread, **fresh.unread},
+        )
+        measured |= dict.fromkeys(regions, report.ended)
+    if ledger is None or not report.regions:
+        return {"ledger": ledger, "measured": measured}
+    pools = tuple(pool for pool in ledger.pools if pool.location in report.regions)
+    unread = {place: fault for place, fault in ledger.unread.items() if place in report.regions}
+    measured = {place: at for place, at in measured.items() if place in report.regions}
+    return {"ledger": replace(ledger, pools=pools, unread=unread), "measured": measured}
 
 
 def _record(done: Pass) -> PassRecord:

@@ -52,6 +52,7 @@ def test_every_metric_of_ours_is_shown_or_watched() -> None:
         "reconciler_build_info",
         "reconciler_loop_silence_seconds",
         "reconciler_observe_only",
+        "reconciler_quota_measured_timestamp_seconds",
         "reconciler_quota_tokens_per_minute",
     }
 

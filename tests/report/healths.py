@@ -92,7 +92,7 @@ def fleet(plan: Plan, *outcomes: object, **more: object) -> FleetHealth:
         name=plan.fleet,
         report=report,
         looked_at=NOW - 12,
-        measured_at=NOW - 400,
+        measured={"swedencentral": NOW - 400, "westeurope": NOW - 30},
         **{**known, **more},  # type: ignore[arg-type]
     )
 

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from reconciler.model.health import Durations, Health, Tallies
 from reconciler.model.plan import Plan
+from reconciler.model.quota import Ledger
 from reconciler.report.metrics import render_metrics
 from tests.report import healths
 from tests.report.samples import HOSTILE as HOSTILE_PLAN
@@ -73,6 +74,22 @@ def test_quota_is_told_in_units_and_in_tokens_where_a_unit_is_always_worth_the_s
     told = {what: value(healths.quiet(), "quota_units", what=what, **where) for what in ("used", "limit", "held")}
     assert told == {"used": 210, "limit": 300, "held": 20}
     assert value(healths.quiet(), "quota_tokens_per_minute", what="limit", **where) == 300_000
+
+
+def test_how_old_what_is_told_of_quota_is_is_told_by_region() -> None:
+    quiet = healths.quiet()
+    for region, age in (("swedencentral", 400.0), ("westeurope", 30.0)):
+        asked = value(quiet, "quota_measured_timestamp_seconds", fleet="prod", region=region)
+        assert asked == healths.NOW - age
+
+
+def test_soft_deleted_accounts_hold_nothing_where_there_are_none() -> None:
+    """What is used and not ours may be anybody's."""
+    (fleet,) = healths.quiet().fleets
+    bare = replace(fleet, ledger=Ledger(pools=(replace(healths.pool(), deleted=()),)))
+    where = {"fleet": "prod", "region": "swedencentral", "pool": "OpenAI.Standard.gpt-4o"}
+    assert value(healths.health(fleet), "quota_units", what="held", **where) == 20
+    assert value(healths.health(bare), "quota_units", what="held", **where) == 0
 
 
 def test_a_pool_that_a_fleet_has_nothing_to_do_with_is_not_told() -> None:

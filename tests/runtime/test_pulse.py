@@ -14,6 +14,7 @@ from reconciler.model.plan import Decision, DecisionState, Plan
 from reconciler.model.ports import Alone
 from reconciler.model.quota import Ledger
 from reconciler.runtime.pulse import Pulse, Sources, Traffic
+from tests.report import healths
 from tests.report.samples import BLOCKED, CONVERGED, CREATE_STEP, DELETE_STEP, FORBIDDEN, MIXED, outcome, report
 
 LOST = Fault(cls=FaultClass.UNKNOWN, code="crashed", message="KeyError: 1")
@@ -135,13 +136,41 @@ async def test_a_pass_that_saw_no_documents_forgets_no_fleet_and_one_without_it_
     assert hand.pulse.look().fault is None
 
 
-async def test_quota_is_remembered_from_the_last_pass_that_asked(hand: Hand) -> None:
-    ledger = Ledger(strays=("x",))
-    await hand.passes(replace(MIXED, ledger=ledger))
-    asked = hand.at
+def asked(hand: Hand, **more: object) -> CycleReport:
+    return replace(report(CONVERGED, began=hand.at, ended=hand.at + 2), **more)  # type: ignore[arg-type]
+
+
+SWEDEN, WEST = healths.pool(), healths.pool("westeurope")
+
+
+async def test_quota_is_remembered_of_each_region_from_the_last_pass_that_asked_about_it(hand: Hand) -> None:
+    await hand.passes(replace(MIXED, ledger=Ledger(pools=(SWEDEN, WEST), strays=("x",))))
+    first = hand.at
     await hand.passes(CONVERGED)
+    fuller = replace(WEST, used=299)
+    await hand.passes(asked(hand, ledger=Ledger(pools=(fuller,))))
+    second = hand.at
     (fleet,) = hand.pulse.look().fleets
-    assert (fleet.ledger, fleet.measured_at) == (ledger, asked)
+    assert fleet.ledger == Ledger(pools=(SWEDEN, fuller), strays=("x",))
+    assert fleet.measured == {"swedencentral": first, "westeurope": second}
+    assert fleet.measured_at == first
+
+
+async def test_of_a_region_that_cannot_be_asked_about_the_old_is_kept_and_of_one_that_was_left_nothing(
+    hand: Hand,
+) -> None:
+    await hand.passes(asked(hand, ledger=Ledger(pools=(SWEDEN, WEST))))
+    first = hand.at
+    await hand.passes(asked(hand, ledger=Ledger(unread={"westeurope": LOST})))
+    (fleet,) = hand.pulse.look().fleets
+    assert fleet.ledger == Ledger(pools=(SWEDEN, WEST), unread={"westeurope": LOST})
+    assert fleet.measured == {"swedencentral": first, "westeurope": first}
+    await hand.passes(asked(hand, regions=frozenset({"swedencentral"})))
+    (fleet,) = hand.pulse.look().fleets
+    assert (fleet.ledger, fleet.measured) == (Ledger(pools=(SWEDEN,)), {"swedencentral": first})
+    await hand.passes(asked(hand, ledger=Ledger(pools=(WEST,))))
+    (fleet,) = hand.pulse.look().fleets
+    assert fleet.measured == {"swedencentral": first, "westeurope": hand.at}
 
 
 async def test_steps_are_counted_by_how_they_ended_and_never_twice(hand: Hand) -> None:
