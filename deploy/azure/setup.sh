@@ -121,10 +121,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 assignable=$(printf '%s\n' "${scopes[@]}" | sed 's#^\(/subscriptions/[^/]*\).*#\1#' | sort -u | sed 's/.*/"&"/' | paste -sd , -)
 # Azure refuses a whole role for one action that it does not list, and it lists some later than it checks them.
-for namespace in $(sed -n 's#^    "\(Microsoft[^/]*\)/.*#\1#p' "$definition" | sort -u); do
+sed -n 's#^    "\(Microsoft[^/]*\)/.*#\1#p' "$definition" | sort -u >"$work/namespaces"
+while read -r namespace; do
   azure provider operation show --namespace "$namespace" \
-    --query '[operations[].name, resourceTypes[].operations[].name][]' --output tsv >>"$work/known"
-done
+    --query '[operations[].name, resourceTypes[].operations[].name][]' --output tsv </dev/null >>"$work/known"
+done <"$work/namespaces"
 awk -v known="$work/known" '
   BEGIN { while ((getline line < known) > 0) listed[tolower(line)] = 1 }
   /^    "Microsoft/ {
