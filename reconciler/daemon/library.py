@@ -11,6 +11,7 @@ from reconciler.model.resource import Estate
 
 _REST = 1.0  # seconds without a change
 _PATIENCE = 30  # such rests; a tree that is written to for ever is read as it is
+_ATTEMPTS = 3  # to read it while nothing in it changes
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,8 +32,13 @@ class Library:
             return self._estate
         if self._estate is not None:
             name = await self._await_rest(name)
-        self._estate = await asyncio.to_thread(self.read)
-        self._name = name
+        for _ in range(_ATTEMPTS):
+            self._estate, self._name = await asyncio.to_thread(self.read), name
+            name = await asyncio.to_thread(self.look)
+            if name == self._name:
+                break
+            # Some files were read as they were before, and others as they are now.
+            name = await self._await_rest(name)
         return self._estate
 
     async def _await_rest(self, name: str) -> str:

@@ -223,6 +223,42 @@ def test_git_sync_gets_no_token_of_azure() -> None:
     assert sorted(skipped) == sorted(others)
 
 
+# By the manual of git-sync v4: https://github.com/kubernetes/git-sync
+_GIT_SYNC = {
+    "GITSYNC_REPO": "https://github.com/example/fleets.git",
+    "GITSYNC_REF": "main",
+    "GITSYNC_ROOT": "/desired",
+    "GITSYNC_LINK": "current",
+    "GITSYNC_DEPTH": "1",
+    "GITSYNC_SUBMODULES": "off",
+    "GITSYNC_PERIOD": "30s",
+}
+_BY_TOKEN = {"GITSYNC_USERNAME": "username", "GITSYNC_PASSWORD": "password"}
+_BY_KEY = {
+    "GITSYNC_SSH": "true",
+    "GITSYNC_SSH_KEY_FILE": "/etc/git-secret/ssh",
+    "GITSYNC_SSH_KNOWN_HOSTS_FILE": "/etc/git-secret/known_hosts",
+}
+
+
+@pytest.mark.parametrize("secret", ["", "token", "key"])
+def test_git_sync_is_told_what_it_understands(secret: str) -> None:
+    """A wrong name would be passed over in silence, and a wrong value end it."""
+    git = {"repository": _GIT_SYNC["GITSYNC_REPO"], "ref": "main", "secret": secret, "ssh": secret == "key"}
+    state = {"source": "git", "documents": {}, "git": git}
+    pod = pod_of(render(with_values({**LEAST, "desiredState": {}}, {"desiredState": state})))
+    access = {"": {}, "token": _BY_TOKEN, "key": _BY_KEY}[secret]
+    (once,) = pod["initContainers"]
+    for container, more in (
+        (once, {"GITSYNC_ONE_TIME": "true"}),
+        (pod["containers"][1], {"GITSYNC_MAX_FAILURES": "-1"}),
+    ):
+        told = {
+            each["name"]: each.get("value") or each["valueFrom"]["secretKeyRef"]["key"] for each in container["env"]
+        }
+        assert told == {**_GIT_SYNC, **access, **more, "HOME": "/tmp"}
+
+
 def test_the_identity_is_told_where_the_webhook_of_azure_looks_for_it() -> None:
     objects = render(EVERYTHING)
     annotations = find(objects, "ServiceAccount")["metadata"]["annotations"]

@@ -61,6 +61,9 @@ env:
   - name: HOME
     value: /tmp
   {{- if $git.ssh }}
+  # Newer versions tell by the URL; older ones of v4 have to be told.
+  - name: GITSYNC_SSH
+    value: "true"
   - name: GITSYNC_SSH_KEY_FILE
     value: /etc/git-secret/ssh
   - name: GITSYNC_SSH_KNOWN_HOSTS_FILE
