@@ -1,3 +1,18 @@
+{{- define "reconciler.podLabels" -}}
+{{- include "reconciler.labels" . }}
+{{- if .Values.azure.clientId }}
+azure.workload.identity/use: "true"
+{{- end }}
+{{- end }}
+
+{{/* Settings are read once, when the daemon starts; documents whenever they change. */}}
+{{- define "reconciler.podAnnotations" -}}
+checksum/settings: {{ include "reconciler.settings" . | sha256sum | quote }}
+{{- if and (eq .Values.desiredState.source "git") .Values.azure.clientId }}
+azure.workload.identity/skip-containers: git-sync;git-clone
+{{- end }}
+{{- end }}
+
 {{- define "reconciler.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
