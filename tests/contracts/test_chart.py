@@ -315,6 +315,8 @@ _BY_KEY = {
 def test_git_sync_is_told_what_it_understands(secret: str) -> None:
     """A wrong name would be passed over in silence, and a wrong value end it."""
     git = {"repository": _GIT_SYNC["GITSYNC_REPO"], "ref": "main", "secret": secret, "ssh": secret == "key"}
+    proxy = {"HTTPS_PROXY": "http://proxy:3128"}
+    git |= {"env": proxy}
     state = {"source": "git", "documents": {}, "git": git}
     pod = pod_of(render(with_values({**LEAST, "desiredState": {}}, {"desiredState": state})))
     access = {"": {}, "token": _BY_TOKEN, "key": _BY_KEY}[secret]
@@ -326,7 +328,7 @@ def test_git_sync_is_told_what_it_understands(secret: str) -> None:
         told = {
             each["name"]: each.get("value") or each["valueFrom"]["secretKeyRef"]["key"] for each in container["env"]
         }
-        assert told == {**_GIT_SYNC, **access, **more, "HOME": "/tmp"}
+        assert told == {**_GIT_SYNC, **access, **more, **proxy, "HOME": "/tmp"}
 
 
 def test_the_identity_is_told_where_the_webhook_of_azure_looks_for_it() -> None:
@@ -399,6 +401,11 @@ _SENTENCES: list[tuple[str, Values, str]] = [
     ),
     ("no account", {"serviceAccount": {"create": False}}, "name the service account that is there"),
     ("twice", {"env": {"A": "1"}, "secrets": [{"name": "A", "secret": "s", "key": "k"}]}, "A is set by env and by"),
+    (
+        "git-sync's",
+        {"desiredState": {"git": {"env": {"GITSYNC_REF": "x"}}}},
+        "GITSYNC_REF is set by the chart itself: remove it from desiredState.git.env.",
+    ),
     ("ours", {"env": {"POD_NAME": "x"}}, "POD_NAME is set by the chart itself: remove it from env."),
     (
         "one key",

@@ -42,6 +42,11 @@
 {{- $wrong = append $wrong (printf "%s is set by the chart itself: remove it from env." $name) }}
 {{- end }}
 {{- end }}
+{{- range $name, $_ := $state.git.env }}
+{{- if or (hasPrefix "GITSYNC_" $name) (eq $name "HOME") }}
+{{- $wrong = append $wrong (printf "%s is set by the chart itself: remove it from desiredState.git.env." $name) }}
+{{- end }}
+{{- end }}
 {{- range .Values.secrets }}
 {{- if hasKey $.Values.env .name }}
 {{- $wrong = append $wrong (printf "%s is set by env and by secrets: remove one of the two." .name) }}

@@ -75,6 +75,10 @@ env:
   {{- end }}
   - name: HOME
     value: /tmp
+  {{- range $name, $value := $git.env }}
+  - name: {{ $name }}
+    value: {{ $value | quote }}
+  {{- end }}
   {{- if $git.ssh }}
   # Newer versions tell by the URL; older ones of v4 have to be told.
   - name: GITSYNC_SSH
