@@ -48,6 +48,9 @@ def put(cloud: Cloud, call: Call) -> Reply:
     subnet_id = str(look(sent, "subnet.id") or "")
     holder = _require_subnet(cloud, call, subnet_id, id_, location)
     kind, connection = _connection(sent)
+    if kind == KINDS[0]:
+        # Whoever does not ask to be judged must be allowed to approve at the other end.
+        require_linked(cloud, call, APPROVAL, str(connection["properties"]["privateLinkServiceId"]))
     if before is not None:
         _require_same(before, subnet_id, kind, connection)
     account = _require_target(cloud, call, connection)
@@ -139,7 +142,7 @@ def build(cloud: Cloud, call: Call, id_: str, sent: Body, before: Resource | Non
     custom = str(sent.get("customNetworkInterfaceName") or "")
     nic = custom or f"{name}.nic.{cloud.chance.guid()}"
     group = id_.partition("/providers/")[0]
-    row = _row(id_, kind, connection, _first_state(cloud, call, kind, connection))
+    row = _row(id_, kind, connection, _first_state(kind, connection))
     body = network.begin(id_, ENDPOINTS, call.mapping)
     body["properties"] = {
         "provisioningState": "Succeeded",
@@ -180,11 +183,10 @@ def _row(id_: str, kind: str, connection: Body, state: Body) -> Body:
     return row
 
 
-def _first_state(cloud: Cloud, call: Call, kind: str, connection: Body) -> Body:
-    """Approved unless the caller asked to be judged; whoever did not must be allowed to approve at the other end."""
+def _first_state(kind: str, connection: Body) -> Body:
+    """Approved unless the caller asked to be judged."""
     properties = connection["properties"]
     if kind == KINDS[0]:
-        require_linked(cloud, call, APPROVAL, str(properties["privateLinkServiceId"]))
         return {"status": "Approved", "description": "Auto Approved", "actionsRequired": "None"}
     words = str(properties.get("requestMessage") or "")
     return {"status": "Pending", "description": words, "actionsRequired": "None"}

@@ -120,7 +120,24 @@ azure identity federated-credential create --name "$name" --identity-name "$name
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 assignable=$(printf '%s\n' "${scopes[@]}" | sed 's#^\(/subscriptions/[^/]*\).*#\1#' | sort -u | sed 's/.*/"&"/' | paste -sd , -)
-sed "s#\"/subscriptions/SUBSCRIPTION_ID\"#$assignable#" "$definition" >"$work/role.json"
+# Azure refuses a whole role for one action that it does not list, and it lists some later than it checks them.
+sed -n 's#^    "\(Microsoft[^/]*\)/.*#\1#p' "$definition" | sort -u >"$work/namespaces"
+while read -r namespace; do
+  azure provider operation show --namespace "$namespace" \
+    --query '[operations[].name, resourceTypes[].operations[].name][]' --output tsv </dev/null >>"$work/known"
+done <"$work/namespaces"
+awk -v known="$work/known" '
+  BEGIN { while ((getline line < known) > 0) listed[tolower(line)] = 1 }
+  /^    "Microsoft/ {
+    action = $0
+    gsub(/[ ",]/, "", action)
+    if (tolower(action) in listed) { printf "%s    \"%s\"", separator, action; separator = ",\n" }
+    else { print "setup.sh: Azure lists no action " action ": the role goes without it, and what takes it will be refused" > "/dev/stderr" }
+    next
+  }
+  /^  \]/ && separator { print ""; separator = "" }
+  { print }
+' "$definition" | sed "s#\"/subscriptions/SUBSCRIPTION_ID\"#$assignable#" >"$work/role.json"
 if [[ -z $(azure role definition list --name "$title" --custom-role-only true --query '[].name' --output tsv) ]]; then
   azure role definition create --role-definition "@$work/role.json" --output none
 else

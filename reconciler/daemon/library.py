@@ -11,6 +11,7 @@ from reconciler.model.resource import Estate
 
 _REST = 1.0  # seconds without a change
 _PATIENCE = 30  # such rests; a tree that is written to for ever is read as it is
+_ATTEMPTS = 3  # to read it again because it changed meanwhile
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,9 +32,19 @@ class Library:
             return self._estate
         if self._estate is not None:
             name = await self._await_rest(name)
-        self._estate = await asyncio.to_thread(self.read)
-        self._name = name
-        return self._estate
+        estate, now = await self._read()
+        for _ in range(_ATTEMPTS):
+            if now == name:
+                break
+            # Some files may have been read as they were before, and others as they are now.
+            name = await self._await_rest(now)
+            estate, now = await self._read()
+        self._estate, self._name = estate, name
+        return estate
+
+    async def _read(self) -> tuple[Estate, str]:
+        """What the tree holds, and its name when all of it had been read."""
+        return await asyncio.to_thread(self.read), await asyncio.to_thread(self.look)
 
     async def _await_rest(self, name: str) -> str:
         for _ in range(_PATIENCE):

@@ -21,6 +21,7 @@ from reconciler.plan.hours import tell_closed
 from reconciler.plan.selection import names
 
 _RESUME = "wait, or end it with `reconciler resume`"
+_READ = "nothing is written before they can be read again"
 _REOPEN = "wait, or change spec.maintenance of the Fleet"
 
 
@@ -36,7 +37,8 @@ def withhold(drafts: Drafts, fleet: Fleet, snapshot: Snapshot, memory: Memory) -
         decision = draft.decision
         pause = next((each for each in pauses if _covers(each, decision.ref, decision.id, draft.deleted)), None)
         if pause is not None:
-            return draft.blocked("paused", tell_pause(pause), _RESUME)
+            code = "paused" if isfinite(pause.until) else "pauses_unreadable"
+            return draft.blocked(code, tell_pause(pause), _tell_end(pause))
         if closed:
             return draft.blocked("maintenance", closed, _REOPEN)
         return hold(draft, memory, now)
@@ -50,7 +52,7 @@ def tell_withheld(fleets: Iterable[Fleet], burial: Burial, pauses: Iterable[Paus
     whose = {name.lower(): name for name in (burial.fleet, burial.deleted.owner) if name}
     for pause in _in_force(pauses, whose, now):
         if _covers(pause, ref, burial.deleted.id, burial.deleted):
-            return f"{ref} is {tell_pause(pause)}; {_RESUME}"
+            return f"{ref} is {tell_pause(pause)}; {_tell_end(pause)}"
     for fleet in fleets:
         if fleet.name.lower() in whose and (closed := tell_closed(fleet.policy.maintenance, now)):
             return f"{ref} is of fleet {fleet.name}: {closed}; {_REOPEN}"
@@ -71,6 +73,11 @@ def _covers(pause: Pause, ref: Ref, id: ArmId, deleted: DeletedAccount | None) -
     if pause.kind and pause.kind.lower() != ref.kind.lower():
         return False
     return not pause.target or names(ref, id, pause.target)
+
+
+def _tell_end(pause: Pause) -> str:
+    """What would end it. One without an end stands for pauses that nobody can read."""
+    return _RESUME if isfinite(pause.until) else _READ
 
 
 def tell_pause(pause: Pause) -> str:

@@ -100,6 +100,15 @@ async def test_without_the_right_to_approve_a_connection_can_only_ask_to_be_judg
     assert status(await has_endpoint(slow, manual=True), manual)[0] == "Pending"
 
 
+async def test_the_right_to_approve_is_asked_for_at_every_write(slow: Asker) -> None:
+    await has_endpoint(slow)
+    action = "Microsoft.CognitiveServices/accounts/privateEndpointConnectionsApproval/action"
+    await slow.seed(denied=[{"principal": "*", "scope": A1, "action": action}])
+    refused = await slow.put(PE, {**endpoint(), "tags": {"team": "ai"}})
+    assert (refused.status, refused.code) == (403, "LinkedAuthorizationFailed")
+    assert action in refused.message
+
+
 @pytest.mark.parametrize("how", ["reject", "delete", "account"])
 async def test_what_the_other_side_does_is_seen_on_the_endpoint(slow: Asker, how: str) -> None:
     await has_endpoint(slow)

@@ -25,14 +25,19 @@ case "$*" in
   *"--query clientId"*) echo client-1 ;;
   *"--query principalId"*) echo principal-1 ;;
   *"--query tenantId"*) echo tenant-1 ;;
+  "provider operation show"*) cat "$AZ_KNOWN" ;;
   "role definition list"*) [ "$AZ_THERE" = true ] && echo role-1 || true ;;
   "role definition"*) cp "$(echo "$*" | sed 's/.*@\\([^ ]*\\).*/\\1/')" "$AZ_ROLE" ;;
 esac
 """
 
 
-def run(folder: Path, *words: str, there: bool = False, issuer: str = "https://issuer/") -> tuple[int, str, list[str]]:
-    """The exit code, what was printed, and what `az` was asked for."""
+def run(
+    folder: Path, *words: str, there: bool = False, issuer: str = "https://issuer/", unknown: str = ""
+) -> tuple[int, str, list[str]]:
+    """The exit code, what was printed, and what `az` was asked for. Azure knows all actions but one."""
+    known = [each.upper() for each in make_roles()["writer.json"]["Actions"] if each != unknown]
+    (folder / "known").write_text("\n".join(["Microsoft.Other/things/read", *known, ""]))
     programs, log = folder / "bin", folder / "log"
     programs.mkdir(exist_ok=True)
     (programs / "az").write_text(_AZ)
@@ -44,6 +49,7 @@ def run(folder: Path, *words: str, there: bool = False, issuer: str = "https://i
         "AZ_ROLE": str(folder / "role.json"),
         "AZ_THERE": str(there).lower(),
         "AZ_ISSUER": issuer,
+        "AZ_KNOWN": str(folder / "known"),
     }
     done = subprocess.run(
         [str(SCRIPT), *words], env=environment, input="", capture_output=True, text=True, check=False, timeout=60
@@ -68,7 +74,7 @@ def test_nothing_is_done_without_consent(tmp_path: Path) -> None:
 def test_it_makes_identity_federation_role_and_assignment(tmp_path: Path) -> None:
     code, printed, asked = run(tmp_path, *NEEDED, "--yes", "--scope", "/subscriptions/sub-2/resourceGroups/rg-ai")
     assert code == 0, printed
-    verbs = [" ".join(line.split()[:3]) for line in asked]
+    verbs = [each for line in asked if (each := " ".join(line.split()[:3])) != "provider operation show"]
     assert verbs == [
         "aks show --name",
         "group exists --name",
@@ -99,6 +105,22 @@ def test_the_role_names_the_subscriptions_of_its_scopes(tmp_path: Path) -> None:
     assert run(tmp_path, *NEEDED, "--yes", "--role", "reader", *scopes)[0] == 0
     role = json.loads((tmp_path / "role.json").read_text())
     assert role == {**make_roles()["reader.json"], "AssignableScopes": ["/subscriptions/a", "/subscriptions/b"]}
+
+
+@pytest.mark.parametrize("place", [0, 20, -1])
+def test_an_action_that_azure_does_not_know_is_left_out_and_told(tmp_path: Path, place: int) -> None:
+    """Azure refuses a whole role for one of them."""
+    actions = make_roles()["writer.json"]["Actions"]
+    code, printed, asked = run(tmp_path, *NEEDED, "--yes", unknown=actions[place])
+    assert code == 0, printed
+    assert (
+        f"setup.sh: Azure lists no action {actions[place]}: the role goes without it, and what takes it will be refused"
+    ) in printed
+    left = [each for each in actions if each != actions[place]]
+    assert json.loads((tmp_path / "role.json").read_text())["Actions"] == left
+    namespaces = {each.partition("/")[0] for each in actions}
+    asked_of = {line.split()[4] for line in asked if line.startswith("provider operation show")}
+    assert asked_of == namespaces
 
 
 def test_what_is_there_is_brought_up_to_date(tmp_path: Path) -> None:

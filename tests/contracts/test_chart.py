@@ -15,7 +15,18 @@ from kubernetes_validate.utils import all_versions, major_minor
 
 from reconciler.desired.fleet import Endpoints, load_estate
 from reconciler.settings import load_settings
-from tests.support.chart import CHART, Object, Values, example_values, find, pod_of, render, render_notes, with_values
+from tests.support.chart import (
+    CHART,
+    Object,
+    Values,
+    example_values,
+    find,
+    pod_of,
+    render,
+    render_notes,
+    render_texts,
+    with_values,
+)
 
 EXAMPLES = example_values()
 LEAST = EXAMPLES["documents"]
@@ -87,6 +98,65 @@ def test_a_users_labels_never_take_the_place_of_a_selectors() -> None:
     objects = render(with_values(LEAST, {"podLabels": {"app.kubernetes.io/extra": "x"}}))
     labels = find(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
     assert (labels["app.kubernetes.io/extra"], labels["app.kubernetes.io/name"]) == ("x", "reconciler")
+
+
+class _Strict(yaml.SafeLoader):
+    """As an API server reads: a key that is there twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"twice at {node.start_mark}: {sorted(map(str, keys))}"
+        return super().construct_mapping(node, deep)
+
+
+# Every place where users add to what the chart itself writes, with the names that it writes.
+_OVERLAID: Values = {
+    "podLabels": {
+        "app.kubernetes.io/name": "x",
+        "app.kubernetes.io/instance": "x",
+        "helm.sh/chart": "x",
+        "azure.workload.identity/use": "false",
+    },
+    "podAnnotations": {"checksum/settings": "x", "azure.workload.identity/skip-containers": "x"},
+    "serviceAccount": {
+        "annotations": {"azure.workload.identity/client-id": "x", "azure.workload.identity/tenant-id": "x"}
+    },
+    "serviceMonitor": {"labels": {"app.kubernetes.io/name": "x"}},
+    "prometheusRule": {"labels": {"app.kubernetes.io/name": "x"}},
+    "dashboard": {"labels": {"app.kubernetes.io/name": "x"}},
+}
+
+
+def test_what_users_add_never_takes_the_place_of_what_the_chart_writes() -> None:
+    written = with_values(EVERYTHING, _OVERLAID)
+    for name, text in render_texts(written).items():
+        assert all(isinstance(each, dict | None) for each in yaml.load_all(text, _Strict)), name
+    bare, over = render(EVERYTHING), render(written)
+    for one, other in zip(bare, over, strict=True):
+        assert one["metadata"]["labels"].items() <= other["metadata"]["labels"].items()
+        assert one["metadata"].get("annotations", {}).items() <= other["metadata"].get("annotations", {}).items()
+    pods = [find(each, "Deployment")["spec"]["template"]["metadata"] for each in (bare, over)]
+    for word in ("labels", "annotations"):
+        assert pods[0][word].items() <= pods[1][word].items()
+
+
+def test_two_releases_in_a_namespace_share_nothing() -> None:
+    first, second = (render(EVERYTHING, release) for release in ("blue", "green"))
+    names = [{(each["kind"], each["metadata"]["name"]) for each in objects} for objects in (first, second)]
+    assert not names[0] & names[1]
+    held = [yaml.safe_load(settings_text(objects)) for objects in (first, second)]
+    for key in ("leaseName", "journalMap", "pauseMap"):
+        assert held[0][key] != held[1][key]
+    selectors = [find(objects, "Deployment")["spec"]["selector"]["matchLabels"] for objects in (first, second)]
+    labels = [find(objects, "Deployment")["spec"]["template"]["metadata"]["labels"] for objects in (first, second)]
+    assert not selectors[0].items() <= labels[1].items()
+
+
+def test_the_longest_name_of_a_release_still_makes_valid_names() -> None:
+    for each in render(EVERYTHING, "r" * 53):
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", each["metadata"]["name"])
+        for value in each["metadata"]["labels"].values():
+            assert len(value) <= 63
 
 
 # -- what the daemon is told
@@ -223,6 +293,44 @@ def test_git_sync_gets_no_token_of_azure() -> None:
     assert sorted(skipped) == sorted(others)
 
 
+# By the manual of git-sync v4: https://github.com/kubernetes/git-sync
+_GIT_SYNC = {
+    "GITSYNC_REPO": "https://github.com/example/fleets.git",
+    "GITSYNC_REF": "main",
+    "GITSYNC_ROOT": "/desired",
+    "GITSYNC_LINK": "current",
+    "GITSYNC_DEPTH": "1",
+    "GITSYNC_SUBMODULES": "off",
+    "GITSYNC_PERIOD": "30s",
+}
+_BY_TOKEN = {"GITSYNC_USERNAME": "username", "GITSYNC_PASSWORD": "password"}
+_BY_KEY = {
+    "GITSYNC_SSH": "true",
+    "GITSYNC_SSH_KEY_FILE": "/etc/git-secret/ssh",
+    "GITSYNC_SSH_KNOWN_HOSTS_FILE": "/etc/git-secret/known_hosts",
+}
+
+
+@pytest.mark.parametrize("secret", ["", "token", "key"])
+def test_git_sync_is_told_what_it_understands(secret: str) -> None:
+    """A wrong name would be passed over in silence, and a wrong value end it."""
+    git = {"repository": _GIT_SYNC["GITSYNC_REPO"], "ref": "main", "secret": secret, "ssh": secret == "key"}
+    proxy = {"HTTPS_PROXY": "http://proxy:3128"}
+    git |= {"env": proxy}
+    state = {"source": "git", "documents": {}, "git": git}
+    pod = pod_of(render(with_values({**LEAST, "desiredState": {}}, {"desiredState": state})))
+    access = {"": {}, "token": _BY_TOKEN, "key": _BY_KEY}[secret]
+    (once,) = pod["initContainers"]
+    for container, more in (
+        (once, {"GITSYNC_ONE_TIME": "true"}),
+        (pod["containers"][1], {"GITSYNC_MAX_FAILURES": "-1"}),
+    ):
+        told = {
+            each["name"]: each.get("value") or each["valueFrom"]["secretKeyRef"]["key"] for each in container["env"]
+        }
+        assert told == {**_GIT_SYNC, **access, **more, **proxy, "HOME": "/tmp"}
+
+
 def test_the_identity_is_told_where_the_webhook_of_azure_looks_for_it() -> None:
     objects = render(EVERYTHING)
     annotations = find(objects, "ServiceAccount")["metadata"]["annotations"]
@@ -293,6 +401,17 @@ _SENTENCES: list[tuple[str, Values, str]] = [
     ),
     ("no account", {"serviceAccount": {"create": False}}, "name the service account that is there"),
     ("twice", {"env": {"A": "1"}, "secrets": [{"name": "A", "secret": "s", "key": "k"}]}, "A is set by env and by"),
+    (
+        "git-sync's",
+        {"desiredState": {"git": {"env": {"GITSYNC_REF": "x"}}}},
+        "GITSYNC_REF is set by the chart itself: remove it from desiredState.git.env.",
+    ),
+    ("ours", {"env": {"POD_NAME": "x"}}, "POD_NAME is set by the chart itself: remove it from env."),
+    (
+        "one key",
+        {"desiredState": {"documents": {"a/b.yaml": "x", "a__b.yaml": "x"}}},
+        "desiredState.documents: a/b.yaml and a__b.yaml have one key in a ConfigMap, a__b.yaml: rename one of the two.",
+    ),
     ("no token", {"settings": {"tokenVariable": "TOKEN"}}, "settings.tokenVariable names TOKEN, which nothing sets"),
     (
         "unset",

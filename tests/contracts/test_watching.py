@@ -19,7 +19,8 @@ from tests.support.chart import CHART
 RULES: list[dict[str, Any]] = [
     rule for group in yaml.safe_load((CHART / "files" / "rules.yaml").read_text())["groups"] for rule in group["rules"]
 ]
-PANELS: list[dict[str, Any]] = json.loads((CHART / "files" / "dashboard.json").read_text())["panels"]
+DASHBOARD: dict[str, Any] = json.loads((CHART / "files" / "dashboard.json").read_text())
+PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 QUERIES = [
     *((rule["alert"], rule["expr"]) for rule in RULES),
     *((panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]),
@@ -55,6 +56,28 @@ def test_every_metric_of_ours_is_shown_or_watched() -> None:
         "reconciler_quota_measured_timestamp_seconds",
         "reconciler_quota_tokens_per_minute",
     }
+
+
+def test_the_dashboard_is_of_the_shape_that_grafana_takes() -> None:
+    """Its classic model: https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/"""
+    assert "id" not in DASHBOARD  # Grafana's own number of it; one that is given would take the place of another
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,40}", DASHBOARD["uid"])
+    assert 36 <= DASHBOARD["schemaVersion"] <= 41
+    variables = {each["name"]: each for each in DASHBOARD["templating"]["list"]}
+    source = variables.pop("source")
+    assert (source["type"], source["query"]) == ("datasource", "prometheus")
+    ours = {"type": "prometheus", "uid": "${source}"}
+    assert set(variables) == {"namespace", "job", "fleet"}
+    for each in variables.values():
+        assert (each["type"], each["datasource"]) == ("query", ours), each["name"]
+    for panel in PANELS:
+        assert panel["type"] in ("stat", "table", "timeseries"), panel["title"]
+        refs = [target["refId"] for target in panel["targets"]]
+        assert refs == ["A", "B"][: len(refs)], panel["title"]
+        for each in (panel, *panel["targets"]):
+            assert each["datasource"] == ours, panel["title"]
+        asked = {name for target in panel["targets"] for name in re.findall(r"\$\{?(\w+)", target["expr"])}
+        assert asked <= {*variables, "__rate_interval"}, panel["title"]
 
 
 def test_the_rules_have_the_names_of_the_alerts_that_the_daemon_tells() -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from string import Template
 
 import pytest
 import yaml
 
+from reconciler.report.metrics import render_metrics
+from tests.report import healths
 from tests.support.chart import (
     CHART,
     NAMESPACE,
@@ -121,6 +125,30 @@ def test_prometheus_takes_the_rules_that_the_chart_renders(tmp_path: Path) -> No
 @pytest.mark.parametrize("case", sorted(RULES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_rules_fire_when_they_should_and_only_then(case: Path) -> None:
     done = promtool("test", "rules", str(case))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_query_of_the_dashboard_gives_something_where_something_is_wrong(tmp_path: Path) -> None:
+    """Prometheus itself works it out, on what a daemon in trouble tells; counters go on counting."""
+    health = healths.bad()
+    written = replace(health.tallies, actions={("prod", "create", "done"): 4})
+    told = render_metrics(replace(health, tallies=written), "text/plain").body.decode()
+    lines = [line.rpartition(" ") for line in told.splitlines() if line.startswith("reconciler_")]
+    series = []
+    for name, _, value in lines:
+        bare, _, labels = name.partition("{")
+        grows = bare.endswith(("_total", "_bucket", "_count", "_sum"))
+        of = ",".join(['namespace="ai",job="prod",instance="10.0.0.1:8080"', *([labels.rstrip("}")] if labels else [])])
+        series.append({"series": f"{bare}{{{of}}}", "values": f"{float(value):g}+{'1' if grows else '0'}x60"})
+    panels = json.loads((CHART / "files" / "dashboard.json").read_text())["panels"]
+    values = {"namespace": "ai", "job": "prod", "fleet": ".*", "__rate_interval": "5m"}
+    queries = [Template(target["expr"]).substitute(values) for panel in panels for target in panel["targets"]]
+    one = [{"labels": "{}", "value": 1}]
+    cases = [{"expr": f"count({each}) > bool 0", "eval_time": "30m", "exp_samples": one} for each in queries]
+    test = {"input_series": series, "interval": "1m", "promql_expr_test": cases}
+    file = tmp_path / "dashboard.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [], "evaluation_interval": "1m", "tests": [test]}))
+    done = promtool("test", "rules", str(file))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

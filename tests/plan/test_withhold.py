@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -87,6 +88,18 @@ def test_a_pause_says_who_why_and_until_when_and_what_it_keeps_from_being_done()
     assert one.permit == "wait, or end it with `reconciler resume`"
     assert [change.path for change in one.changes] == ["publicNetworkAccess"]
     assert {step.id for step in found.steps} == {account_id("two")}
+
+
+def test_pauses_that_cannot_be_read_keep_everything_from_being_done_and_are_not_what_people_asked_for() -> None:
+    """People know of their own pauses; nobody knows of this one, so it has a code of its own, which is told."""
+    fleet, azure = drifted()
+    doubt = Pause(until=inf, reason="the pauses in ConfigMap ai/pauses cannot be read: Forbidden: no")
+    found = plan(replace(fleet, pauses=(doubt,)), azure)
+    one = decided(found, account_id("one"))
+    assert (one.state, one.code) == (DecisionState.BLOCKED, "pauses_unreadable")
+    assert one.reason.startswith("paused: the pauses in ConfigMap ai/pauses cannot be read: Forbidden: no; ")
+    assert one.permit == "nothing is written before they can be read again"
+    assert found.steps == ()
 
 
 def test_a_pause_of_an_account_is_about_its_deployments_too() -> None:

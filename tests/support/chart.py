@@ -33,15 +33,15 @@ def with_values(base: Values, more: Values) -> Values:
     return result
 
 
-def render(values: Values) -> list[Object]:
+def render(values: Values, release: str = RELEASE) -> list[Object]:
     """Every object of the release, in the order of their kinds and names."""
-    objects = [each for text in render_texts(values).values() for each in yaml.safe_load_all(text) if each]
+    objects = [each for text in render_texts(values, release).values() for each in yaml.safe_load_all(text) if each]
     return sorted(objects, key=lambda each: (each["kind"], each["metadata"]["name"]))
 
 
-def render_texts(values: Values) -> dict[str, str]:
+def render_texts(values: Values, release: str = RELEASE) -> dict[str, str]:
     """The text of every template but the notes, by its name."""
-    texts = Chart.load(CHART).render(values, name=RELEASE, namespace=NAMESPACE)
+    texts = Chart.load(CHART).render(values, name=release, namespace=NAMESPACE)
     return {name: text for name, text in texts.items() if not name.endswith("NOTES.txt")}
 
 

@@ -29,6 +29,24 @@
 {{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) }}
 {{- $wrong = append $wrong "serviceAccount.create is false: name the service account that is there in serviceAccount.name." }}
 {{- end }}
+{{- $keys := dict }}
+{{- range $name, $_ := $state.documents }}
+{{- $key := include "reconciler.key" $name }}
+{{- with get $keys $key }}
+{{- $wrong = append $wrong (printf "desiredState.documents: %s and %s have one key in a ConfigMap, %s: rename one of the two." . $name $key) }}
+{{- end }}
+{{- $_ := set $keys $key $name }}
+{{- end }}
+{{- range $name := list "RECONCILER_CONFIG" "POD_NAME" "POD_UID" }}
+{{- if hasKey $.Values.env $name }}
+{{- $wrong = append $wrong (printf "%s is set by the chart itself: remove it from env." $name) }}
+{{- end }}
+{{- end }}
+{{- range $name, $_ := $state.git.env }}
+{{- if or (hasPrefix "GITSYNC_" $name) (eq $name "HOME") }}
+{{- $wrong = append $wrong (printf "%s is set by the chart itself: remove it from desiredState.git.env." $name) }}
+{{- end }}
+{{- end }}
 {{- range .Values.secrets }}
 {{- if hasKey $.Values.env .name }}
 {{- $wrong = append $wrong (printf "%s is set by env and by secrets: remove one of the two." .name) }}

@@ -26,11 +26,26 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{/* What users add to a mapping of the chart's own, which wins where both have a key: none may be there twice. */}}
+{{- define "reconciler.laidUnder" -}}
+{{- toYaml (merge (fromYaml .own) (deepCopy .more)) }}
+{{- end }}
+
 {{- define "reconciler.serviceAccount" -}}
 {{- if .Values.serviceAccount.create }}
 {{- default (include "reconciler.fullname" .) .Values.serviceAccount.name }}
 {{- else }}
 {{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{/* Where the webhook of workload identity looks for whose the service account is. */}}
+{{- define "reconciler.identity" -}}
+{{- with .Values.azure.clientId }}
+azure.workload.identity/client-id: {{ . | quote }}
+{{- end }}
+{{- with .Values.azure.tenantId }}
+azure.workload.identity/tenant-id: {{ . | quote }}
 {{- end }}
 {{- end }}
 

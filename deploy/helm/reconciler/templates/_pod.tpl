@@ -1,3 +1,18 @@
+{{- define "reconciler.podLabels" -}}
+{{- include "reconciler.labels" . }}
+{{- if .Values.azure.clientId }}
+azure.workload.identity/use: "true"
+{{- end }}
+{{- end }}
+
+{{/* Settings are read once, when the daemon starts; documents whenever they change. */}}
+{{- define "reconciler.podAnnotations" -}}
+checksum/settings: {{ include "reconciler.settings" . | sha256sum | quote }}
+{{- if and (eq .Values.desiredState.source "git") .Values.azure.clientId }}
+azure.workload.identity/skip-containers: git-sync;git-clone
+{{- end }}
+{{- end }}
+
 {{- define "reconciler.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -60,7 +75,14 @@ env:
   {{- end }}
   - name: HOME
     value: /tmp
+  {{- range $name, $value := $git.env }}
+  - name: {{ $name }}
+    value: {{ $value | quote }}
+  {{- end }}
   {{- if $git.ssh }}
+  # Newer versions tell by the URL; older ones of v4 have to be told.
+  - name: GITSYNC_SSH
+    value: "true"
   - name: GITSYNC_SSH_KEY_FILE
     value: /etc/git-secret/ssh
   - name: GITSYNC_SSH_KNOWN_HOSTS_FILE
