@@ -97,12 +97,12 @@ def follow_drifts(journal: Journal, look: Look) -> Journal:
     scene = _Scene(look=look, journal=journal, outcomes=_group(look.outcomes))
     drifts = {key: each for key, each in journal.drifts.items() if each.fleet != fleet}
     past = {each.key: each for each in journal.past if now - (each.ended or now) < _REMEMBERED}
-    settled = dict(journal.settled)
+    settled = _keep_settled(journal, look.plan)
     followed = _vanished(journal, look)
     for decision in look.plan.decisions:
         key = name_drift(fleet, decision.id)
         drift = _follow(decision, journal.drifts.get(key), past.get(key), scene)
-        _remember(settled, key, decision, scene)
+        _remember(settled, decision, scene)
         if drift is not None:
             followed[key] = drift
     for key, drift in followed.items():
@@ -125,6 +125,7 @@ def forget_fleet(journal: Journal, fleet: str, now: float) -> Journal:
         journal,
         drifts={key: each for key, each in journal.drifts.items() if each.fleet != fleet},
         past=(*journal.past, *ended)[-_MOST_PAST:],
+        settled={key: wants for key, wants in journal.settled.items() if not key.startswith(_mark(fleet))},
         looked={name: at for name, at in journal.looked.items() if name != fleet},
     )
 
@@ -214,7 +215,7 @@ def _is_incomplete(plan: Plan) -> bool:
 
 def _is_drift(decision: Decision, scene: _Scene) -> bool:
     plan = scene.look.plan
-    before = scene.journal.settled.get(_short(name_drift(plan.fleet, decision.id)))
+    before = scene.journal.settled.get(_name_settled(plan.fleet, decision.id))
     if before is not None:
         return before == _short(decision.wants)
     author = decision.author
@@ -295,11 +296,19 @@ def _tell_outcomes(outcomes: list[Outcome]) -> tuple[Correction, str]:
     return (Correction.BLOCKED if open_.result in _FAILED else Correction.DUE), because
 
 
-def _remember(settled: dict[str, str], key: str, decision: Decision, scene: _Scene) -> None:
+def _keep_settled(journal: Journal, plan: Plan) -> dict[str, str]:
+    """What Azure was like, less what no document of the fleet declares any more: that is others' to change."""
+    if _is_incomplete(plan):
+        return dict(journal.settled)
+    mine, here = _mark(plan.fleet), {_name_settled(plan.fleet, each.id) for each in plan.decisions}
+    return {key: wants for key, wants in journal.settled.items() if key in here or not key.startswith(mine)}
+
+
+def _remember(settled: dict[str, str], decision: Decision, scene: _Scene) -> None:
     """Keep what Azure was last seen to be like; whatever is half done is like nothing."""
     if not decision.wants and _is_incomplete(scene.look.plan):
         return
-    key, wants = _short(key), _short(decision.wants)
+    key, wants = _name_settled(scene.look.plan.fleet, decision.id), _short(decision.wants)
     mine = scene.outcomes.get(decision.id, [])
     done = bool(mine) and all(each.result is Result.DONE for each in mine)
     made = done and decision.acts and decision.action is not Action.DELETE
@@ -409,6 +418,15 @@ def _ending(drift: Drift) -> Ending:
         return Ending.US
     # A process that ended between its write and its report has left no word about it.
     return Ending.UNSEEN if drift.correction is Correction.DUE else Ending.SOMEBODY
+
+
+def _name_settled(fleet: str, id: ArmId) -> str:
+    return _mark(fleet) + _short(id.key)
+
+
+def _mark(fleet: str) -> str:
+    """With what the names of all that a fleet has begin."""
+    return f"{_short(fleet)[:8]}:"
 
 
 def _short(text: str) -> str:

@@ -270,6 +270,22 @@ def test_a_document_that_lets_go_of_it_or_is_gone_ends_it(ignored: bool) -> None
     assert journal.past[0].ending is Ending.DOCUMENT
 
 
+def test_what_no_document_declares_for_a_while_is_nobody_s_to_keep_as_it_was() -> None:
+    """What others did to it meanwhile was theirs to do; and what is forgotten takes no room."""
+    journal = follow_drifts(settled(), look(1060.0))
+    assert journal.settled == {}
+    assert not follow_drifts(journal, look(1120.0, differing())).drifts
+
+
+def test_one_fleet_forgets_nothing_of_another_and_takes_what_it_knew_with_it() -> None:
+    journal = settled()
+    other = replace(look(1060.0, decide()), plan=replace(plan_of(decide()), fleet="dev"))
+    both = follow_drifts(journal, other)
+    assert len(both.settled) == 2
+    assert follow_drifts(both, replace(other, plan=replace(plan_of(), fleet="dev"))).settled == journal.settled
+    assert forget_fleet(both, "dev", 1120.0).settled == journal.settled
+
+
 def test_while_documents_are_broken_what_is_in_none_is_not_over() -> None:
     journal = follow_drifts(settled(), look(1060.0, differing()))
     broken = plan_of(findings=(Finding(code="x", message="broken"),))
