@@ -25,10 +25,10 @@ from reconciler.model.resource import Actor
 from reconciler.model.wire import Json, canonical_bytes
 from reconciler.report.words import MASK, count, plain, show_value
 
-# Seconds. The activity log is said to lag by minutes, rarely more than these. The slack is for a look that takes long:
-# it has a time when it ends, and what changed while it was under way is new to the next one.
+# Seconds. The activity log is said to lag by minutes, rarely more than these. The slack is for lists that lag, and for
+# parts of Azure whose clocks differ.
 ASKED_FOR: Final = 15 * 60.0
-_SLACK = 300.0
+_SLACK = 60.0
 _REST: Final = 6 * 3600.0  # how long somebody who undoes us is left alone
 _GRUDGE = 24 * 3600.0  # how long that is remembered: then one more round is enough
 _REMEMBERED = 24 * 3600.0
