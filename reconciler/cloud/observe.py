@@ -52,7 +52,7 @@ class Observer:
 
     async def observe(self, scope: Scope) -> Snapshot:
         """The snapshot that answers `scope`."""
-        before = self._gateway.requests
+        before, mark = self._gateway.requests, self._clock.monotonic()
         sight = _Sight()
         principal = await self._patience.through_faults(self._gateway.principal, _fault)
         if isinstance(principal, Fault):
@@ -62,8 +62,9 @@ class Observer:
         else:
             await self._look_around(scope, sight)
         return Snapshot(
-            # Azure's own time, for it is what Azure's dates are compared with.
-            taken_at=self._clock.now() if self._gateway.now is None else self._gateway.now,
+            # Azure's own time, for it is what Azure's dates are compared with, when this began: what changes while it
+            # is under way may not be in it.
+            taken_at=(self._gateway.now or self._clock.now()) - (self._clock.monotonic() - mark),
             live={id: sight.live[id] for id in sorted(sight.live)},
             deleted={id: sight.deleted[id] for id in sorted(sight.deleted)},
             taken=frozenset(sight.taken),

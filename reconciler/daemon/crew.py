@@ -51,7 +51,11 @@ class Crew:
         return name in self._cycles
 
     def start(self, fleet: Fleet, work: Work) -> None:
-        self._cycles[fleet.name] = _Cycle(fleet=fleet, task=self._group.create_task(work, name=fleet.name))
+        """Begin a cycle, or tell of it as of one that was stopped where the brake is pulled already."""
+        cycle = _Cycle(fleet=fleet, task=self._group.create_task(work, name=fleet.name))
+        if self._brake.because:
+            cycle.task.cancel()
+        self._cycles[fleet.name] = cycle
 
     def begin_writing(self, name: str) -> None:
         self._cycles[name].reads = False

@@ -214,7 +214,7 @@ class _Loop:
             for fleet in prepared.estate.fleets:
                 if not crew.has(fleet.name):
                     paused = replace(fleet, pauses=prepared.pauses)
-                    crew.start(paused, self._run_cycle(crew, prepared.worlds[fleet.name], paused))
+                    crew.start(paused, self._look_into(crew, prepared.worlds[fleet.name], paused))
             found = await crew.gather(self._service.patience)
             done = replace(
                 _sort(found),
@@ -250,7 +250,12 @@ class _Loop:
             _log.warning("document.wrong", place=place, code=finding.code, message=finding.message, hint=finding.hint)
         self._findings = findings
 
-    async def _run_cycle(self, crew: Crew, world: World, fleet: Fleet) -> CycleReport | Fault:
+    async def _look_into(self, crew: Crew, world: World, fleet: Fleet) -> CycleReport | Fault:
+        """One cycle, whatever happens in it."""
+        with self._service.lease.work(), bound_contextvars(fleet=fleet.name):
+            return await _fence(self._run_cycle(crew, world, fleet))
+
+    async def _run_cycle(self, crew: Crew, world: World, fleet: Fleet) -> CycleReport:
         known, budget, chronicle = self._known[fleet.name], self._service.budget, self._service.chronicle
 
         async def consent(plan: Plan) -> str:
@@ -268,10 +273,7 @@ class _Loop:
             gauge=known.gauge,
         )
         known.moved = False
-        with self._service.lease.work(), bound_contextvars(fleet=fleet.name):
-            report = await _fence(run_cycle(world, fleet, request))
-        if isinstance(report, Fault):
-            return report
+        report = await run_cycle(world, fleet, request)
         self._recollect(known, report)
         return replace(report, refused=OBSERVED) if budget is None and report.plan.applicable else report
 

@@ -303,8 +303,8 @@ class Blind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Live Azure at `taken_at` (epoch seconds by Azure's own clock), read through the eyes of `principal` (our own name
-    in systemData).
+    """Live Azure from `taken_at` on (epoch seconds by Azure's own clock), read through the eyes of `principal` (our own
+    name in systemData).
 
     `taken` are the ids that do not exist yet and whose wanted subdomain somebody else holds. `rates` gives the tokens
     per minute of one unit of capacity. `activity` is there where somebody had to be asked who changed something,

@@ -23,12 +23,13 @@ from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Verb
 from reconciler.model.resource import Actor
 from reconciler.model.wire import Json, canonical_bytes
+from reconciler.report.pending import LOST, is_clear, is_pending, leave_pending, note_pending, noted_at
 from reconciler.report.words import MASK, count, plain, show_value
 
-# Seconds. The activity log is said to lag by minutes, rarely more than these. The slack is for a look that takes long:
-# it has a time when it ends, and what changed while it was under way is new to the next one.
+# Seconds. The activity log is said to lag by minutes, rarely more than these. The slack is for lists that lag, and for
+# parts of Azure whose clocks differ.
 ASKED_FOR: Final = 15 * 60.0
-_SLACK = 300.0
+_SLACK = 60.0
 _REST: Final = 6 * 3600.0  # how long somebody who undoes us is left alone
 _GRUDGE = 24 * 3600.0  # how long that is remembered: then one more round is enough
 _REMEMBERED = 24 * 3600.0
@@ -38,9 +39,7 @@ _MOST_EDITS = 20
 _MOST_BYTES = 400  # of one value
 
 _FAILED = (Result.FAILED, Result.BLOCKED, Result.NOT_CONVERGING)
-_OTHERWISE = ""  # what is settled where Azure has yet to become what the document says now
 _UNREAD = frozenset({"unknown"})
-_LOST = frozenset({"not_owned", "rejected"})  # blocked without a changed field, and somebody's doing
 _GUARDS = (
     "disablelocalauth",
     "identity",
@@ -97,12 +96,12 @@ def follow_drifts(journal: Journal, look: Look) -> Journal:
     scene = _Scene(look=look, journal=journal, outcomes=_group(look.outcomes))
     drifts = {key: each for key, each in journal.drifts.items() if each.fleet != fleet}
     past = {each.key: each for each in journal.past if now - (each.ended or now) < _REMEMBERED}
-    settled = dict(journal.settled)
+    settled = _keep_settled(journal, look.plan)
     followed = _vanished(journal, look)
     for decision in look.plan.decisions:
         key = name_drift(fleet, decision.id)
         drift = _follow(decision, journal.drifts.get(key), past.get(key), scene)
-        _remember(settled, key, decision, scene)
+        _remember(settled, decision, scene)
         if drift is not None:
             followed[key] = drift
     for key, drift in followed.items():
@@ -125,6 +124,7 @@ def forget_fleet(journal: Journal, fleet: str, now: float) -> Journal:
         journal,
         drifts={key: each for key, each in journal.drifts.items() if each.fleet != fleet},
         past=(*journal.past, *ended)[-_MOST_PAST:],
+        settled={key: wants for key, wants in journal.settled.items() if not key.startswith(_mark(fleet))},
         looked={name: at for name, at in journal.looked.items() if name != fleet},
     )
 
@@ -182,6 +182,11 @@ def _follow(decision: Decision, known: Drift | None, past: Drift | None, scene: 
     """The drift of one resource after this look, ended or not; None where there is none."""
     look = scene.look
     stand = _stand(decision, look.plan)
+    if known is not None and stand is _Stand.DIFFERS and (own := _outlive(known, decision)):
+        known, decision = replace(known, wants=decision.wants), own
+    if _waits(decision, scene):
+        decision = leave_pending(decision, _before(decision, scene))
+        stand = _Stand.FINE if stand is _Stand.DIFFERS and is_clear(decision) else stand
     if known is None:
         drifted = stand is _Stand.DIFFERS and _is_drift(decision, scene)
         return _amend(_open(decision, past, scene), decision, scene) if drifted else None
@@ -194,6 +199,24 @@ def _follow(decision: Decision, known: Drift | None, past: Drift | None, scene: 
     return _amend(known, decision, scene)
 
 
+def _outlive(known: Drift, decision: Decision) -> Decision | None:
+    """The part of a decision about which a document that has changed still says what it said when the drift began."""
+    still = tuple(each for each in decision.changes if _edit(each) in known.changes)
+    gone = known.gone and decision.missing
+    if decision.wants == known.wants or known.correction is Correction.GIVEN_UP or not (still or gone):
+        return None
+    return replace(decision, changes=still, missing=gone)
+
+
+def _before(decision: Decision, scene: _Scene) -> str:
+    return scene.journal.settled.get(_name_settled(scene.look.plan.fleet, decision.id), "")
+
+
+def _waits(decision: Decision, scene: _Scene) -> bool:
+    """Whether Azure has yet to follow what the document of a resource has been saying for a while."""
+    return is_pending(_before(decision, scene), _short(decision.wants))
+
+
 def _stand(decision: Decision, plan: Plan) -> _Stand:
     if not decision.wants and _is_incomplete(plan):
         return _Stand.UNREAD
@@ -203,7 +226,7 @@ def _stand(decision: Decision, plan: Plan) -> _Stand:
         return _Stand.FINE
     if decision.code in _UNREAD:
         return _Stand.UNREAD
-    odd = decision.missing or decision.changes or decision.action or decision.code in _LOST
+    odd = decision.missing or decision.changes or decision.action or decision.code in LOST
     return _Stand.DIFFERS if odd else _Stand.UNREAD
 
 
@@ -213,16 +236,17 @@ def _is_incomplete(plan: Plan) -> bool:
 
 
 def _is_drift(decision: Decision, scene: _Scene) -> bool:
-    plan = scene.look.plan
-    before = scene.journal.settled.get(_short(name_drift(plan.fleet, decision.id)))
-    if before is not None:
+    plan, author = scene.look.plan, decision.author
+    before = scene.journal.settled.get(_name_settled(plan.fleet, decision.id))
+    if before is not None and not _waits(decision, scene):
         return before == _short(decision.wants)
-    author = decision.author
     if author is None or not plan.principal or _is_ours(author, plan):
         return False
     if decision.missing:
         return author.removed
-    return decision.action is not Action.ADOPT and decision.code not in _LOST
+    if before is not None:
+        return not is_clear(decision) and (read_time(author.at) or 0.0) >= noted_at(before) - _SLACK
+    return decision.action is not Action.ADOPT and decision.code not in LOST
 
 
 def _open(decision: Decision, past: Drift | None, scene: _Scene) -> Drift:
@@ -295,11 +319,19 @@ def _tell_outcomes(outcomes: list[Outcome]) -> tuple[Correction, str]:
     return (Correction.BLOCKED if open_.result in _FAILED else Correction.DUE), because
 
 
-def _remember(settled: dict[str, str], key: str, decision: Decision, scene: _Scene) -> None:
+def _keep_settled(journal: Journal, plan: Plan) -> dict[str, str]:
+    """What Azure was like, less what no document of the fleet declares any more: that is others' to change."""
+    if _is_incomplete(plan):
+        return dict(journal.settled)
+    mine, here = _mark(plan.fleet), {_name_settled(plan.fleet, each.id) for each in plan.decisions}
+    return {key: wants for key, wants in journal.settled.items() if key in here or not key.startswith(mine)}
+
+
+def _remember(settled: dict[str, str], decision: Decision, scene: _Scene) -> None:
     """Keep what Azure was last seen to be like; whatever is half done is like nothing."""
     if not decision.wants and _is_incomplete(scene.look.plan):
         return
-    key, wants = _short(key), _short(decision.wants)
+    key, wants = _name_settled(scene.look.plan.fleet, decision.id), _short(decision.wants)
     mine = scene.outcomes.get(decision.id, [])
     done = bool(mine) and all(each.result is Result.DONE for each in mine)
     made = done and decision.acts and decision.action is not Action.DELETE
@@ -310,8 +342,12 @@ def _remember(settled: dict[str, str], key: str, decision: Decision, scene: _Sce
     removed = any(each.step.verb is Verb.DELETE for each in mine)
     if decision.state is DecisionState.IGNORED:
         settled.pop(key, None)
-    elif removed or settled.get(key, wants) != wants:
-        settled[key] = _OTHERWISE
+    elif removed:
+        settled[key] = ""
+    elif settled.get(key, wants) != wants and not is_pending(settled[key], wants):
+        drift = scene.journal.drifts.get(name_drift(scene.look.plan.fleet, decision.id))
+        own = _outlive(drift, decision) if drift else None
+        settled[key] = note_pending(decision, wants, scene.look.plan.looked_at, own)
 
 
 def _vanished(journal: Journal, look: Look) -> dict[str, Drift]:
@@ -369,7 +405,7 @@ def _weigh(decision: Decision) -> Gravity:
     if decision.opened or any(change.opens or _is_cut(decision.id, change) for change in decision.changes):
         return Gravity.CAPACITY
     guards = any(word in change.path.lower() for change in decision.changes for word in _GUARDS)
-    return Gravity.SECURITY if guards or guardian or decision.code in _LOST else Gravity.COSMETIC
+    return Gravity.SECURITY if guards or guardian or decision.code in LOST else Gravity.COSMETIC
 
 
 def _is_cut(id: ArmId, change: FieldChange) -> bool:
@@ -409,6 +445,15 @@ def _ending(drift: Drift) -> Ending:
         return Ending.US
     # A process that ended between its write and its report has left no word about it.
     return Ending.UNSEEN if drift.correction is Correction.DUE else Ending.SOMEBODY
+
+
+def _name_settled(fleet: str, id: ArmId) -> str:
+    return _mark(fleet) + _short(id.key)
+
+
+def _mark(fleet: str) -> str:
+    """With what the names of all that a fleet has begin."""
+    return f"{_short(fleet)[:8]}:"
 
 
 def _short(text: str) -> str:

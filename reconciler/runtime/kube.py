@@ -126,6 +126,9 @@ class Kube:
         except (aiohttp.ClientError, OSError) as error:
             refused = isinstance(error, aiohttp.ClientConnectorError) or not isinstance(error, aiohttp.ClientError)
             return _silence("no_connection", str(error) or type(error).__name__, applied=not refused)
+        except ValueError as error:
+            # Never its words: they may be those of the token.
+            return _silence("no_connection", f"the token cannot be sent: {type(error).__name__}", applied=False)
 
     def _read_files(self) -> str:
         """The token of this moment. A certificate authority that has come to the file is believed from now on, too."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import math
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -32,7 +33,7 @@ _log = structlog.get_logger("reconciler")
 SIGNATURE: Final = "Reconciler-Signature"
 TIMESTAMP: Final = "Reconciler-Timestamp"
 _LIMIT = 10.0  # seconds for one request
-_LONGEST_PAUSE = 300.0
+_LONGEST_PAUSE, _LONGEST_ASKED = 300.0, 3600.0
 _AGAIN = 10.0  # seconds after which Alertmanager is told again where it did not answer
 _PATIENCE = 24 * 3600.0  # seconds that a letter is tried for
 _TRIES = 5  # of what a receiver refuses
@@ -207,8 +208,9 @@ def _show_micro_time(seconds: float) -> str:
 class Courier:
     """One sink's letters in the order they were written, delivered one after the other while `leads` says so.
 
-    `settled` is told when there is less to do, so that somebody remembers it. The first letter is kept until it has
-    arrived: what is over must not be told before it began.
+    `settled` is told when there is less to do, so that somebody remembers it. Of one alert the first letter is kept
+    until it has arrived: what is over must not be told before it began. Other alerts' letters do not wait for it, but a
+    sink that fails is left alone for longer and longer, whatever there is for it.
     """
 
     def __init__(self, name: str, deliver: Deliver, clock: Clock, chance: Chance) -> None:
@@ -220,6 +222,8 @@ class Courier:
         self._clock = clock
         self._chance = chance
         self._more = asyncio.Event()
+        self._failed = 0  # in a row
+        self._rests_until = 0.0
 
     def take(self, letters: Iterable[Letter]) -> None:
         self.letters.extend(letters)
@@ -238,30 +242,50 @@ class Courier:
                 self._more.clear()
                 await self._more.wait()
                 continue
-            wait = self.letters[0].due - self._clock.now()
+            wait = self.due - self._clock.now()
             if wait > 0 or not leads():
                 await self._clock.sleep(min(max(wait, 0.5), _LONGEST_PAUSE))
                 continue
-            await self._try(self.letters[0])
+            await self._try(self._next)
             settled()
+
+    @property
+    def due(self) -> float:
+        """When there is something to be sent, in epoch seconds."""
+        return max(self._next.due, self._rests_until) if self.letters else math.inf
+
+    @property
+    def _next(self) -> Letter:
+        """Of each alert's first letters the one that is due first, of several the oldest."""
+        firsts: dict[str, Letter] = {}
+        for letter in self.letters:
+            firsts.setdefault(letter.alert.key, letter)
+        return min(firsts.values(), key=lambda each: each.due)
 
     async def _try(self, letter: Letter) -> None:
         receipt = await self._send(letter)
-        if not self.letters or self.letters[0] is not letter:
+        place = next((place for place, each in enumerate(self.letters) if each is letter), None)
+        if place is None:
             return  # dropped meanwhile, or taken back
         self.why = receipt.why
-        self.letters.popleft()
-        tries, now = letter.tries + 1, self._clock.now()
         if not receipt.why:
+            del self.letters[place]
             self.delivered += 1
+            self._failed, self._rests_until = 0, 0.0
             return
+        tries, now, asked = letter.tries + 1, self._clock.now(), min(receipt.pause, _LONGEST_ASKED)
+        self._failed += 1
+        self._rests_until = now + max(self._pause(self._failed), asked)
         if (receipt.final and tries >= _TRIES) or now - letter.written >= _PATIENCE:
+            del self.letters[place]
             self.dead += 1
             _log.warning("letter.dead", sink=self.name, letter=letter.id, alert=letter.alert.key, why=receipt.why)
             return
-        pause = max(min(_LONGEST_PAUSE, 2.0**tries) * self._chance.uniform(0.8, 1.2), min(receipt.pause, 3600.0))
-        self.letters.appendleft(replace(letter, tries=tries, due=now + pause))
+        self.letters[place] = replace(letter, tries=tries, due=now + max(self._pause(tries), asked))
         _log.info("letter.delayed", sink=self.name, letter=letter.id, why=receipt.why, tries=tries)
+
+    def _pause(self, failed: int) -> float:
+        return min(_LONGEST_PAUSE, 2.0 ** min(failed, 20)) * self._chance.uniform(0.8, 1.2)
 
     async def _send(self, letter: Letter) -> Receipt:
         try:
@@ -394,7 +418,7 @@ class Sinks:
 
     def idle(self, now: float) -> bool:
         """Whether nothing is waiting to be sent at once."""
-        due = any(courier.letters and courier.letters[0].due <= now for courier in self.couriers.values())
+        due = any(courier.due <= now for courier in self.couriers.values())
         return not due and not any(each.busy for each in self.alertmanagers)
 
     @property

@@ -62,6 +62,15 @@ async def test_live_carries_what_azure_said_about_it(azure: Azure, cloud: Cloud)
     assert snapshot.taken_at == azure.sim.clock.now()
 
 
+async def test_the_time_of_a_look_is_when_it_began_by_azure_s_clock(azure: Azure, cloud: Cloud) -> None:
+    """What changes while it is under way may not be seen by it."""
+    began = azure.sim.clock.now()
+    await azure.sim.control("PUT", "/_sim/settings", {"latency": 20.0})
+    snapshot = await cloud.observe(scope(azure))
+    assert azure.sim.clock.now() - began >= 20
+    assert snapshot.taken_at - began < 2
+
+
 async def test_unknown_fields_of_azure_are_kept(azure: Azure, cloud: Cloud) -> None:
     await azure.seed_accounts("aoai")
     id = azure.account()

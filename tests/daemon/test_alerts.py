@@ -20,6 +20,7 @@ from reconciler.daemon.herald import Desk, Herald
 from reconciler.model.alert import BLANK, Alert, Journal, Letter, Level, Route, SinkKind, Turn
 from reconciler.model.drift import Correction, Ending
 from reconciler.model.finding import Fault, Finding
+from reconciler.model.pause import Pause
 from reconciler.model.plan import DecisionState
 from reconciler.model.ports import World
 from reconciler.model.record import fit_journal, read_journal, write_journal
@@ -346,6 +347,26 @@ async def test_a_list_that_lags_behind_a_change_of_a_document_shows_no_drift(azu
         for _ in range(6):
             await watch.interval()
         assert watch.inbox.told() == []
+        assert quiet(watch.daemon.passes[-1])
+
+
+async def test_an_edit_is_told_too_while_a_change_of_its_document_has_yet_to_be_made(azure: Stage) -> None:
+    async with watching(azure, fleet_of("aoai-a")) as watch:
+        await watch.daemon.until(quiet)
+        watch.daemon.pausing.pauses = (Pause(until=azure.clock.now() + DAY, by="ann"),)
+        watch.daemon.estate = sign_in(azure, azure.load_estate(fleet_of("aoai-a", disableLocalAuth=True)))
+        await watch.interval()
+        assert watch.inbox.told() == []
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.interval()
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift")]
+        assert watch.inbox.last().alert.level is Level.CRITICAL
+        assert "publicNetworkAccess is Enabled, declared Disabled" in watch.inbox.last().alert.summary
+        assert "disableLocalAuth" not in watch.inbox.last().alert.description
+        watch.daemon.pausing.pauses = ()
+        await watch.interval()
+        await watch.interval()
+        assert watch.inbox.told()[-1] == ("resolved", "ReconcilerDrift")
         assert quiet(watch.daemon.passes[-1])
 
 

@@ -9,6 +9,7 @@ import pytest
 from reconciler.apply import Budget
 from reconciler.cloud.budget import Toll
 from reconciler.model.outcome import Result
+from reconciler.model.pause import Pause
 from tests.daemon.running import GRACE, INTERVAL, Running, running
 from tests.daemon.test_loop import fleet_of, open_up, quiet
 from tests.laws.stage import Stage, account_id, fleet_document, group_document
@@ -133,6 +134,22 @@ async def test_what_only_looks_is_cut_at_once(azure: Stage) -> None:
         await asyncio.sleep(5)
         assert await ended(daemon) < 1
         assert str(daemon.passes[-1].faults["law"]) == "stopped: the daemon was stopped before it had looked"
+
+
+async def test_a_pass_that_was_about_to_look_does_not_look_any_more(azure: Stage) -> None:
+    """Documents that are being copied are waited for, and somebody may stop the daemon meanwhile."""
+    async with running(azure, fleet_of("aoai-a")) as daemon:
+        await azure.set(latency=300.0)
+
+        async def load_late() -> tuple[Pause, ...]:
+            await asyncio.sleep(1)
+            return ()
+
+        daemon.pausing.load = load_late  # type: ignore[method-assign]
+        daemon.bell.fire("start")
+        await asyncio.sleep(0.5)
+        assert await ended(daemon) < 5
+        assert daemon.passes[-1].faults["law"].code == "stopped"
 
 
 async def test_nothing_that_rings_after_the_stop_is_heard(azure: Stage) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.daemon.loop import OBSERVED
+from reconciler.daemon.loop import OBSERVED, Forgetful
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Pass, Result
 from reconciler.model.pause import Pause
@@ -310,6 +310,24 @@ async def test_connections_live_from_pass_to_pass_and_a_fleet_that_moved_gets_ne
         done = await daemon.next_pass("files")
         assert not done.reports["law"].plan.complete
         assert "AZURE_OTHER_SECRET" in str(done.reports["law"].plan.blind[0][1])
+
+
+class Confused(Forgetful):
+    """Cannot say anything about one fleet."""
+
+    def wonder(self, fleet: str) -> frozenset[ArmId]:
+        if fleet == "odd":
+            raise RuntimeError("a promise of ours was broken")
+        return frozenset()
+
+
+async def test_whoever_remembers_nonsense_about_one_fleet_spoils_only_that(azure: Stage) -> None:
+    fleets = [azure.load([fleet_document(name), group_document()]) for name in ("law", "odd")]
+    estate = Estate(fleets=tuple(fleets))
+    async with running(azure, estate, remember=lambda _daemon: Confused()) as daemon:
+        done = await daemon.next_pass("start")
+        assert (set(done.reports), set(done.faults)) == ({"law"}, {"odd"})
+        await daemon.next_pass("interval")
 
 
 async def test_a_crash_of_whoever_is_told_ends_nothing(azure: Stage) -> None:

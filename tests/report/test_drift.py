@@ -103,6 +103,77 @@ def test_what_changed_with_its_document_is_no_drift_whoever_wrote_to_it_last() -
     assert not follow_drifts(journal, look(1060.0, changed)).drifts
 
 
+# -- while Azure has yet to follow a document
+
+
+DOORS = FieldChange(path="publicNetworkAccess", before="Enabled", after="Disabled", closes=True)
+
+
+LATELY = Actor(name=MALLORY, at="1970-01-01T00:18:20Z")  # 1100 s
+
+
+def waiting(*changes: FieldChange, **more: Any) -> Decision:
+    """What a document wants by now, and what is kept from being done."""
+    kept = {"state": DecisionState.BLOCKED, "code": "paused", "wants": "w2", "changes": changes or (LOCAL_AUTH,)}
+    return differing(**{**kept, **more})
+
+
+def after_a_change(*decisions: Decision) -> Journal:
+    return follow_drifts(settled(), look(1060.0, *(decisions or (waiting(),))))
+
+
+def test_what_somebody_does_while_azure_has_yet_to_follow_a_document_is_a_drift_of_its_own() -> None:
+    journal = after_a_change()
+    opened = waiting(LOCAL_AUTH, DOORS, author=LATELY)
+    journal = follow_drifts(journal, look(1120.0, opened))
+    drift = open_drift(journal)
+    assert drift.changes == (Edit(path="publicNetworkAccess", before="Disabled", after="Enabled"),)
+    assert (drift.actor, drift.gravity, drift.wants) == (MALLORY, Gravity.EXPOSURE, "w2")
+    assert follow_drifts(journal, look(1180.0, opened)).drifts
+    journal = follow_drifts(journal, look(1240.0, waiting()))
+    assert (journal.drifts, journal.past[0].ending) == ({}, Ending.SOMEBODY)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        waiting(author=LATELY),  # something that is not declared
+        waiting(LOCAL_AUTH, DOORS, author=replace(LATELY, name=US)),  # half of what we are about to do
+        waiting(LOCAL_AUTH, DOORS),  # nobody knows
+        waiting(LOCAL_AUTH, DOORS, author=Actor(name=MALLORY, at="1970-01-01T00:01:00Z")),  # long before, and we since
+        waiting(LOCAL_AUTH, DOORS, wants="w3", author=LATELY),  # its document changed once more
+    ],
+)
+def test_what_a_document_still_waits_for_is_none_whoever_wrote_last(later: Decision) -> None:
+    journal = follow_drifts(after_a_change(), look(1120.0, later))
+    assert not journal.drifts
+    assert not follow_drifts(journal, look(1180.0, later)).drifts
+
+
+def test_of_what_was_not_seen_when_its_document_changed_nothing_is_concluded() -> None:
+    unread = waiting(code="unknown", changes=())
+    seen = waiting(LOCAL_AUTH, DOORS, author=LATELY)
+    assert not follow_drifts(after_a_change(unread), look(1120.0, seen)).drifts
+
+
+def test_what_somebody_deletes_meanwhile_is_a_drift_and_what_was_never_there_is_none() -> None:
+    gone = waiting(DOORS, missing=True, author=Actor(name=MALLORY, operation="x/delete"))
+    assert open_drift(follow_drifts(after_a_change(), look(1120.0, gone))).gone
+    assert not follow_drifts(after_a_change(gone), look(1120.0, gone)).drifts
+
+
+def test_a_change_of_a_document_does_not_end_what_it_says_nothing_about() -> None:
+    journal = follow_drifts(settled(), look(1060.0, differing(changes=(DOORS,))))
+    journal = follow_drifts(journal, look(1120.0, waiting(LOCAL_AUTH, DOORS)))
+    drift = open_drift(journal)
+    assert (drift.first_seen, drift.wants) == (1060.0, "w2")
+    assert drift.changes == (Edit(path="publicNetworkAccess", before="Disabled", after="Enabled"),)
+    journal = follow_drifts(journal, look(1180.0, waiting(LOCAL_AUTH, DOORS)))
+    assert (open_drift(journal).first_seen, open_drift(journal).changes) == (1060.0, drift.changes)
+    journal = follow_drifts(journal, look(1240.0, decide(wants="w2")))
+    assert journal.past[0].ending is Ending.SOMEBODY
+
+
 def test_what_is_new_or_taken_over_is_no_drift() -> None:
     new = differing(action=Action.CREATE, missing=True, author=None)
     taken = differing(account_id("two"), action=Action.ADOPT, author=Actor(name=MALLORY))
@@ -257,7 +328,8 @@ def test_a_safety_limit_keeps_it_from_being_put_right() -> None:
 
 def test_another_wish_in_its_document_ends_it() -> None:
     journal = follow_drifts(settled(), look(1060.0, differing()))
-    journal = follow_drifts(journal, look(1120.0, differing(wants="w2")))
+    other = replace(LOCAL_AUTH, after=None)
+    journal = follow_drifts(journal, look(1120.0, differing(wants="w2", changes=(other,))))
     assert not journal.drifts
     assert journal.past[0].ending is Ending.DOCUMENT
 
@@ -268,6 +340,22 @@ def test_a_document_that_lets_go_of_it_or_is_gone_ends_it(ignored: bool) -> None
     now = (decide(state=DecisionState.IGNORED),) if ignored else ()
     journal = follow_drifts(journal, look(1120.0, *now))
     assert journal.past[0].ending is Ending.DOCUMENT
+
+
+def test_what_no_document_declares_for_a_while_is_nobody_s_to_keep_as_it_was() -> None:
+    """What others did to it meanwhile was theirs to do; and what is forgotten takes no room."""
+    journal = follow_drifts(settled(), look(1060.0))
+    assert journal.settled == {}
+    assert not follow_drifts(journal, look(1120.0, differing())).drifts
+
+
+def test_one_fleet_forgets_nothing_of_another_and_takes_what_it_knew_with_it() -> None:
+    journal = settled()
+    other = replace(look(1060.0, decide()), plan=replace(plan_of(decide()), fleet="dev"))
+    both = follow_drifts(journal, other)
+    assert len(both.settled) == 2
+    assert follow_drifts(both, replace(other, plan=replace(plan_of(), fleet="dev"))).settled == journal.settled
+    assert forget_fleet(both, "dev", 1120.0).settled == journal.settled
 
 
 def test_while_documents_are_broken_what_is_in_none_is_not_over() -> None:
@@ -319,7 +407,8 @@ def test_whoever_its_decision_names_is_its_author() -> None:
 
 
 def test_we_are_not_and_nobody_is_who_was_there_before() -> None:
-    for author in (Actor(name=US), Actor(name=MALLORY, at="1970-01-01T00:00:01Z")):
+    """Two minutes before the look that found all as declared, at 1000 s, somebody else did something else."""
+    for author in (Actor(name=US), Actor(name=MALLORY, at="1970-01-01T00:14:40Z")):
         drift = open_drift(follow_drifts(settled(), look(1060.0, differing(author=author))))
         assert drift.actor == UNKNOWN_YET
 

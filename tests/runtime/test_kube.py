@@ -108,6 +108,14 @@ async def test_token_and_authority_are_read_anew(kube: Kube, server: ApiServer, 
     assert "No such file or directory" in unread.message
 
 
+@pytest.mark.parametrize("token", [b"half\nof it", b"\xff\xfe", "schlüssel".encode("utf-16")])
+async def test_a_token_that_cannot_be_sent_is_a_fault_and_is_not_told(kube: Kube, tmp_path: Path, token: bytes) -> None:
+    (tmp_path / "token").write_bytes(token)
+    found = fault(await kube.get(Resource.LEASES, "lease"))
+    assert (found.cls, found.code, found.applied) == (FaultClass.TRANSIENT, "no_connection", False)
+    assert "half" not in str(found)
+
+
 async def test_an_authority_that_comes_to_the_file_later_is_believed(server: ApiServer, tmp_path: Path) -> None:
     environment = server.client("pod", tmp_path)
     right = (tmp_path / "ca.crt").read_bytes()

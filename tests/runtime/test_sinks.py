@@ -226,6 +226,41 @@ async def test_what_is_refused_is_dead_after_a_few_tries_and_the_next_letter_goe
     assert (courier.delivered, courier.dead, len(receiver.requests)) == (1, 1, 6)
 
 
+def about(name: str, turn: Turn = Turn.OPENED) -> Letter:
+    return replace(LETTER, turn=turn, alert=replace(ALERT, key=name))
+
+
+async def test_a_letter_that_a_receiver_cannot_digest_keeps_nobody_else_s_waiting(time: LoopClock) -> None:
+    taken: list[tuple[str, Turn]] = []
+
+    async def fussy(letter: Letter) -> Receipt:
+        if letter.alert.key == "odd" and passed() - began < 60:
+            return Receipt(why="HTTP 500")
+        taken.append((letter.alert.key, letter.turn))
+        return Receipt()
+
+    courier = courier_of(fussy, time)
+    courier.take((about("odd"), about("odd", Turn.RESOLVED), about("b"), about("c"), about("d")))
+    began = passed()
+    await deliver_all(courier, 10.0)
+    assert taken == [("b", Turn.OPENED), ("c", Turn.OPENED), ("d", Turn.OPENED)]
+    await deliver_all(courier)
+    assert taken[3:] == [("odd", Turn.OPENED), ("odd", Turn.RESOLVED)]
+
+
+async def test_a_receiver_that_is_down_is_not_pressed_by_however_many_letters(time: LoopClock) -> None:
+    tries: list[float] = []
+
+    async def silent(_letter: Letter) -> Receipt:
+        tries.append(passed())
+        return Receipt(why="ClientConnectorError")
+
+    courier = courier_of(silent, time)
+    courier.take(about(f"alert-{number}") for number in range(200))
+    await deliver_all(courier, 3600.0)
+    assert len(tries) < 25
+
+
 async def test_what_nobody_answers_is_tried_for_a_day(time: LoopClock) -> None:
     tries: list[float] = []
 
