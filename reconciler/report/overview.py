@@ -155,7 +155,7 @@ def _judge(health: Health, concerns: list[Concern], waits: tuple[Wait, ...]) -> 
     if health.stopping:
         return Mood.UNKNOWN, "Stopping: nothing new is begun"
     if not health.leads:
-        return Mood.STANDBY, "Standing by: another replica looks after the fleets"
+        return Mood.STANDBY, f"Standing by: {plain(health.lease) or 'somebody else looks after the fleets'}"
     if not health.passes:
         return Mood.UNKNOWN, "Looking for the first time"
     seen = health.succeeded_at or health.began_at

@@ -61,7 +61,12 @@ def test_why_nothing_was_seen_yet_is_told() -> None:
         (healths.quiet(), Mood.CALM, "All is as declared"),
         (healths.bad(), Mood.ALARM, "3 things need attention now, and 5 things besides"),
         (healths.large(100), Mood.ALARM, "60 things need attention now"),
-        (replace(healths.bad(), leads=False), Mood.STANDBY, "Standing by: another replica looks after the fleets"),
+        (replace(healths.bad(), leads=False), Mood.STANDBY, "Standing by: somebody else looks after the fleets"),
+        (
+            replace(healths.quiet(), leads=False, lease="the lease prod is held by pod-a"),
+            Mood.STANDBY,
+            "Standing by: the lease prod is held by pod-a",
+        ),
         (replace(healths.quiet(), passes=()), Mood.UNKNOWN, "Looking for the first time"),
         (healths.health(), Mood.NOTICE, "No document declares a fleet"),
         (
