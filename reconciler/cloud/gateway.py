@@ -387,8 +387,8 @@ _SILENCES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
 )
 
 
-# A chain of credentials leaves nothing but text of what went wrong. That there is no managed identity here, at the address
-# that each machine has for it, is no trouble with the network.
+# A chain of credentials leaves nothing but text of what went wrong. That nobody answers at the address at which machines
+# ask for their managed identity is no trouble with the network: there is none.
 _UNREACHED = re.compile(r"Cannot connect to host (?!169\.254\.)")
 
 

@@ -262,6 +262,7 @@ def _tell(message: Message) -> None:
         id=alert.key,
         severity=alert.level.value,
         summary=alert.summary,
+        description=alert.description,
         actors=list(alert.actors),
         labels=dict(alert.labels),
         revision=alert.revision,
