@@ -387,8 +387,8 @@ _SILENCES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
 )
 
 
-# A chain of credentials leaves nothing but text of what went wrong. That nobody answers at the address at which machines
-# ask for their managed identity is no trouble with the network: there is none.
+# A chain of credentials leaves nothing but text of what went wrong. That nobody answers where machines ask for their
+# managed identity is no trouble with the network: there is none.
 _UNREACHED = re.compile(r"Cannot connect to host (?!169\.254\.)")
 
 
