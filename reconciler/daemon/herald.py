@@ -262,8 +262,8 @@ def _tell(message: Message) -> None:
         id=alert.key,
         severity=alert.level.value,
         summary=alert.summary,
-        description=alert.description,
         actors=list(alert.actors),
         labels=dict(alert.labels),
+        description=alert.description,
         revision=alert.revision,
     )
