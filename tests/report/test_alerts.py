@@ -187,7 +187,7 @@ def test_a_digest_has_the_worst_level_and_lists_the_worst_first() -> None:
     alert = message.alert
     assert alert.level is Level.CRITICAL
     assert alert.summary == "fleet prod: 13 resources are not as declared"
-    assert alert.description.startswith("- Account/zz: ")
+    assert alert.description.startswith("- critical: Account/zz: ")
     assert len(alert.members) == 13
 
 
@@ -508,6 +508,16 @@ def test_everything_that_is_wrong_with_documents_is_one_alert() -> None:
     _, (message,) = turn_alerts(journal, find_invalid([warning]), NOW + 120, STORM)
     assert message.turn is Turn.RESOLVED
     assert message.alert.description.startswith("Every document is valid again after 2 min.")
+
+
+def test_a_digest_says_how_urgent_each_is_where_not_all_are_alike() -> None:
+    few = {number: Gravity.EXPOSURE for number in range(2)}
+    mixed = [drift_of(f"a{number:02}", gravity=few.get(number, Gravity.COSMETIC)) for number in range(12)]
+    _, (message,) = turn(drifting(*mixed))
+    lines = message.alert.description.split("\n")
+    assert [line.partition(":")[0] for line in lines] == ["- critical"] * 2 + ["- info"] * 10
+    _, (message,) = turn(drifting(*(drift_of(f"a{number:02}") for number in range(12))))
+    assert message.alert.description.startswith("- Account/a00: ")
 
 
 def test_a_desired_state_without_any_fleet_is_urgent_because_nobody_looks_at_anything(tmp_path: Path) -> None:
