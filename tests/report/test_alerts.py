@@ -511,7 +511,7 @@ def test_everything_that_is_wrong_with_documents_is_one_alert() -> None:
 
 
 def test_a_digest_says_how_urgent_each_is_where_not_all_are_alike() -> None:
-    few = {number: Gravity.EXPOSURE for number in range(2)}
+    few = dict.fromkeys(range(2), Gravity.EXPOSURE)
     mixed = [drift_of(f"a{number:02}", gravity=few.get(number, Gravity.COSMETIC)) for number in range(12)]
     _, (message,) = turn(drifting(*mixed))
     lines = message.alert.description.split("\n")
