@@ -30,7 +30,7 @@ from reconciler.report.conditions import (
     find_invalid,
     tell_standing,
 )
-from reconciler.report.sight import FLEETS, find_broken_off, find_sight, find_under_way, is_sign_in
+from reconciler.report.sight import FLEETS, find_broken_off, find_sight, find_undeclared, find_under_way, is_sign_in
 from reconciler.report.words import RESULT_WORDS, count, group_blind, join_words, plain, show_duration, tell_reason
 
 UNREAD: Final = "Unread"
@@ -198,6 +198,8 @@ def _find_concerns(health: Health) -> Iterator[Concern]:
     if health.fault is not None:
         yield _broken_off(health, "", health.fault)
     yield from _read(health, find_invalid(health.findings))
+    seen = {each.name for each in health.fleets}
+    yield from _read_fleets(health, find_undeclared(health.journal, health.findings, seen))
     for fleet in health.fleets:
         if fleet.under_way:
             yield from _read_fleets(health, [find_under_way(fleet.name)])

@@ -465,6 +465,33 @@ def test_a_fleet_that_is_not_seen_is_told_by_why_and_gets_critical(done: Pass, c
     }
 
 
+def test_a_fleet_whose_document_is_broken_is_told_as_not_seen_once_that_lasts_and_over_when_it_is_right() -> None:
+    """Its drift is in nobody's sight, which errors in documents alone do not say."""
+    lost = passed(findings=(finding(1),))
+    journal, messages = replace(BLANK, looked={"prod": NOW}), list[Message]()
+    for each in (0.0, 90.0, 900.0):
+        journal, some = turn_alerts(journal, find_fleets(journal, lost), NOW + each, STORM)
+        messages += some
+    assert [(each.turn, each.alert.name, each.alert.level) for each in messages] == [
+        (Turn.OPENED, "ReconcilerFleetUnseen", Level.WARNING),
+        (Turn.AMENDED, "ReconcilerFleetUnseen", Level.CRITICAL),
+    ]
+    assert messages[0].alert.labels == {"fleet": "prod", "code": "undeclared"}
+    assert messages[0].alert.summary.startswith("fleet prod: no document without errors declares it any more")
+    again = passed(CycleReport(plan=plan_of(), outcomes=(), began=NOW, ended=NOW))
+    _, (message,) = turn_alerts(journal, find_fleets(journal, again), NOW + 960, STORM)
+    assert message.turn is Turn.RESOLVED
+
+
+def test_a_fleet_that_nobody_declares_any_more_is_no_news_while_all_documents_are_right() -> None:
+    journal = replace(BLANK, looked={"prod": NOW})
+    warning = finding(1, Severity.WARNING)
+    for done in (passed(), passed(findings=(warning,)), passed(findings=(finding(1),), under_way=("prod",))):
+        assert "unseen:prod" not in {
+            key for key, each in find_fleets(journal, done).conditions.items() if each.labels["code"] == "undeclared"
+        }
+
+
 def test_a_look_that_we_ended_ourselves_says_nothing() -> None:
     journal, _ = after_passes(passed(faults={"prod": CRASH}), 0.0, 90.0)
     stopped = passed(faults={"prod": replace(CRASH, code="stopped")})

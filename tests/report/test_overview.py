@@ -120,6 +120,13 @@ def test_the_most_urgent_and_among_those_the_oldest_come_first() -> None:
     assert ages == sorted(ages)
 
 
+def test_a_fleet_that_no_document_declares_any_more_is_not_forgotten_while_documents_have_errors() -> None:
+    known = Journal(looked={"prod": NOW - 300, "lost": NOW - 300}, waiting={"*/unseen:lost": NOW - 120})
+    broken = replace(healths.quiet(), journal=known, findings=healths.bad().findings)
+    told = {each.fleet: each.what for each in survey(broken).concerns if each.name == "ReconcilerFleetUnseen"}
+    assert told == {"lost": "fleet lost: no document without errors declares it any more, so nobody looks at it"}
+
+
 def test_a_door_that_is_open_comes_before_what_has_days_left() -> None:
     urgent = [each.name for each in survey(healths.bad()).concerns if each.level is Level.CRITICAL]
     assert urgent == ["ReconcilerDrift", "ReconcilerCredentials", "ReconcilerRetirement"]
