@@ -239,7 +239,10 @@ TABLE: Mapping[str, tuple[FaultClass, str]] = {
         "Name the certificate authority of your proxy or cloud in REQUESTS_CA_BUNDLE or SSL_CERT_FILE.",
     ),
     "credential_failed": (_F, _SIGN_IN),
-    "sign_in_unavailable": (_T, "Entra ID did not give a token just now; it is tried again by itself."),
+    "sign_in_unavailable": (
+        _T,
+        "Entra ID did not give a token just now; check the network if that lasts. It is tried again by itself.",
+    ),
     LEASE_LOST: (_F, "Whoever leads then goes on with it."),
     "throttled": (_R, _SLOWER),
     "refused_by_client": (_I, "Correct the name or value that the message names; Azure was not asked."),

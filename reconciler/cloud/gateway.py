@@ -7,6 +7,7 @@ model of the SDK is ever made. What is no 2xx comes back as a `Fault`. Never ret
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -386,12 +387,19 @@ _SILENCES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
 )
 
 
+# A chain of credentials leaves nothing but text of what went wrong. That nobody answers where machines ask for their
+# managed identity is no trouble with the network: there is none.
+_UNREACHED = re.compile(r"Cannot connect to host (?!169\.254\.)")
+
+
 def _silence(error: Exception) -> Fault:
     """What it means that there was no answer."""
     if isinstance(error, GateClosedError):
         return own_fault("throttled", str(error), applied=False, retry_after=error.seconds)
     message = _first_line(error) or type(error).__name__
     if getattr(getattr(error, "response", None), "status_code", 0) in _PASSING:
+        return own_fault("sign_in_unavailable", message, applied=False)
+    if isinstance(error, ClientAuthenticationError) and _UNREACHED.search(message) and "AADSTS" not in message:
         return own_fault("sign_in_unavailable", message, applied=False)
     cause = getattr(error, "inner_exception", None)
     for types, code, applied in _SILENCES:

@@ -290,5 +290,6 @@ def _tell(message: Message) -> None:
         summary=alert.summary,
         actors=list(alert.actors),
         labels=dict(alert.labels),
+        description=alert.description,
         revision=alert.revision,
     )

@@ -320,6 +320,7 @@ def _tell(done: Pass, seconds: float) -> None:
         fleets=len(done.reports),
         broken_off=sorted(done.faults),
         under_way=list(done.under_way),
+        unread=sum(len(report.plan.blind) for report in done.reports.values()),
         findings=len(done.findings),
         requests=sum(report.requests for report in done.reports.values()),
         seconds=round(seconds, 3),

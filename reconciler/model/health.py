@@ -92,10 +92,10 @@ class Tallies:
 class Health:
     """The daemon at `taken_at`; times are epoch seconds, the rest seconds.
 
-    `silence` is for how long the loop has given no sign of life, and `patience` how long it may. `succeeded_at` is when
-    a pass last ended that was not `failed`. `stopping` says why nothing is begun any more, `fault` why the last pass
-    saw nothing at all, `unkept` why the journal is not kept. `allowances` are the requests that Azure still grants, by
-    class, where that is tightest.
+    `lease` says, where it does not lead, whose the lease is. `silence` is for how long the loop has given no sign of
+    life, and `patience` how long it may. `succeeded_at` is when a pass last ended that was not `failed`. `stopping`
+    says why nothing is begun any more, `fault` why the last pass saw nothing at all, `unkept` why the journal is not
+    kept. `allowances` are the requests that Azure still grants, by class, where that is tightest.
     """
 
     taken_at: float
@@ -103,6 +103,7 @@ class Health:
     version: str = ""
     interval: float
     leads: bool = True
+    lease: str = ""
     observes: bool = False
     stopping: str = ""
     silence: float = 0.0

@@ -144,12 +144,15 @@ class Watcher(Protocol):
 
 class Lease(Protocol):
     """Who may write. `remaining` is for how many seconds, on the monotonic clock, starting a write is still covered; at
-    most 0 where somebody else leads. `term` is another number where somebody else may have led meanwhile."""
+    most 0 where somebody else leads. `term` is another number where somebody else may have led meanwhile. `tell` says
+    for people whose it is, "" where there is none to be had."""
 
     @property
     def term(self) -> int: ...
 
     def remaining(self) -> float: ...
+
+    def tell(self) -> str: ...
 
     def work(self) -> AbstractContextManager[None]:
         """While any such block runs, no new term begins: what an old one planned never acts under it."""
@@ -229,6 +232,9 @@ class Alone:
 
     def remaining(self) -> float:
         return math.inf
+
+    def tell(self) -> str:
+        return ""
 
     def work(self) -> AbstractContextManager[None]:
         return nullcontext()

@@ -346,5 +346,6 @@ def _sum_up(conditions: list[Condition], many: str) -> str:
 
 def _list(conditions: list[Condition], number: int) -> str:
     ordered = sorted(conditions, key=lambda each: (each.level.rank, each.summary))
-    listed = [f"- {each.summary}" for each in ordered[:LISTED]]
+    mixed = ordered[0].level is not ordered[-1].level
+    listed = [f"- {f'{each.level}: ' if mixed else ''}{each.summary}" for each in ordered[:LISTED]]
     return "\n".join([*listed, *([f"- and {number - len(listed)} more"] if number > len(listed) else [])])

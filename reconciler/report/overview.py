@@ -30,7 +30,15 @@ from reconciler.report.conditions import (
     find_invalid,
     tell_standing,
 )
-from reconciler.report.sight import FLEETS, find_broken_off, find_sight, find_under_way, find_unkept, is_sign_in
+from reconciler.report.sight import (
+    FLEETS,
+    find_broken_off,
+    find_sight,
+    find_undeclared,
+    find_under_way,
+    find_unkept,
+    is_sign_in,
+)
 from reconciler.report.words import RESULT_WORDS, count, group_blind, join_words, plain, show_duration, tell_reason
 
 UNREAD: Final = "Unread"
@@ -157,7 +165,7 @@ def _judge(health: Health, concerns: list[Concern], waits: tuple[Wait, ...]) -> 
     if health.stopping:
         return Mood.UNKNOWN, "Stopping: nothing new is begun"
     if not health.leads:
-        return Mood.STANDBY, "Standing by: another replica looks after the fleets"
+        return Mood.STANDBY, f"Standing by: {plain(health.lease) or 'somebody else looks after the fleets'}"
     if not health.passes:
         return Mood.UNKNOWN, "Looking for the first time"
     seen = health.succeeded_at or health.began_at
@@ -202,6 +210,8 @@ def _find_concerns(health: Health) -> Iterator[Concern]:
     if health.unkept:
         yield from _read_fleets(health, [find_unkept(health.unkept)])
     yield from _read(health, find_invalid(health.findings))
+    seen = {each.name for each in health.fleets}
+    yield from _read_fleets(health, find_undeclared(health.journal, health.findings, seen))
     for fleet in health.fleets:
         if fleet.under_way:
             yield from _read_fleets(health, [find_under_way(fleet.name)])

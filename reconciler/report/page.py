@@ -450,7 +450,9 @@ def _process(health: Health) -> Html:
     journal, tallies = health.journal, health.tallies
     requests = "; ".join(f"{code}: {number:,}" for code, number in sorted(tallies.requests.items()))
     left = ", ".join(f"{left:,.0f} {toll}" for toll, left in sorted(health.allowances.items()))
-    outbox = f"{count(len(journal.letters), 'message')} on the way" if journal.letters else ""
+    oldest = min((each.written for each in journal.letters), default=0.0)
+    waits = f"{count(len(journal.letters), 'message')} on the way for up to {show_duration(health.taken_at - oldest)}"
+    outbox = waits if journal.letters else ""
     lost = f"{journal.dead + journal.dropped:,} given up" if journal.dead + journal.dropped else ""
     open_ = sum(each.open for each in journal.alerts.values())
     return section(

@@ -7,12 +7,12 @@ scope of their own, and many of them one digest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 from typing import Final
 
 from reconciler.model.alert import Journal, Level
-from reconciler.model.finding import Fault, FaultClass, Severity
+from reconciler.model.finding import Fault, FaultClass, Finding, Severity
 from reconciler.model.outcome import CycleReport, Pass
 from reconciler.report.conditions import CREDENTIALS, JOURNAL, THROTTLED, UNSEEN, Condition, Finds, make_essence
 from reconciler.report.words import count, join_words, plain
@@ -64,6 +64,7 @@ def find_fleets(journal: Journal, done: Pass, unkept: str = "") -> Finds:
     for name, fault in done.faults.items():
         found += find_broken_off(name, fault)
     found += [find_under_way(name) for name in done.under_way]
+    found += find_undeclared(journal, done.findings, {*done.reports, *done.faults, *done.under_way})
     vague = {*done.under_way, *(name for name, fault in done.faults.items() if _is_stopped(fault))}
     if any(each.severity is Severity.ERROR for each in done.findings):
         # A fleet that is not there may be one whose document cannot be read.
@@ -126,6 +127,16 @@ def find_unkept(why: str) -> Condition:
         after=_UNKEPT_AFTER,
         critical_after=_CRITICAL_AFTER,
     )
+
+
+def find_undeclared(journal: Journal, findings: Iterable[Finding], seen: Set[str]) -> Iterator[Condition]:
+    """Fleets that were looked at before and are not any more while documents have errors: theirs may be among them."""
+    if not any(each.severity is Severity.ERROR for each in findings):
+        return
+    helps = "What helps: put the errors in the desired state right, or take back what brought them in."
+    for fleet in sorted({*journal.looked} - seen):
+        summary = f"fleet {plain(fleet)}: no document without errors declares it any more, so nobody looks at it"
+        yield _unseen(fleet, "undeclared", summary, [helps])
 
 
 def is_sign_in(fault: Fault) -> bool:

@@ -45,6 +45,7 @@ def render_status(health: Health) -> str:
             "began_at": show_time(health.began_at),
             "version": health.version,
             "leader": health.leads,
+            "lease": health.lease,
             "observe_only": health.observes,
             "stopping": health.stopping,
             "live": {"ok": not live, "why": live},

@@ -42,6 +42,9 @@ class FileLease:
         holder = os.pread(self._file, 256, 0).decode("utf-8", "replace").strip()
         return f"is held by {holder or 'another process'}"
 
+    def tell(self) -> str:
+        return f"the lease {self.name} {self.why}"
+
     def remaining(self) -> float:
         return math.inf if self._held else 0.0
 

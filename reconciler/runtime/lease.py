@@ -138,6 +138,9 @@ class Elector:
             return f"cannot be had: {self.fault}"
         return f"is held by {self.holder}" if self.holder else "is held by nobody yet"
 
+    def tell(self) -> str:
+        return f"the lease {self.name} {self.why}"
+
     @property
     def leads(self) -> bool:
         return self._leads

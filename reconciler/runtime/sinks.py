@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import hmac
 import math
+import os
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -74,7 +75,7 @@ class Poster:
             yield cls(session)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Receipt:
-        """Never tells the URL: it may be a secret."""
+        """Never tells more of the URL than its host: it may be a secret."""
         limit = aiohttp.ClientTimeout(total=_LIMIT)
         try:
             async with self._session.post(
@@ -83,6 +84,9 @@ class Poster:
                 return _judge(response.status, response.headers.get("Retry-After", ""))
         except TimeoutError:
             return Receipt(why=f"no answer within {_LIMIT:.0f} s")
+        except aiohttp.ClientConnectorError as error:
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else type(error).__name__
+            return Receipt(why=f"cannot connect to {error.host}:{error.port}: {why}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Receipt(why=type(error).__name__)
 

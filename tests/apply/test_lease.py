@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from reconciler.apply import Budget, run_plan
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Verb
-from reconciler.model.ports import Write
+from reconciler.model.ports import Alone, Write
 from reconciler.runtime.halt import Brake
 from tests.laws.stage import Stage, account_document, account_id, deployment, fleet_document, group_document
 
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.virtual_time
 UNCOVERED = "the lease does not cover a write any more; whoever leads goes on"
 
 
-class Until:
+class Until(Alone):
     """A lease that covers what begins before `end`, and counts how often it was asked."""
 
     term = 1
@@ -32,9 +31,6 @@ class Until:
     def remaining(self) -> float:
         self.asked += 1
         return self.end - asyncio.get_running_loop().time()
-
-    def work(self) -> AbstractContextManager[None]:
-        return nullcontext()
 
 
 def now() -> float:

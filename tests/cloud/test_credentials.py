@@ -99,6 +99,19 @@ async def test_the_usual_chain_says_of_each_credential_why_it_failed(
     assert "hunter2" not in fault.message
 
 
+async def test_an_entra_id_that_cannot_be_reached_is_no_fault_of_the_credential(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The usual chain hides why each of its credentials failed in one text."""
+    for name, value in (("TENANT_ID", "t"), ("CLIENT_ID", "c"), ("CLIENT_SECRET", "hunter2")):
+        monkeypatch.setenv(f"AZURE_{name}", value)
+    fault = await reads(azure, credential="default", authority="https://127.0.0.1:1")
+    assert isinstance(fault, Fault)
+    assert (fault.cls, fault.code, fault.applied) == (FaultClass.TRANSIENT, "sign_in_unavailable", False)
+    assert "Cannot connect to host 127.0.0.1:1" in fault.message
+    assert "network" in fault.advice
+
+
 @pytest.mark.parametrize(
     ("target", "word"),
     [

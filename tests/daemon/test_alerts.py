@@ -185,6 +185,7 @@ async def test_the_log_says_how_bad_it_is_and_who_did_it(azure: Stage) -> None:
     assert (opened["log_level"], opened["severity"], opened["actors"]) == ("warning", "critical", [MALLORY])
     assert (resolved["log_level"], resolved["severity"]) == ("info", "critical")
     assert "level" not in opened
+    assert "\nWhere: " in opened["description"]
 
 
 async def test_who_did_it_is_told_as_soon_as_azure_says_so(azure: Stage) -> None:

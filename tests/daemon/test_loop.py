@@ -28,6 +28,7 @@ from tests.laws.stage import (
     group_document,
     told,
 )
+from tests.support.logged import Event, logged
 from tests.support.virtual_time import passed
 
 pytestmark = pytest.mark.virtual_time
@@ -328,6 +329,22 @@ async def test_whoever_remembers_nonsense_about_one_fleet_spoils_only_that(azure
         done = await daemon.next_pass("start")
         assert (set(done.reports), set(done.faults)) == ({"law"}, {"odd"})
         await daemon.next_pass("interval")
+
+
+async def test_the_log_of_a_pass_says_how_many_places_it_could_not_read(azure: Stage) -> None:
+    with logged() as logs:
+        async with running(azure, fleet_of("aoai-a")) as daemon:
+            await daemon.until(quiet)
+            assert last_pass(logs)["unread"] == 0
+            await azure.fault(kind="status", status=403, count=-1, match={"method": "GET", "path": r".*/deployments.*"})
+            done = await daemon.next_pass("interval")
+    unread = len(done.reports["law"].plan.blind)
+    assert unread > 0
+    assert last_pass(logs)["unread"] == unread
+
+
+def last_pass(logs: list[Event]) -> Event:
+    return [each for each in logs if each["event"] == "pass.finished"][-1]
 
 
 async def test_a_crash_of_whoever_is_told_ends_nothing(azure: Stage) -> None:

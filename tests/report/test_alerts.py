@@ -187,7 +187,7 @@ def test_a_digest_has_the_worst_level_and_lists_the_worst_first() -> None:
     alert = message.alert
     assert alert.level is Level.CRITICAL
     assert alert.summary == "fleet prod: 13 resources are not as declared"
-    assert alert.description.startswith("- Account/zz: ")
+    assert alert.description.startswith("- critical: Account/zz: ")
     assert len(alert.members) == 13
 
 
@@ -465,6 +465,33 @@ def test_a_fleet_that_is_not_seen_is_told_by_why_and_gets_critical(done: Pass, c
     }
 
 
+def test_a_fleet_whose_document_is_broken_is_told_as_not_seen_once_that_lasts_and_over_when_it_is_right() -> None:
+    """Its drift is in nobody's sight, which errors in documents alone do not say."""
+    lost = passed(findings=(finding(1),))
+    journal, messages = replace(BLANK, looked={"prod": NOW}), list[Message]()
+    for each in (0.0, 90.0, 900.0):
+        journal, some = turn_alerts(journal, find_fleets(journal, lost), NOW + each, STORM)
+        messages += some
+    assert [(each.turn, each.alert.name, each.alert.level) for each in messages] == [
+        (Turn.OPENED, "ReconcilerFleetUnseen", Level.WARNING),
+        (Turn.AMENDED, "ReconcilerFleetUnseen", Level.CRITICAL),
+    ]
+    assert messages[0].alert.labels == {"fleet": "prod", "code": "undeclared"}
+    assert messages[0].alert.summary.startswith("fleet prod: no document without errors declares it any more")
+    again = passed(CycleReport(plan=plan_of(), outcomes=(), began=NOW, ended=NOW))
+    _, (message,) = turn_alerts(journal, find_fleets(journal, again), NOW + 960, STORM)
+    assert message.turn is Turn.RESOLVED
+
+
+def test_a_fleet_that_nobody_declares_any_more_is_no_news_while_all_documents_are_right() -> None:
+    journal = replace(BLANK, looked={"prod": NOW})
+    warning = finding(1, Severity.WARNING)
+    for done in (passed(), passed(findings=(warning,)), passed(findings=(finding(1),), under_way=("prod",))):
+        assert "unseen:prod" not in {
+            key for key, each in find_fleets(journal, done).conditions.items() if each.labels["code"] == "undeclared"
+        }
+
+
 def test_a_look_that_we_ended_ourselves_says_nothing() -> None:
     journal, _ = after_passes(passed(faults={"prod": CRASH}), 0.0, 90.0)
     stopped = passed(faults={"prod": replace(CRASH, code="stopped")})
@@ -508,6 +535,16 @@ def test_everything_that_is_wrong_with_documents_is_one_alert() -> None:
     _, (message,) = turn_alerts(journal, find_invalid([warning]), NOW + 120, STORM)
     assert message.turn is Turn.RESOLVED
     assert message.alert.description.startswith("Every document is valid again after 2 min.")
+
+
+def test_a_digest_says_how_urgent_each_is_where_not_all_are_alike() -> None:
+    few = dict.fromkeys(range(2), Gravity.EXPOSURE)
+    mixed = [drift_of(f"a{number:02}", gravity=few.get(number, Gravity.COSMETIC)) for number in range(12)]
+    _, (message,) = turn(drifting(*mixed))
+    lines = message.alert.description.split("\n")
+    assert [line.partition(":")[0] for line in lines] == ["- critical"] * 2 + ["- info"] * 10
+    _, (message,) = turn(drifting(*(drift_of(f"a{number:02}") for number in range(12))))
+    assert message.alert.description.startswith("- Account/a00: ")
 
 
 def test_a_desired_state_without_any_fleet_is_urgent_because_nobody_looks_at_anything(tmp_path: Path) -> None:

@@ -61,7 +61,12 @@ def test_why_nothing_was_seen_yet_is_told() -> None:
         (healths.quiet(), Mood.CALM, "All is as declared"),
         (healths.bad(), Mood.ALARM, "3 things need attention now, and 5 things besides"),
         (healths.large(100), Mood.ALARM, "60 things need attention now"),
-        (replace(healths.bad(), leads=False), Mood.STANDBY, "Standing by: another replica looks after the fleets"),
+        (replace(healths.bad(), leads=False), Mood.STANDBY, "Standing by: somebody else looks after the fleets"),
+        (
+            replace(healths.quiet(), leads=False, lease="the lease prod is held by pod-a"),
+            Mood.STANDBY,
+            "Standing by: the lease prod is held by pod-a",
+        ),
         (replace(healths.quiet(), passes=()), Mood.UNKNOWN, "Looking for the first time"),
         (healths.health(), Mood.NOTICE, "No document declares a fleet"),
         (
@@ -113,6 +118,13 @@ def test_the_most_urgent_and_among_those_the_oldest_come_first() -> None:
     assert levels == sorted(levels)
     ages = [each.since for each in survey(healths.large(100)).concerns if each.since is not None]
     assert ages == sorted(ages)
+
+
+def test_a_fleet_that_no_document_declares_any_more_is_not_forgotten_while_documents_have_errors() -> None:
+    known = Journal(looked={"prod": NOW - 300, "lost": NOW - 300}, waiting={"*/unseen:lost": NOW - 120})
+    broken = replace(healths.quiet(), journal=known, findings=healths.bad().findings)
+    told = {each.fleet: each.what for each in survey(broken).concerns if each.name == "ReconcilerFleetUnseen"}
+    assert told == {"lost": "fleet lost: no document without errors declares it any more, so nobody looks at it"}
 
 
 def test_a_door_that_is_open_comes_before_what_has_days_left() -> None:

@@ -12,6 +12,7 @@ from math import inf
 
 import pytest
 
+from reconciler.model.alert import Journal, Letter, Turn
 from reconciler.model.health import FleetHealth, Health
 from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan
@@ -189,6 +190,14 @@ def test_of_many_fleets_quota_is_a_line_each_but_for_what_falls_short() -> None:
 
 def test_answers_are_counted_behind_their_status() -> None:
     assert "200: 410,000; 202: 12; 429: 3" in shown(healths.quiet())
+
+
+def test_messages_that_do_not_arrive_say_for_how_long() -> None:
+    alert = healths.bad().journal.alerts["invalid"]
+    letters = tuple(
+        Letter(sink="hook", turn=Turn.OPENED, alert=alert, written=healths.NOW - age) for age in (30.0, 660.0)
+    )
+    assert "2 messages on the way for up to 11 min" in shown(healths.health(journal=Journal(letters=letters)))
 
 
 def test_a_long_name_does_not_hide_what_is_wrong_with_it() -> None:

@@ -30,6 +30,7 @@ async def test_one_leads_and_the_next_one_follows(tmp_path: Path) -> None:
         await asyncio.sleep(10)
         assert second.remaining() == 0.0
         assert second.why == "is held by first"
+        assert second.tell() == f"the lease {path} is held by first"
     await waiting
     assert heard == ["", ""]
     assert (tmp_path / "lock").read_text() == ""

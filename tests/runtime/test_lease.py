@@ -39,6 +39,7 @@ async def test_the_first_one_leads_at_once_and_the_second_stands_by(nodes: Elect
     await asyncio.sleep(120)
     assert {mark.who for mark in nodes.marks} == {"a"}
     assert second.elector.holder == "a"
+    assert second.elector.tell() == f"the lease {second.elector.name} is held by a"
     assert second.elector.remaining() == 0
     lease = nodes.find()
     assert lease is not None
