@@ -63,7 +63,8 @@ class Drift:
 
     `actor` is who did it, or that this is unknown yet; `since` is when they did, as Azure says, and `after` a time when
     they had not, by Azure's clock. `because` says why it is not put right. `returns` counts how often it came back
-    after it had been put right, `undone` are the times when that undid us, and `yielded` is when that was given up.
+    after it had been put right, `undone` are the times when that undid us, each time at the fields `contested` ("" is
+    the whole resource), and `yielded` is when that was given up.
     `within` is the key of the drift of what it lies in, where it is gone with that. `wants` names what its document
     says.
     """
@@ -86,6 +87,7 @@ class Drift:
     because: str = ""
     returns: int = 0
     undone: tuple[float, ...] = ()
+    contested: tuple[str, ...] = ()
     yielded: float | None = None
     within: str = ""
     wants: str = ""
@@ -95,6 +97,12 @@ class Drift:
     @property
     def explained(self) -> bool:
         return self.actor != UNKNOWN_YET
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What differs, "" where that is no single field."""
+        paths = () if self.gone else tuple(each.path for each in self.changes)
+        return paths or ("",)
 
 
 def name_drift(fleet: str, id: ArmId) -> str:

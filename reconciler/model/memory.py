@@ -24,8 +24,8 @@ class Held:
     """Something that failed `times` in a row, the last time because of `reason`, while bringing about what `wanted`
     names. It is not tried again before `until`, in epoch seconds of our clock, unless something else is wanted.
 
-    Where somebody undid it each time, `wants` names what its document said meanwhile: then it is held whatever differs,
-    for as long as the document says that."""
+    Where somebody undid it each time, `wants` names what its document said meanwhile: then it is held for as long as
+    the document says that and no more than `paths` differ, or whatever differs where there are none."""
 
     until: float
     times: int
@@ -33,6 +33,7 @@ class Held:
     advice: str = ""
     wanted: str = ""
     wants: str = ""
+    paths: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

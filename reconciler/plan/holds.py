@@ -50,13 +50,19 @@ def hold(draft: Draft, memory: Memory, now: float) -> Draft:
     if held is None or held.until <= now:
         return draft
     until = f"tried again at {show_time(held.until)}"
-    if held.wants == draft.decision.wants != "":
+    if held.wants == draft.decision.wants != "" and _is_within(draft.decision, held):
         return draft.blocked(Correction.GIVEN_UP, f"{held.reason}; {until}", held.advice)
     if held.wants or held.wanted != name_wanted(draft.decision):
         return draft
     times = "once" if held.times == 1 else f"{held.times} times"
     reason = f"failed {times}: {held.reason}; {until}"
     return draft.blocked("held", reason, held.advice)
+
+
+def _is_within(decision: Decision, held: Held) -> bool:
+    """Whether nothing else differs than what is fought over: that must not keep a door open."""
+    paths = set[str]() if decision.missing else {each.path for each in decision.changes}
+    return not held.paths or (paths or {""}) <= held.paths
 
 
 def name_wanted(decision: Decision) -> str:

@@ -168,6 +168,7 @@ def _hold(drift: Drift, until: float, now: float, rounds: Rounds) -> Held:
         reason=f"{who} undid it {count(times, 'time')}, so it is left as it is",
         advice="agree with them, or change its document: that is tried at once",
         wants=drift.wants,
+        paths=frozenset() if drift.omitted else frozenset(drift.contested or drift.paths),
     )
 
 
@@ -264,16 +265,24 @@ def _open(decision: Decision, past: Drift | None, scene: _Scene) -> Drift:
     )
     if past is None or past.wants != decision.wants:
         return fresh
-    undone = past.undone if past.ending is Ending.SOMEBODY else (*past.undone, look.now)[-_MOST_UNDONE:]
-    return replace(fresh, returns=past.returns + 1, undone=undone, yielded=past.yielded)
+    back = replace(fresh, returns=past.returns + 1, undone=past.undone, contested=past.contested, yielded=past.yielded)
+    return back if past.ending is Ending.SOMEBODY else _contest(back, past, decision, look.now)
+
+
+def _contest(drift: Drift, before: Drift, decision: Decision, now: float) -> Drift:
+    """The drift with one more round of a fight where it is about the same fields again; else another one may begin."""
+    differs = {""} if decision.missing or not decision.changes else {each.path for each in decision.changes}
+    again = differs & {*before.paths}
+    same = again & {*before.contested}
+    rounds = (*before.undone, now)[-_MOST_UNDONE:] if same else (now,) if again else ()
+    return replace(drift, undone=rounds, contested=tuple(sorted(same or again)))
 
 
 def _amend(drift: Drift, decision: Decision, scene: _Scene) -> Drift:
     """The drift as this look finds it."""
     look = scene.look
     if drift.correction is Correction.DONE and drift.last_seen < look.now:
-        undone = (*drift.undone, look.now)[-_MOST_UNDONE:]
-        drift = replace(drift, returns=drift.returns + 1, undone=undone)
+        drift = _contest(replace(drift, returns=drift.returns + 1), drift, decision, look.now)
     edits = () if decision.missing else tuple(_edit(each) for each in decision.changes)
     drift = replace(
         drift,

@@ -284,6 +284,26 @@ async def test_whoever_undoes_us_each_time_is_named_and_left_alone(azure: Stage)
         assert watch.inbox.told("ReconcilerDrift")[-1] == ("resolved", "ReconcilerDrift")
 
 
+async def test_a_fight_over_one_field_leaves_no_door_open(azure: Stage) -> None:
+    """Whoever wants a door to stay open might begin with a quarrel about a tag."""
+    async with watching(azure, fleet_of("aoai-a", tags={"team": "law"})) as watch:
+        await watch.daemon.until(quiet)
+        name = account_id(azure, "aoai-a")
+
+        async def meddle() -> None:
+            await azure.mutate("PATCH", name, {"tags": {"team": "other"}})
+
+        watch.daemon.after = meddle
+        await meddle()
+        for _ in range(8):
+            await watch.interval()
+        assert watch.inbox.told("ReconcilerFight") == [("opened", "ReconcilerFight")]
+        await open_up(azure, name)
+        await watch.interval()
+        assert azure.resource(name)["properties"]["publicNetworkAccess"] == "Disabled"
+        assert azure.resource(name)["tags"]["team"] == "other"
+
+
 async def test_a_fight_is_over_when_its_document_says_something_else(azure: Stage) -> None:
     async with watching(azure, fleet_of("aoai-a")) as watch:
         await watch.daemon.until(quiet)

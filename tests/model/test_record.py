@@ -33,6 +33,7 @@ DRIFT = Drift(
     because="why",
     returns=3,
     undone=(1.0, 2.0),
+    contested=("a",),
     yielded=NOW,
     within="drift-0",
     wants="w",

@@ -485,6 +485,23 @@ def test_a_fight_is_not_gone_on_with_after_so_many_rounds(times: int, held: bool
     assert bool(hold_fights(journal, "prod", now, Rounds())) is held
 
 
+def test_edits_of_one_field_after_another_are_no_fight() -> None:
+    journal, now = settled(), 1060.0
+    for number in range(5):
+        other = FieldChange(path=f"tags.{number}", before="x", after="y")
+        journal = follow_drifts(journal, look(now, differing(changes=(other,)), outcomes=(outcome(),)))
+        journal = follow_drifts(journal, look(now + 60, decide()))
+        now += 120
+    assert journal.past[-1].returns == 4
+    assert not hold_fights(journal, "prod", now, Rounds())
+
+
+def test_a_fight_is_about_the_fields_that_are_undone() -> None:
+    journal, now = undo(settled(), 3)
+    (held,) = hold_fights(journal, "prod", now, Rounds()).values()
+    assert held.paths == {"disableLocalAuth"}
+
+
 def test_rounds_that_are_far_apart_are_no_fight() -> None:
     journal, now = settled(), 1060.0
     for _ in range(5):
