@@ -47,7 +47,7 @@ _FRUITLESS = 3  # cycles that may do nothing before a run gives up: a plan can b
 # How far back the activity log is asked, in seconds. A drift is nearly always younger: a fleet is looked at more often
 # than once a day. Azure keeps 90 days, but a busy subscription's would take hundreds of requests.
 _WINDOW = 24 * 3600.0
-_ASK_AGAIN = 60.0  # seconds; the log lags by minutes
+_ASK_AGAIN, _LAG = 60.0, 1800.0  # seconds; the log lags by minutes
 _RECENT = 300.0  # seconds after a write for which a list may still tell what was there before it
 # A plan of thousands is seconds of computing, and a lease is renewed on the loop meanwhile. One plan at a time: several
 # would only take turns.
@@ -67,8 +67,13 @@ class Hearing:
         now, ids = world.clock.monotonic(), ids | wonder
         if not ids:
             self.said = None
-        elif self.said is None or not ids <= self.said.asked or (wonder and now - self.at >= _ASK_AGAIN):
+        elif self.said is None or not ids <= self.said.asked:
             self.said, self.at = await world.cloud.who(ids, _WINDOW), now
+            return self.said
+        elif wonder and now - self.at >= _ASK_AGAIN:
+            more = await world.cloud.who(ids, min(now - self.at + _LAG, _WINDOW))
+            last, others = {**self.said.last, **more.last}, {**self.said.others, **more.others}
+            self.said, self.at = replace(more, last=last, others=others), now
             return self.said
         else:
             # What is as it should be by now would have another author the next time.

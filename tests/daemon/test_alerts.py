@@ -6,7 +6,7 @@ import asyncio
 import random
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,15 +16,17 @@ import pytest
 import yaml
 
 from reconciler.apply import Budget
+from reconciler.cloud.activity import Witness
 from reconciler.daemon.herald import Desk, Herald
 from reconciler.model.alert import BLANK, Alert, Journal, Letter, Level, Route, SinkKind, Turn
 from reconciler.model.drift import Correction, Ending
 from reconciler.model.finding import Fault, Finding
+from reconciler.model.ids import ArmId
 from reconciler.model.pause import Pause
 from reconciler.model.plan import DecisionState
 from reconciler.model.ports import World
 from reconciler.model.record import fit_journal, read_journal, write_journal
-from reconciler.model.resource import Estate
+from reconciler.model.resource import Activity, Estate
 from reconciler.report.drift import ASKED_FOR
 from reconciler.runtime.sinks import Alertmanager, Courier, Receipt, Sinks
 from tests.daemon.running import DAY, INTERVAL, Running, running, sign_in
@@ -225,6 +227,31 @@ async def test_who_did_it_is_not_asked_for_ever(azure: Stage) -> None:
         await asyncio.sleep(ASKED_FOR)
         await watch.interval()
         assert not watch.herald.wonder("law")
+
+
+async def test_who_did_it_is_asked_again_of_the_last_hour_alone(azure: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy subscription's day is hundreds of requests, and this is asked every minute."""
+    asked: list[float] = []
+    who = Witness.who
+
+    async def listen(self: Witness, ids: Collection[ArmId], seconds: float) -> Activity:
+        asked.append(seconds)
+        return await who(self, ids, seconds)
+
+    monkeypatch.setattr(Witness, "who", listen)
+    await azure.set(activity_lag=240.0)
+    async with watching(azure, guarded()) as watch:
+        await watch.daemon.until(quiet)
+        name = network_id(azure, "networkSecurityGroups", "nsg")
+        body = azure.resource(name)
+        await azure.mutate("PUT", name, {**body, "properties": {**body["properties"], "securityRules": []}})
+        asked.clear()
+        for _ in range(8):
+            await watch.interval()
+        assert watch.inbox.last().alert.actors == (MALLORY,)
+    assert asked[0] == DAY
+    assert len(asked) >= 4
+    assert max(asked[1:]) < 3600
 
 
 async def test_fifty_edits_at_once_are_one_digest_and_end_as_one(azure: Stage) -> None:
