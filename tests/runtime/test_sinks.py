@@ -216,6 +216,17 @@ async def test_pauses_grow_and_a_receiver_may_ask_for_longer_ones(
     assert courier.delivered == 1
 
 
+async def test_a_letter_that_is_due_by_a_clock_that_was_hours_ahead_goes_out_at_once(
+    receiver: Receiver, poster: Poster, time: LoopClock
+) -> None:
+    courier = courier_of(hook(receiver, poster, time), time)
+    courier.take((replace(LETTER, due=NOW + 5 * 3600),))
+    began = passed()
+    await deliver_all(courier)
+    assert courier.delivered == 1
+    assert passed() - began < 60
+
+
 async def test_what_is_refused_is_dead_after_a_few_tries_and_the_next_letter_goes_on(
     receiver: Receiver, poster: Poster, time: LoopClock
 ) -> None:
