@@ -43,7 +43,8 @@ class Nursery:
         self.noise: list[str] = []  # what was no line of a log
         self._process = process
         self._more = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def start(self, words: Sequence[str], environment: Mapping[str, str]) -> int:
         """The process id of a command line that has begun."""
@@ -91,12 +92,13 @@ class Nursery:
 def nursery() -> Iterator[Nursery]:
     """Gone with what it has started when the block ends."""
     command = [sys.executable, "-m", "tests.support.forked"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        yield Nursery(process)
-    finally:
-        process.kill()
-        process.wait(20)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        nest = Nursery(process)
+        try:
+            yield nest
+        finally:
+            process.kill()
+            nest.reader.join(20)
 
 
 def _fork_on_demand() -> None:
