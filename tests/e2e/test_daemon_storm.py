@@ -163,9 +163,9 @@ class Storm:
         if self.meddling is not NOBODY and self.nest.await_event(["cycle.planned"], since, 3.0):
             self.meddling.begin()
         if self.chance.random() < 0.5:
-            time.sleep(0.2 + self.chance.expovariate(1.5))
+            time.sleep(0.2 + self.chance.expovariate(2.0))
         else:
-            self.nest.await_event([self.chance.choice(MOMENTS)], since, 1.5)
+            self.nest.await_event([self.chance.choice(MOMENTS)], since, 1.2)
             time.sleep(self.chance.choice((0.0, self.chance.uniform(0.0, 0.03))))
         assert self.nest.kill(pid) == -signal.SIGKILL, "it ended by itself"
         self.meddling.end()
