@@ -258,7 +258,7 @@ async def open_herald(duty: Duty, wiring: Wiring) -> AsyncIterator[Herald]:
         poster = await stack.enter_async_context(Poster.open(wiring.ca_bundle))
         yield Herald(
             Desk(
-                store=_open_store(telling, kube),
+                store=_open_store(telling, kube, wiring.lease),
                 sinks=_open_sinks(telling, wiring, poster, kube),
                 routes=telling.routes,
                 clock=wiring.clock,
@@ -271,10 +271,10 @@ async def open_herald(duty: Duty, wiring: Wiring) -> AsyncIterator[Herald]:
         )
 
 
-def _open_store(telling: Telling, kube: Kube | None) -> Store:
+def _open_store(telling: Telling, kube: Kube | None, lease: Lease) -> Store:
     if telling.map:
         assert kube is not None
-        return ConfigMapStore(kube, telling.map)
+        return ConfigMapStore(kube, telling.map, lease)
     return FileStore(Path(telling.file)) if telling.file else NoStore()
 
 

@@ -20,10 +20,11 @@ from reconciler.model.moment import read_time
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Step, Verb, Warrant
 from reconciler.model.ports import Answer, Operation, Progress, World, Write
-from reconciler.model.resource import Live, LiveState, Scope
+from reconciler.model.resource import Actor, Live, LiveState, Scope
 from reconciler.model.wire import Json, JsonObject
 
 _HEAL_SECONDS = 90.0  # a create that ended Failed may turn Succeeded by itself
+_ROUNDED = 1.0
 _UNCOVERED = "the lease does not cover a write any more; whoever leads goes on"
 _REMOVALS = (Verb.DELETE, Verb.PURGE)
 
@@ -151,8 +152,18 @@ class StepRun:
             return self._ended(Result.DONE, "was already so")
         if expects is None:
             return self._ended(Result.STALE, "it exists by now and differs; the next plan decides")
-        moved = self._moved(live, expects)
-        return self._ended(Result.STALE, f"{moved} changed since the plan") if moved else None
+        if moved := self._moved(live, expects):
+            return self._ended(Result.STALE, f"{moved} changed since the plan")
+        if other := self._find_other_author(live):
+            return self._ended(Result.STALE, f"{other} wrote to it since the plan; the next plan decides")
+        return None
+
+    def _find_other_author(self, live: Live) -> str:
+        """Who else has written since the plan was made, or "": after our own write nobody could tell any more."""
+        author, before = live.author, self.step.author
+        if author is None or not self.warrant.principal or author.name.lower() == self.warrant.principal.lower():
+            return ""
+        return "" if before is not None and _is_same(author, before) else author.name
 
     def _restored_state(self, live: Live | None) -> Outcome | None:
         """A restore is never sent to what lives: Azure would take it for a PUT that leaves everything out."""
@@ -385,6 +396,13 @@ class StepRun:
             ended=self.world.clock.now(),
             requests=self.requests + self.returning.requests,
         )
+
+
+def _is_same(author: Actor, before: Actor) -> bool:
+    """Whether both stand for the same write; a list may round its time."""
+    now, then = read_time(author.at), read_time(before.at)
+    near = now == then or (now is not None and then is not None and abs(now - then) < _ROUNDED)
+    return near and author.name.lower() == before.name.lower()
 
 
 def _reserved(id: ArmId) -> bool:

@@ -217,14 +217,14 @@ class Herald:
                 _tell(message)
         self._pending += tuple(letters)
         await self._save()
-        self._post_pending()
+        self._post(letters)
         if opened:
             self._tell_alertmanagers()
 
-    def _post_pending(self) -> None:
-        """What has been written down may go out."""
-        pending, self._pending = self._pending, ()
-        for letter in pending:
+    def _post(self, letters: list[Letter]) -> None:
+        """What has been written down may go out; what another fleet adds meanwhile has not been yet."""
+        self._pending = tuple(each for each in self._pending if each not in letters)
+        for letter in letters:
             self._desk.sinks.couriers[letter.sink].take((letter,))
 
     def _tell_alertmanagers(self) -> None:

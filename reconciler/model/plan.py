@@ -143,13 +143,14 @@ class Verb(StrEnum):
 class Step:
     """One write. `fields` are the owned values it brings about; the body is composed from a fresh read when it is sent.
 
-    `expects` are the owned values that were live when the plan was made: if they moved, the step is stale. None means
-    that the resource must not exist yet. `after` names the steps that must have succeeded before. `takes` is what the
-    plan knew to lie below a resource that is deleted; whatever else is found there keeps it. `within` is the lane of
-    something else that this write locks, and therefore takes instead of its own; `locks` are more of them. A purge is
-    of the account that was deleted at `deleted_at`, where that was known, and ends when usages show that something of
-    the pools in `awaits` came back: folded usage names, each with what will be used of it when the purge is sent. What
-    `leads` somewhere makes way for that delete of what it lies in: whatever keeps that keeps this.
+    `expects` are the owned values that were live when the plan was made, and `author` is who had written last: if they
+    moved, or somebody else wrote since, the step is stale. `expects` None means that the resource must not exist yet.
+    `after` names the steps that must have succeeded before. `takes` is what the plan knew to lie below a resource that
+    is deleted; whatever else is found there keeps it. `within` is the lane of something else that this write locks, and
+    therefore takes instead of its own; `locks` are more of them. A purge is of the account that was deleted at
+    `deleted_at`, where that was known, and ends when usages show that something of the pools in `awaits` came back:
+    folded usage names, each with what will be used of it when the purge is sent. What `leads` somewhere makes way for
+    that delete of what it lies in: whatever keeps that keeps this.
     """
 
     name: str
@@ -159,6 +160,7 @@ class Step:
     phase: Phase
     fields: Mapping[str, Json] = field(default_factory=dict)
     expects: Mapping[str, Json] | None = None
+    author: Actor | None = None
     after: tuple[str, ...] = ()
     takes: tuple[ArmId, ...] = ()
     location: str = ""

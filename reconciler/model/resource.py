@@ -222,6 +222,11 @@ class Live:
     def type(self) -> str:
         return self.id.type
 
+    @property
+    def author(self) -> Actor | None:
+        """Who wrote last, as the resource itself says; None where it does not."""
+        return Actor(name=self.modified_by, at=self.modified_at or "") if self.modified_by else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:

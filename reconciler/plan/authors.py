@@ -66,9 +66,7 @@ def _question(decision: Decision, snapshot: Snapshot) -> _Question | None:
 def _witness(id: ArmId, snapshot: Snapshot) -> Actor | None:
     """Who the resource itself says it was."""
     live = snapshot.live.get(id)
-    if live is None or live.modified_by is None:
-        return None
-    return Actor(name=live.modified_by, at=live.modified_at or "")
+    return live.author if live else None
 
 
 def _logged(id: ArmId, activity: Activity | None) -> Actor | None:

@@ -184,6 +184,7 @@ def _step(draft: Draft, word: str, verb: Verb, phase: Phase, fields: Mapping[str
         action=draft.decision.action,
         phase=phase,
         fields=fields,
+        author=draft.live.author if draft.live else None,
         location=draft.decision.location,
         within=_lane(draft, draft.type.lane, verb),
         locks=tuple(lane for path in draft.type.locks if (lane := _lane(draft, path, verb))),

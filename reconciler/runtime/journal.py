@@ -6,11 +6,13 @@ Promises that a text is there as a whole or not at all, whenever the process end
 from __future__ import annotations
 
 import asyncio
+import glob
 import os
 from pathlib import Path
 from typing import Final, Protocol
 
 from reconciler.model.finding import Fault, FaultClass
+from reconciler.model.ports import Lease
 from reconciler.model.wire import Json, JsonObject, read_path
 from reconciler.runtime.kube import Kube, Resource
 
@@ -47,7 +49,7 @@ class FileStore:
 
     async def load(self) -> str | Fault:
         try:
-            return await asyncio.to_thread(self._path.read_text, encoding="utf-8")
+            return await asyncio.to_thread(self._read)
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as error:
@@ -59,6 +61,12 @@ class FileStore:
         except OSError as error:
             return f"{self._path}: {_tell(error)}"
         return ""
+
+    def _read(self) -> str:
+        # What a process that was killed while it wrote has left there. Whoever still writes may not any more.
+        for beside in self._path.parent.glob(f".{glob.escape(self._path.name)}.*"):
+            beside.unlink(missing_ok=True)
+        return self._path.read_text(encoding="utf-8")
 
     def _replace(self, text: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,11 +90,12 @@ def _tell(error: Exception) -> str:
 
 class ConfigMapStore:
     """Keeps the text in a ConfigMap of ours. Whoever leads is the only one to write it, so a conflict is a leader that
-    has gone: what it wrote is read for its version and replaced."""
+    has gone: what it wrote is read for its version and replaced. Unless it is we who have gone by then."""
 
-    def __init__(self, kube: Kube, name: str) -> None:
+    def __init__(self, kube: Kube, name: str, lease: Lease) -> None:
         self._kube = kube
         self._name = name
+        self._lease = lease
         self._version: Json = None
 
     async def load(self) -> str | Fault:
@@ -99,11 +108,14 @@ class ConfigMapStore:
         return text if isinstance(text, str) else ""
 
     async def save(self, text: str) -> str:
+        term = self._lease.term
         answer = await self._put(text)
         if isinstance(answer, Fault) and answer.cls in (FaultClass.CONFLICT, FaultClass.ABSENT):
             current = await self.load()
             if isinstance(current, Fault):
                 return str(current)
+            if self._lease.remaining() <= 0 or self._lease.term != term:
+                return "somebody else has written it, and leads by now"
             answer = await self._put(text)
         if isinstance(answer, Fault):
             return str(answer)

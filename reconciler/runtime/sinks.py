@@ -247,6 +247,8 @@ class Courier:
                 await self._more.wait()
                 continue
             wait = self.due - self._clock.now()
+            # Nothing is put off for longer: a clock that was ahead, ours or another process's, has been set back.
+            wait = 0.0 if wait > _LONGEST_ASKED else wait
             if wait > 0 or not leads():
                 await self._clock.sleep(min(max(wait, 0.5), _LONGEST_PAUSE))
                 continue

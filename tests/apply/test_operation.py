@@ -59,6 +59,27 @@ async def test_a_plan_that_the_world_overtook_is_stale_and_sends_nothing(azure: 
     assert await azure.writes() == []
 
 
+async def test_what_somebody_else_wrote_to_since_the_plan_keeps_its_author_until_the_next_one(azure: Stage) -> None:
+    """Our write would hide whose the other field's change was."""
+    await settled(azure, **FIREWALL, tags={"team": "a"})
+    wanted = azure.load(documents(**FIREWALL, tags={"team": "b"}))
+    plan = await azure.dry_run(wanted)
+    await azure.mutate("PATCH", account_id(azure, "aoai-a"), {"properties": {"disableLocalAuth": False}})
+    outcome = (await carry_out(azure, wanted, plan))["Account/aoai-a#write-1"]
+    assert outcome.result is Result.STALE
+    assert "mallory@example.com wrote to it since the plan" in outcome.because
+    assert await azure.writes() == []
+    assert (await azure.converge(wanted))[-1].plan.converged
+
+
+async def test_what_somebody_else_wrote_to_before_the_plan_is_written(azure: Stage) -> None:
+    fleet = await settled(azure, **FIREWALL, tags={"team": "a"})
+    await azure.mutate("PATCH", account_id(azure, "aoai-a"), {"properties": {"disableLocalAuth": False}})
+    plan = await azure.dry_run(fleet)
+    outcomes = await carry_out(azure, fleet, plan)
+    assert {each.result for each in outcomes.values()} == {Result.DONE}
+
+
 async def test_what_somebody_else_did_meanwhile_is_done_and_not_sent(azure: Stage) -> None:
     await settled(azure, **FIREWALL, tags={"team": "a"})
     wanted = azure.load(documents(**FIREWALL, tags={"team": "b"}))

@@ -10,6 +10,7 @@ import yaml
 
 from reconciler.model.alert import Alert, Letter, Level, Turn
 from reconciler.model.pause import Pause
+from reconciler.model.ports import Alone
 from reconciler.runtime.journal import ConfigMapStore
 from reconciler.runtime.kube import Kube, Place, find_place
 from reconciler.runtime.lease import Elector, Terms, stand
@@ -68,7 +69,7 @@ async def lead(kube: Kube, name: str, clock: LoopClock) -> None:
 
 
 async def keep(kube: Kube, name: str) -> None:
-    store = ConfigMapStore(kube, name)
+    store = ConfigMapStore(kube, name, Alone())
     await store.load()
     assert await store.save("{}") == ""
     assert await store.save("[]") == ""

@@ -1,4 +1,4 @@
-"""Two replicas and one long converge: whatever becomes of the one that leads, the other goes on and never beside it."""
+"""Replicas and one long converge: whatever becomes of the one that leads, another goes on and never beside it."""
 
 from __future__ import annotations
 
@@ -53,8 +53,7 @@ DEPLOYMENT = """\
 
 ACCOUNTS = 4
 DEPLOYMENTS = 24
-# The group; then each account closed, its deployments one after the other, the account opened.
-WRITES_OF_A_QUIET_RUN = 1 + ACCOUNTS * (2 + DEPLOYMENTS)
+FEWER_DEPLOYMENTS = 9
 PACE = 60.0
 TERMS = Terms(duration=3.0, deadline=2.0, retry=0.4)
 # What is said in docs/daemon.md, and a little for a machine that has other things to do.
@@ -63,11 +62,17 @@ HANDOVER = 2.0
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Replicas]:
+def deployments() -> int:
+    """Of each account: they make the converge longer than what happens in it."""
+    return DEPLOYMENTS
+
+
+@pytest.fixture
+def pair(tmp_path: Path, deployments: int) -> Iterator[Replicas]:
     locations = ("swedencentral", "eastus2", "francecentral", "australiaeast")
     accounts = (ACCOUNT.format(number=number, location=locations[number % 4]) for number in range(1, ACCOUNTS + 1))
-    deployments = "".join(DEPLOYMENT.format(number=number) for number in range(1, DEPLOYMENTS + 1))
-    (tmp_path / "fleet.yaml").write_text(FLEET + "".join(account + deployments for account in accounts))
+    below = "".join(DEPLOYMENT.format(number=number) for number in range(1, deployments + 1))
+    (tmp_path / "fleet.yaml").write_text(FLEET + "".join(account + below for account in accounts))
     with azure(tmp_path, PACE) as sim, served_apart(ApiServer()) as server:
         # Some requests outlive the lease that they were sent under.
         sim.control("PUT", "settings", {"account_create": [300.0, 300.0], "deployment_write": [30.0, 300.0]})
@@ -83,17 +88,17 @@ def await_writing(pair: Replicas, who: str, within: float = 20.0) -> None:
         time.sleep(0.1)
 
 
-def await_converged(pair: Replicas, within: float = 180.0) -> None:
+def await_converged(pair: Replicas, deployments: int, within: float = 180.0) -> None:
     end = time.monotonic() + within
-    while not _converged(pair):
+    while not _converged(pair, deployments):
         assert time.monotonic() < end, "it does not converge"
         time.sleep(0.5)
 
 
-def _converged(pair: Replicas) -> bool:
+def _converged(pair: Replicas, deployments: int) -> bool:
     found = {id.lower(): body for id, body in pair.azure.resources().items() if "/pair-" in id.lower()}
     opened = [body for id, body in found.items() if id.count("/") == 8]
-    return len(found) == ACCOUNTS * (1 + DEPLOYMENTS) and all(
+    return len(found) == ACCOUNTS * (1 + deployments) and all(
         body["properties"]["publicNetworkAccess"] == "Enabled"
         and body["properties"]["provisioningState"] == "Succeeded"
         for body in opened
@@ -150,20 +155,60 @@ def test_whatever_becomes_of_a_leader_the_other_goes_on_and_never_beside_it(pair
     assert pair.leader() != leader  # it has given the lease back before it ended
     assert pair.await_leader(but=leader, within=HANDOVER) <= HANDOVER
     pair.start(leader)
-    await_converged(pair)
-    _check_everything(pair)
+    await_converged(pair, DEPLOYMENTS)
+    _check_everything(pair, DEPLOYMENTS, "a", "b")
 
 
-def _check_everything(pair: Replicas) -> None:
+@pytest.mark.parametrize("deployments", [FEWER_DEPLOYMENTS])
+def test_a_third_one_goes_on_while_the_second_hangs_and_no_clock_on_any_wall_matters(pair: Replicas) -> None:
+    """Their wall clocks are hours off and jump within each lease, and so is that of the API server."""
+    pair.kubernetes.skew = 7 * 3600.0
+    for name, hours in (("a", 2.0), ("b", -30.0), ("c", 5.0)):
+        pair.start(name, skewed_by=hours)
+    pair.await_leader(within=15)
+    for name in ("a", "b", "c"):
+        pair.await_standing(name)
+    leader = pair.leader()
+    hanging, standing = sorted({"a", "b", "c"} - {leader})
+    assert told(pair.log(standing), "lease.held")[0]["holder"].startswith(f"{leader}_")
+    await_writing(pair, leader)
+
+    pair.signal(hanging, signal.SIGSTOP)
+    pair.signal(leader, signal.SIGKILL)
+    pair.await_leader(but=leader, within=TAKEOVER)
+    assert pair.leader() == standing
+    await_writing(pair, standing)
+    pair.signal(hanging, signal.SIGCONT)
+    pair.running.pop(leader).wait(10)
+    pair.start(leader, skewed_by=-4.0)
+    pair.await_standing(leader)
+
+    pair.kubernetes.faults[standing] = Fault("hang")
+    pair.signal(hanging, signal.SIGSTOP)
+    pair.await_leader(but=standing, within=TAKEOVER)
+    assert pair.leader() == leader
+    pair.kubernetes.faults.clear()
+    pair.signal(hanging, signal.SIGCONT)
+    await_writing(pair, leader)
+
+    pair.signal(leader, signal.SIGSTOP)
+    pair.await_leader(but=leader, within=TAKEOVER)
+    pair.signal(leader, signal.SIGCONT)
+    await_converged(pair, FEWER_DEPLOYMENTS)
+    _check_everything(pair, FEWER_DEPLOYMENTS, leader, standing)
+
+
+def _check_everything(pair: Replicas, deployments: int, *writers: str) -> None:
     pair.check()
     writes = pair.writes()
-    assert {sent.who for sent in writes} == {"a", "b"}
+    assert {sent.who for sent in writes} >= {*writers}
     bodies: dict[tuple[str, str], set[str]] = {}
     for sent in writes:
         bodies.setdefault((sent.method, sent.path), set()).add(sent.body)
-    assert len(bodies) == WRITES_OF_A_QUIET_RUN
+    # The group; then each account closed, its deployments one after the other, the account opened.
+    assert len(bodies) == 1 + ACCOUNTS * (2 + deployments)
     assert {len(each) for each in bodies.values()} == {1}, "a write was repeated with another body"
     states = {body["properties"].get("provisioningState") for body in pair.azure.resources().values()}
     assert states == {"Succeeded"}
-    for name in ("a", "b"):
+    for name in pair.running:
         assert not told(pair.log(name), "cycle.crashed")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.finding import Fault, FaultClass
+from reconciler.model.ports import Alone, Lease
 from reconciler.model.wire import JsonObject
 from reconciler.runtime.journal import ConfigMapStore, FileStore, NoStore
 
@@ -61,6 +62,14 @@ async def test_a_process_that_is_killed_while_it_writes_leaves_the_former_text_o
         assert len(set(text)) == 1
 
 
+def test_what_a_killed_process_left_beside_the_journal_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / "journal.json").write_text("whole")
+    (tmp_path / ".journal.json.4711").write_text("hal")
+    (tmp_path / ".journal.yaml.4711").write_text("somebody else's")
+    assert asyncio.run(FileStore(tmp_path / "journal.json").load()) == "whole"
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".journal.yaml.4711", "journal.json"]
+
+
 async def test_nowhere_keeps_nothing() -> None:
     store = NoStore()
     assert await store.save("x") == ""
@@ -107,8 +116,8 @@ class Cluster:
         return self.held
 
 
-def store_of(cluster: Cluster) -> ConfigMapStore:
-    return ConfigMapStore(cluster, "journal")  # type: ignore[arg-type]
+def store_of(cluster: Cluster, lease: Lease = Alone()) -> ConfigMapStore:  # noqa: B008 - it never changes
+    return ConfigMapStore(cluster, "journal", lease)  # type: ignore[arg-type]
 
 
 async def test_a_config_map_is_made_and_then_replaced() -> None:
@@ -131,6 +140,22 @@ async def test_what_a_former_leader_wrote_meanwhile_is_replaced() -> None:
     await other.save("two")
     assert await mine.save("three") == ""
     assert await other.load() == "three"
+
+
+class Lost(Alone):
+    def remaining(self) -> float:
+        return 0.0
+
+
+async def test_what_a_successor_wrote_is_left_alone_by_whoever_has_lost_the_lease_meanwhile() -> None:
+    """Its write had left in time, or it was stopped right after it: the answer is a conflict either way."""
+    cluster = Cluster()
+    former, successor = store_of(cluster, Lost()), store_of(cluster)
+    await former.save("one")
+    await successor.load()
+    await successor.save("two")
+    assert await former.save("one and a half") == "somebody else has written it, and leads by now"
+    assert await successor.load() == "two"
 
 
 async def test_one_that_somebody_deleted_is_made_again() -> None:

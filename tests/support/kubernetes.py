@@ -18,8 +18,9 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,7 @@ class Right:
 
 @dataclass(frozen=True)
 class Seen:
-    """One request: who, what, how it was answered, and when by the monotonic clock."""
+    """One request: who, what, how it was answered, whether that was `heard`, and when by the monotonic clock."""
 
     client: str
     verb: str
@@ -218,17 +219,20 @@ class Seen:
     at: float
     body: Document | None = None
     rights: tuple[Right, ...] = ()
+    heard: bool = True
 
 
 @dataclass
 class ApiServer:
     """The store and its rules. `faults` by client may be changed at any time, from any thread. `roles` are the rules of
-    a Role in the namespace, by client; who is not in there may do everything."""
+    a Role in the namespace, by client; who is not in there may do everything. Its wall clock is `skew` seconds wrong.
+    """
 
     faults: dict[str, Fault] = field(default_factory=dict)
     roles: dict[str, list[Document]] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
     history: int = 1000
+    skew: float = 0.0
 
     def __post_init__(self) -> None:
         self.authority = trustme.CA()
@@ -305,8 +309,11 @@ class ApiServer:
         status, answer = found
         self._note(request, client, status, body, rights)
         if fault is not None and fault.kind == "lost":
+            self.seen[-1] = replace(self.seen[-1], heard=False)
             _cut(request)
-        return _json(status, answer)
+        response = _json(status, answer)
+        response.headers["Date"] = formatdate(self._now().timestamp(), usegmt=True)
+        return response
 
     async def _meet(self, fault: Fault, request: web.Request) -> web.Response | None:
         if fault.kind == "abort":
@@ -321,6 +328,9 @@ class ApiServer:
                 answer.headers["Retry-After"] = str(fault.retry_after)
             return answer
         return None
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.skew)
 
     def _note(
         self, request: web.Request, client: str, status: int, body: Document | None, rights: tuple[Right, ...]
@@ -489,7 +499,7 @@ class ApiServer:
         metadata = body["metadata"]
         key = (sort.plural, metadata["namespace"], metadata["name"])
         before = self._objects.get(key)
-        own = before["metadata"] if before else {"uid": str(uuid.uuid4()), "creationTimestamp": _now()}
+        own = before["metadata"] if before else {"uid": str(uuid.uuid4()), "creationTimestamp": _show(self._now())}
         metadata |= {name: own[name] for name in ("uid", "creationTimestamp")}
         stored = {**body, "apiVersion": sort.api_version, "kind": sort.kind}
         if before is not None and _bare(before) == _bare(stored):
@@ -658,8 +668,8 @@ def _bare(body: Document) -> Document:
     return {**body, "metadata": metadata}
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _show(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _cut(request: web.Request) -> None:

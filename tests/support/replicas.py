@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from tests.support.kubernetes import LEASES, ApiServer, Seen
 from tests.support.simulated import Azure, clean_environment
 
 NAME = "reconciler"
+
+_CLOCK = 0.05  # seconds that reading two clocks may take
 
 # A wall clock that is wrong and jumps about; Python loads a module of this name before anything else.
 SKEW = """
@@ -53,9 +56,11 @@ class Replicas:
     settings: Mapping[str, str] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _clients: dict[str, str] = field(default_factory=dict)
+    _skews: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
     def start(self, name: str, skewed_by: float = 0.0) -> None:
-        """`skewed_by` is in hours."""
+        """`skewed_by` is in hours: the replica's wall clock is that far ahead, then behind, and so on."""
+        self._skews.setdefault(name, []).append((time.monotonic(), skewed_by))
         environment = {**clean_environment(self.azure.environment), **self.environment(name)}
         if skewed_by:
             place = self.folder / f"skewed-{name}"
@@ -173,13 +178,25 @@ class Replicas:
     def check(self) -> None:
         """Nobody has begun a write after its own deadline, and nobody has while somebody else led."""
         terms = self._terms()
+        renewals = {name: [seen for seen in self.renewals(name) if seen.heard] for name in self._clients}
         for sent in self.writes():
-            renewed = [seen.at for seen in self.renewals(sent.who) if seen.at <= sent.at]
+            renewed = [self._left(seen) for seen in renewals[sent.who] if seen.at <= sent.at]
             assert renewed, f"{sent} without any lease"
             late = sent.at - renewed[-1] - self.terms.deadline
             assert late <= 0, f"{sent} is {late:.2f} s after its own deadline"
             led = [(at, who) for at, who in terms if at <= sent.at]
             assert led[-1][1] == sent.who, f"{sent} while {led[-1][1]} led, for {sent.at - led[-1][0]:.2f} s"
+
+    def _left(self, renewal: Seen) -> float:
+        """When a renewal was sent, on this machine's monotonic clock: it carries the time of a wall clock, and how that
+        is wrong is known."""
+        assert renewal.body is not None
+        stamp = datetime.fromisoformat(renewal.body["spec"]["renewTime"]).timestamp()
+        skew = 3600 * [hours for since, hours in self._skews[renewal.client] if since < renewal.at][-1]
+        told = [stamp - time.time() + time.monotonic() + wrong for wrong in (skew, -skew)]
+        left = max(each for each in told if each <= renewal.at + _CLOCK)
+        assert left > renewal.at - 2 * self.terms.retry, f"{renewal} was sent at another time than it says"
+        return left
 
     def _terms(self) -> list[tuple[float, str]]:
         """When each term began, and whose it is."""
