@@ -34,11 +34,11 @@ from aiohttp import web
 from armsim.rp.network_planting import body_of
 from reconciler.app import Duty, Telling, Wiring, _serve_under
 from reconciler.apply import Budget
+from reconciler.daemon.library import Library
+from reconciler.daemon.outside import Door
 from reconciler.desired.fleet import Endpoints, load_estate
 from reconciler.desired.tree import Tree
-from reconciler.library import Library
 from reconciler.model.alert import Route, SinkKind
-from reconciler.outside import Door
 from reconciler.report.events import Events
 from reconciler.runtime import trigger
 from reconciler.runtime.halt import Brake

@@ -141,13 +141,15 @@ def check(told: Told) -> None:
     assert find_wrong(told) == []
     assert told.left == []
     names = {each["data"]["name"] for each in told.letters}
-    known = {"Drift", "Fight", "InvalidDesiredState", "Throttled", "Credentials"}
+    known = {"Drift", "Fight", "InvalidDesiredState", "Throttled", "FleetUnseen"}
     assert names <= {f"Reconciler{name}" for name in known}
     fights = count_turns(told, "ReconcilerFight")
     assert fights == (len(script.fights), len(script.fights))
     broken = sum(map(len, script.trouble.broken.values()))
     assert count_turns(told, "ReconcilerInvalidDesiredState") == (broken, broken)
-    assert count_turns(told, "ReconcilerCredentials") == (len(FLEETS), len(FLEETS))
+    # Each fleet is unseen once in each outage, and once in the hour without tokens.
+    blind = [*script.trouble.outages, *script.trouble.nameless]
+    assert count_turns(told, "ReconcilerFleetUnseen") == (len(FLEETS) * len(blind),) * 2
     throttled = count_turns(told, "ReconcilerThrottled")
     assert throttled[0] == throttled[1]
     assert soak.hook.forged == 0
