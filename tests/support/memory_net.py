@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import heapq
 import itertools
 import socket
 from collections.abc import Callable, Iterable
@@ -153,6 +154,15 @@ class MemoryLoop(DirectLoop):
         """End all that is connected to `port`."""
         for pipe in [*self.listeners[port].pipes]:
             pipe.abort()
+
+    def drop_cancelled(self) -> None:
+        """Let go of timers that were cancelled, which a loop keeps until there are many, or their time has come."""
+        timers: list[Any] = self._scheduled  # type: ignore[attr-defined]  # the heap of timers, in BaseEventLoop
+        for each in timers:
+            each._scheduled = not each.cancelled()
+        timers[:] = [each for each in timers if not each.cancelled()]
+        heapq.heapify(timers)
+        self._timer_cancelled_count = 0
 
     async def create_server(  # type: ignore[override]  # of its many ways, the one that is used here
         self, protocol_factory: Factory, host: str | None = None, port: int = 0, *, ssl: object = None, **_: object
