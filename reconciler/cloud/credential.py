@@ -31,21 +31,24 @@ if TYPE_CHECKING:
 
 
 class TokenTransport(ExactTransport):
-    """Keeps the last answer: what a credential makes of one that it cannot read does not tell its status any more."""
+    """Keeps the last answer that was no token: what a credential makes of one that it cannot read does not tell its
+    status any more."""
 
-    last: AsyncHttpResponse | None = None
+    refusal: AsyncHttpResponse | None = None
 
     async def send(  # type: ignore[override]  # as in the base
         self, request: HttpRequest, **options: object
     ) -> AsyncHttpResponse:
-        self.last = None
-        self.last = await super().send(request, **options)
-        return self.last
+        self.refusal = None
+        response = await super().send(request, **options)
+        self.refusal = response if response.status_code >= 400 else None
+        return response
 
 
 class SignIn:
     """A credential that fails in one way only: whatever goes wrong, a token file that is not there included, is a
-    ClientAuthenticationError, with the answer if there was one. `reason` says why there is no credential to ask."""
+    ClientAuthenticationError, with the answer that refused it, if there was one. `reason` says why there is no
+    credential to ask."""
 
     def __init__(
         self, credential: AsyncSupportsTokenInfo | None, transport: TokenTransport | None = None, reason: str = ""
@@ -60,16 +63,16 @@ class SignIn:
         try:
             return await self._credential.get_token_info(*scopes, options=options)
         except ClientAuthenticationError as error:
-            error.response = error.response or self._answer
+            error.response = error.response or self._refusal
             raise
         except (OSError, ValueError, DecodeError) as error:
             failed = ClientAuthenticationError(f"No token was to be had: {error}")
-            failed.response = self._answer
+            failed.response = self._refusal
             raise failed from error
 
     @property
-    def _answer(self) -> AsyncHttpResponse | None:
-        return self._transport.last if self._transport else None
+    def _refusal(self) -> AsyncHttpResponse | None:
+        return self._transport.refusal if self._transport else None
 
     async def close(self) -> None:
         if self._credential is not None:

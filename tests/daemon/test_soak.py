@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from armsim.settings import Settings
+from reconciler.model.drift import Gravity
 from tests.daemon.meddling import CONNECTION, HOUR, Author, Episode, Script
 from tests.daemon.soaking import FLEETS, HOOK, KEEPER, NEVER, Hook, Keeper, Soak, counting, on_the_wall, serving
 from tests.laws.stage import Stage, stage, told
@@ -26,6 +27,7 @@ from tests.laws.test_fixpoint import plenty
 from tests.support.memory_net import MemoryLoop
 
 SEED = 2026
+DRIFT = "ReconcilerDrift"
 Letter = dict[str, Any]
 
 
@@ -97,7 +99,7 @@ def find_wrong(told: Told) -> list[str]:
         book[episode.about.lower()].append(episode)
     heard: dict[str, list[Letter]] = defaultdict(list)
     for letter in once(told.letters):
-        if letter["data"]["name"] == "ReconcilerDrift":
+        if letter["data"]["name"] == DRIFT:
             heard[_about(letter)].append(letter)
     wrong = []
     for id in sorted({*book, *heard}):
@@ -111,20 +113,28 @@ def _about(letter: Letter) -> str:
 
 
 def _compare(told: Told, episodes: list[Episode], letters: list[Letter]) -> Iterator[str]:
-    turns: dict[str, Counter[tuple[str, str]]] = {turn: Counter() for turn in ("opened", "amended", "resolved")}
+    """An episode may come again under the same key, but not while it is open."""
+    began: list[float] = []
+    open_ = ""
     for each in letters:
-        turns[each["type"].rpartition(".")[2]][each["subject"], each["data"]["began"]] += 1
-    if turns["opened"] != turns["resolved"]:
-        yield f"opened {turns['opened']} and resolved {turns['resolved']}"
-    if twice := [key for key, number in turns["opened"].items() if number > 1]:
-        yield f"opened twice: {twice}"
-    if untold := turns["amended"].keys() - turns["opened"].keys():
-        yield f"amended and never opened: {untold}"
-    opened = sorted(told.at(began) for _, began in turns["opened"])
+        turn, of = each["type"].rpartition(".")[2], each["data"]["began"]
+        if turn == "opened":
+            if open_:
+                yield f"opened at {of} while open since {open_}"
+            began.append(told.at(of))
+            open_ = of
+        elif turn == "resolved":
+            if of != open_:
+                yield f"over, which began at {of}, and open is {open_ or 'nothing'}"
+            open_ = ""
+        elif told.at(of) not in began:
+            yield f"amended, which began at {of}, and nobody heard of it"
+    if open_:
+        yield f"never over, since {open_}"
     starts = [*(each.began for each in episodes), float("inf")]
-    yield from (f"told at {at / HOUR:.2f} h of nothing" for at in opened if at < starts[0])
+    yield from (f"told at {at / HOUR:.2f} h of nothing" for at in began if at < starts[0])
     for episode, end in zip(episodes, starts[1:], strict=True):
-        number = sum(episode.began <= at < end for at in opened)
+        number = sum(episode.began <= at < end for at in began)
         if not episode.fewest <= number <= episode.most:
             yield f"told {number} times, at {episode.began / HOUR:.2f} h: {episode.why}: {episode.what}"
 
@@ -139,6 +149,10 @@ def check(told: Told) -> None:
     script, soak = told.script, told.soak
     census = soak.census
     assert find_wrong(told) == []
+    drifts = [each for each in told.letters if each["data"]["name"] == DRIFT]
+    keys = {(each["subject"], _about(each)) for each in drifts}
+    assert len({key for key, _ in keys}) == len({about for _, about in keys}) == len(keys), "one key for each resource"
+    assert {each["data"]["labels"]["gravity"] for each in drifts} == {*Gravity}
     assert told.left == []
     names = {each["data"]["name"] for each in told.letters}
     known = {"Drift", "Fight", "InvalidDesiredState", "Throttled", "FleetUnseen"}
@@ -169,6 +183,7 @@ def ca_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("ca")
 
 
+@pytest.mark.timeout(900)
 def test_a_day_of_trouble_is_told_once_each_and_leaves_nothing_behind(tmp_path: Path, ca_dir: Path) -> None:
     told = run(1, 150, 100, tmp_path, ca_dir)
     check(told)
