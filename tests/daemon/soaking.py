@@ -371,7 +371,6 @@ class Soak:
             for _ in range(number):
                 self._bell.fire("idle")
                 await asyncio.sleep(INTERVAL / 10)
-            self.forget_for_azure(self.azure.clock.now())
             blocks.append(min([await self._count_blocks() for _ in range(4)]))
         return blocks[1] - blocks[0]
 
@@ -381,6 +380,7 @@ class Soak:
         cycles = [task for task in asyncio.all_tasks() if task.get_name() in FLEETS]
         if cycles:
             await asyncio.wait(cycles)
+        self._forget_for_azure()
         _loop().drop_cancelled()
         gc.collect()
         return sys.getallocatedblocks()
@@ -388,7 +388,6 @@ class Soak:
     # -- what there is of everything
 
     async def sample(self) -> Sample:
-        self.forget_for_azure(self.azure.clock.now() - DAY - HOUR)
         series = await self._scrape()
         blocks = await self._count_blocks()
         kinds = Counter(f"{type(each).__module__}.{type(each).__qualname__}" for each in gc.get_objects())
@@ -403,14 +402,12 @@ class Soak:
             lines = (await answer.text()).splitlines()
         return sum(not line.startswith("#") for line in lines)
 
-    def forget_for_azure(self, moment: float) -> None:
-        """What the simulation remembers of times before then is nobody's any more and would look like a leak."""
+    def _forget_for_azure(self) -> None:
+        """What the simulation remembers would look like a leak. At a quiet moment nobody will ask for it."""
         door, world, now = self.azure.sim.door, self.azure.sim.world, self.azure.clock.now()
         door.ledger.clear()
-        while world.activity and world.activity[0]["at"] < moment:
-            world.activity.popleft()
-        while world.journal and world.journal[0].at < moment:
-            world.journal.popleft()
+        world.activity.clear()
+        world.journal.clear()
         for id in [id for id, each in world.operations.items() if each.end and each.end < now - HOUR]:
             del world.operations[id]
         known = door.identity._known
