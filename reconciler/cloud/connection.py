@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from reconciler.cloud.credential import make_credential, read_principal
+from reconciler.cloud.credential import TokenTransport, make_credential, read_principal
 from reconciler.cloud.policies import BudgetPolicy
 from reconciler.cloud.session import CloudSettings
 from reconciler.cloud.transport import CoveredConnector, ExactTransport, Proxies, send_once
@@ -46,8 +46,10 @@ class Connection:
                 middlewares=(send_once,),
             )
             await stack.enter_async_context(session)
-            transport = ExactTransport(session, clock, Proxies(settings.environment))
-            credential = make_credential(target, settings.environment, transport)
+            proxies = Proxies(settings.environment)
+            transport = ExactTransport(session, clock, proxies)
+            tokens = TokenTransport(session, clock, proxies)
+            credential = make_credential(target, settings.environment, tokens)
             stack.push_async_callback(credential.close)
             budget = BudgetPolicy(target.endpoint.rstrip("/").lower(), settings.budgets, clock, chance)
             yield cls(target, transport, credential, budget)

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import ClientAuthenticationError, DecodeError
+from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.identity.aio import (
     AzureCliCredential,
     ChainedTokenCredential,
@@ -29,12 +30,31 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncSupportsTokenInfo
 
 
+class TokenTransport(ExactTransport):
+    """Keeps the last answer that was no token: what a credential makes of one that it cannot read does not tell its
+    status any more."""
+
+    refusal: AsyncHttpResponse | None = None
+
+    async def send(  # type: ignore[override]  # as in the base
+        self, request: HttpRequest, **options: object
+    ) -> AsyncHttpResponse:
+        self.refusal = None
+        response = await super().send(request, **options)
+        self.refusal = response if response.status_code >= 400 else None
+        return response
+
+
 class SignIn:
     """A credential that fails in one way only: whatever goes wrong, a token file that is not there included, is a
-    ClientAuthenticationError. `reason` says why there is no credential to ask."""
+    ClientAuthenticationError, with the answer that refused it, if there was one. `reason` says why there is no
+    credential to ask."""
 
-    def __init__(self, credential: AsyncSupportsTokenInfo | None, reason: str = "") -> None:
+    def __init__(
+        self, credential: AsyncSupportsTokenInfo | None, transport: TokenTransport | None = None, reason: str = ""
+    ) -> None:
         self._credential = credential
+        self._transport = transport
         self._reason = reason
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
@@ -42,8 +62,17 @@ class SignIn:
             raise ClientAuthenticationError(self._reason)
         try:
             return await self._credential.get_token_info(*scopes, options=options)
-        except (OSError, ValueError) as error:
-            raise ClientAuthenticationError(f"No token was to be had: {error}") from error
+        except ClientAuthenticationError as error:
+            error.response = error.response or self._refusal
+            raise
+        except (OSError, ValueError, DecodeError) as error:
+            failed = ClientAuthenticationError(f"No token was to be had: {error}")
+            failed.response = self._refusal
+            raise failed from error
+
+    @property
+    def _refusal(self) -> AsyncHttpResponse | None:
+        return self._transport.refusal if self._transport else None
 
     async def close(self) -> None:
         if self._credential is not None:
@@ -61,12 +90,12 @@ class SignIn:
         await self.close()
 
 
-def make_credential(target: CloudTarget, environment: Mapping[str, str], transport: ExactTransport) -> SignIn:
+def make_credential(target: CloudTarget, environment: Mapping[str, str], transport: TokenTransport) -> SignIn:
     """The credential of `target`, its tokens fetched through `transport`."""
     try:
-        return SignIn(_make(target, environment, transport))
+        return SignIn(_make(target, environment, transport), transport)
     except ValueError as error:
-        return SignIn(None, f"The credential {target.credential!r} cannot be used: {error}")
+        return SignIn(None, reason=f"The credential {target.credential!r} cannot be used: {error}")
 
 
 def _make(target: CloudTarget, environment: Mapping[str, str], transport: ExactTransport) -> AsyncSupportsTokenInfo:

@@ -161,7 +161,9 @@ def _recent(drift: Drift, now: float, rounds: Rounds) -> list[float]:
 def _hold(drift: Drift, until: float, now: float, rounds: Rounds) -> Held:
     who = drift.actor if drift.explained else "somebody (unknown yet)"
     given_up = drift.correction is Correction.GIVEN_UP
-    times = max(1, len(drift.undone) if given_up else len(_recent(drift, now, rounds)) + 1)
+    # The round that was one too many is among them once it is given up.
+    undone = _recent(drift, drift.yielded or now, rounds) if given_up else [*_recent(drift, now, rounds), now]
+    times = max(1, len(undone))
     return Held(
         until=until,
         times=times,

@@ -131,6 +131,16 @@ async def test_a_credential_that_fails_is_a_fault_with_advice(azure: Azure, targ
     assert await azure.requests() == []
 
 
+@pytest.mark.parametrize("html", [True, False])
+async def test_no_answer_of_entra_is_waited_for_whatever_it_looks_like(azure: Azure, html: bool) -> None:
+    """What stands before it answers in words of its own, or in none."""
+    await azure.fault(kind="status", status=503, html=html, count=-1, match={"path": "oauth2/v2.0/token"})
+    fault = await reads(azure)
+    assert isinstance(fault, Fault)
+    assert (fault.cls, fault.code, fault.applied) == (FaultClass.TRANSIENT, "sign_in_unavailable", False)
+    assert await azure.requests() == []
+
+
 async def test_a_wrong_secret_is_never_repeated_in_the_fault(azure: Azure) -> None:
     azure.settings = CloudSettings(environment={"AZURE_CLIENT_SECRET": "hunter2"}, ca_bundle=azure.sim.ca_bundle)
     fault = await reads(azure)

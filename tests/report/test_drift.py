@@ -543,6 +543,19 @@ def test_a_fight_that_was_given_up_rests_for_hours_and_one_more_round_is_enough(
     assert hold_fights(journal, "prod", now, Rounds())
 
 
+def test_a_fight_tells_how_often_it_was_undone_of_late_before_it_is_given_up_and_after() -> None:
+    """What came back on quieter days is not a part of it."""
+    journal, now = settled(), 1060.0
+    for _ in range(3):
+        journal, _end = undo(journal, 1, began=now)
+        now += 3700.0
+    journal, now = undo(journal, 2, began=now)
+    (held,) = hold_fights(journal, "prod", now, Rounds()).values()
+    journal = follow_drifts(journal, look(now, differing(state=DecisionState.BLOCKED, code="given_up")))
+    (after,) = hold_fights(journal, "prod", now + MINUTE, Rounds()).values()
+    assert (held.times, after.times) == (3, 3)
+
+
 def test_a_fight_of_another_fleet_is_none_of_ours() -> None:
     journal, now = undo(settled(), 3)
     assert not hold_fights(journal, "dev", now, Rounds())
