@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -17,7 +18,7 @@ from reconciler.model.outlook import Nearness, Retirement, show_day
 from reconciler.model.plan import Decision, DecisionState, Plan
 from reconciler.model.spread import Spread
 from reconciler.model.wire import Json, digest
-from reconciler.report.words import count, plain, shorten, show_duration, show_value
+from reconciler.report.words import HELPS, count, plain, shorten, show_duration, show_value
 
 DRIFT: Final = "ReconcilerDrift"
 FIGHT: Final = "ReconcilerFight"
@@ -54,6 +55,7 @@ _COSTS: Final[Mapping[Gravity, str]] = {
 
 # Seconds that something must last before it is told: most of it ends by itself.
 _BLOCKED_AFTER = 120.0
+_TRIES: Final = re.compile(r"^failed (?:once|\d+ times): |; tried again at \S+$")
 _STUCK_AFTER, _STUCK_TIMES = 900.0, 3
 # Seconds between two messages about the same thing, unless it gets worse: reasons often name numbers that move.
 _QUIET = 900.0
@@ -248,8 +250,8 @@ def tell_standing(drift: Drift) -> str:
 
 
 def leave_standing(description: str) -> str:
-    """What a description says, but for what becomes of it: once it is over that is told otherwise."""
-    now = (*_STANDINGS.values(), AGREE)
+    """What a description says, but for what becomes of it and what would help: once it is over nobody needs that."""
+    now = (*_STANDINGS.values(), AGREE, HELPS)
     return "\n".join(line for line in description.split("\n") if not line.startswith(now))
 
 
@@ -338,14 +340,17 @@ def _unplaced(fleet: str, spread: Spread) -> Condition:
 
 def _blocked(fleet: str, decision: Decision, code: str, why: tuple[str, str]) -> Condition:
     reason, advice = why
+    fails = code in ("failed", "held")
+    # How often it failed and when it is tried again moves all the time, and is no news.
+    cause = _TRIES.sub("", reason) if fails else reason
     return Condition(
         key=f"blocked:{_short(fleet, decision.id)}",
         name=BLOCKED,
         level=Level.WARNING,
-        labels=_label(fleet, decision.ref, decision.labels, code=code),
-        summary=f"{plain(str(decision.ref))}: {'failed' if code in ('failed', 'held') else 'blocked'}: {plain(reason)}",
+        labels=_label(fleet, decision.ref, decision.labels, code="failed" if fails else code),
+        summary=f"{plain(str(decision.ref))}: {'failed' if fails else 'blocked'}: {plain(cause)}",
         description=_tell_why(reason, advice),
-        essence=make_essence([reason]),
+        essence=make_essence([cause]),
         after=_BLOCKED_AFTER,
     )
 
@@ -381,7 +386,7 @@ def _retirement(fleet: str, retirement: Retirement) -> Condition:
         description="\n".join(
             [
                 *([plain(retirement.told)] if retirement.told else []),
-                *([f"What helps: {plain(retirement.advice)}"] if retirement.advice else []),
+                *([f"{HELPS}{plain(retirement.advice)}"] if retirement.advice else []),
                 *(f"- {shorten(id)}" for id in retirement.deployments[:LISTED]),
             ]
         ),
@@ -397,7 +402,7 @@ def _spell_sku(retirement: Retirement) -> str:
 
 
 def _tell_why(reason: str, advice: str) -> str:
-    return plain(reason) + (f"\nWhat helps: {plain(advice)}" if advice else "")
+    return plain(reason) + (f"\n{HELPS}{plain(advice)}" if advice else "")
 
 
 def _first_failures(outcomes: Iterable[Outcome]) -> dict[ArmId, Outcome]:
