@@ -62,7 +62,8 @@ _QUIET = 900.0
 LISTED = 20
 _DETAILED = 6
 # Blocked by what is told elsewhere, or by people who know of it.
-_SILENT = frozenset({"needs", "unknown", "not_selected", "paused", "maintenance", "given_up", "circle"})
+_SILENT = frozenset({"needs", "unknown", "not_selected", "paused", "maintenance", "given_up", "circle", "incomplete"})
+_EMPTIED: Final = "empty_fleet"  # one cause, however many accounts it was
 _QUOTAS = frozenset({"insufficient_quota", "too_many_accounts", "too_many_deployments"})
 _STANDINGS: Final[Mapping[Correction, str]] = {
     Correction.DUE: "It is being put right",
@@ -119,6 +120,8 @@ def find_conditions(journal: Journal, plan: Plan, report: CycleReport | None = N
         found += _standing(plan.fleet, decision, outcomes.get(decision.id), drifted=decision.id in drifting)
     if plan.stopped:
         found.append(_stopped(plan))
+    if emptied := [each for each in plan.decisions if each.code == _EMPTIED]:
+        found.append(_emptied(plan.fleet, emptied))
     found += [_retirement(plan.fleet, each) for each in plan.outlook.near]
     found += [_unplaced(plan.fleet, each) for each in plan.spreads if each.shortfall]
     unread = [each.id for each in plan.decisions if each.code == "unknown" or _is_open(each, report)]
@@ -289,7 +292,7 @@ def _standing(fleet: str, decision: Decision, failed: Outcome | None, *, drifted
     elif failed is not None:
         why = failed.because or (str(failed.fault) if failed.fault else failed.result.value)
         yield _blocked(fleet, decision, "failed", (why, failed.fault.advice if failed.fault else ""))
-    elif decision.state is DecisionState.BLOCKED and decision.code not in _SILENT:
+    elif decision.state is DecisionState.BLOCKED and decision.code not in (*_SILENT, _EMPTIED):
         reason = decision.reason.removesuffix(decision.who)
         yield _blocked(fleet, decision, decision.code or "blocked", (reason, decision.permit))
 
@@ -364,6 +367,21 @@ def _stopped(plan: Plan) -> Condition:
         summary=f"fleet {plain(plan.fleet)}: {plain(plan.stopped)}",
         description="A safety limit forbids the whole plan: nothing is written.",
         essence=make_essence([plan.stopped]),
+        after=_BLOCKED_AFTER,
+    )
+
+
+def _emptied(fleet: str, decisions: Sequence[Decision]) -> Condition:
+    first = decisions[0]
+    listed = [f"- {plain(str(each.ref))}" for each in decisions[:LISTED]]
+    return Condition(
+        key=f"emptied:{fleet}",
+        name=BLOCKED,
+        level=Level.WARNING,
+        labels={"fleet": fleet, "code": _EMPTIED},
+        summary=f"fleet {plain(fleet)}: {plain(first.reason)}",
+        description="\n".join([f"Nothing of it is deleted. {HELPS}{plain(first.permit)}", *listed]),
+        essence="",
         after=_BLOCKED_AFTER,
     )
 
