@@ -188,9 +188,18 @@ def _taint(domains: Mapping[Path, _Domain], lost: Mapping[Path, _Domain]) -> Non
             hint="put that file right",
             origin=domain.origin,
         )
+        if domain.readings:
+            domain.findings = [_say_set_aside(each, domain.origin.file) for each in domain.findings]
         for above in directory.parents:
             if above in domains:
                 domains[above].aside[Ref(kind="directory", name=str(directory))] = (finding,)
+
+
+def _say_set_aside(finding: Finding, file: str) -> Finding:
+    if not finding.origin or finding.origin.file != file:
+        return finding
+    cost = "until then nothing beside or below it is looked after, for it may hold their Fleet"
+    return replace(finding, hint=f"{finding.hint}; {cost}")
 
 
 def _govern(domains: Mapping[Path, _Domain], directory: Path) -> _Domain | None:

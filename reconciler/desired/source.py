@@ -23,6 +23,7 @@ Tree = Union[None, str, Plain, list["Tree"], dict[str, "Tree"]]  # noqa: UP007 -
 Keys = tuple[str | int, ...]
 
 STDIN = Path("-")
+_SUFFIXES = (".yaml", ".yml")
 MAX_BYTES = 16 * 1024 * 1024
 _PIECE = 64 * 1024
 MAX_DEPTH = 60
@@ -97,7 +98,7 @@ def walk_sources(sources: Iterable[Path]) -> tuple[Path, ...]:
 
 def _walk(path: Path, above: tuple[Path, ...]) -> Iterator[Path]:
     """Files below `path`. Hidden names are skipped, and so is the `..data` behind the links of a mounted ConfigMap."""
-    if path == STDIN or not path.is_dir():
+    if path == STDIN or not _is_directory(path):
         yield path
         return
     real = path.resolve()
@@ -111,15 +112,29 @@ def _walk(path: Path, above: tuple[Path, ...]) -> Iterator[Path]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if _is_directory(entry):
             yield from _walk(entry, (*above, real))
-        elif entry.suffix in (".yaml", ".yml") and entry.stem != "kustomization" and _is_readable(entry):
+        elif _leads_nowhere(entry) or (entry.suffix in _SUFFIXES and entry.stem != "kustomization" and entry.is_file()):
             yield entry
 
 
-def _is_readable(path: Path) -> bool:
-    """A file, or a link to nothing, which is worth a finding; never a pipe, which would be waited for."""
-    return path.is_file() or not path.exists()
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # nobody may look
+        return False
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether nobody can tell what is there: a link to nothing may have led to a directory full of documents. Never a
+    pipe, which would be waited for."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return path.is_symlink() or path.suffix in _SUFFIXES
+    except OSError:
+        return True
+    return False
 
 
 def _read_file(path: Path) -> SourceFile:
@@ -136,7 +151,7 @@ def _read_file(path: Path) -> SourceFile:
             hint="check the path and its permissions",
             origin=start,
         )
-        home = path.absolute() if path.is_dir() else directory
+        home = path.absolute() if _is_directory(path) else directory
         return SourceFile(name=name, directory=home, findings=(finding,), hides_fleet=True)
     text, findings = _decode(raw, start)
     if findings:

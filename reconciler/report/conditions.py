@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -17,7 +18,7 @@ from reconciler.model.outlook import Nearness, Retirement, show_day
 from reconciler.model.plan import Decision, DecisionState, Plan
 from reconciler.model.spread import Spread
 from reconciler.model.wire import Json, digest
-from reconciler.report.words import count, plain, shorten, show_duration, show_value
+from reconciler.report.words import HELPS, count, plain, shorten, show_duration, show_value
 
 DRIFT: Final = "ReconcilerDrift"
 FIGHT: Final = "ReconcilerFight"
@@ -54,13 +55,15 @@ _COSTS: Final[Mapping[Gravity, str]] = {
 
 # Seconds that something must last before it is told: most of it ends by itself.
 _BLOCKED_AFTER = 120.0
+_TRIES: Final = re.compile(r"^failed (?:once|\d+ times): |; tried again at \S+$")
 _STUCK_AFTER, _STUCK_TIMES = 900.0, 3
 # Seconds between two messages about the same thing, unless it gets worse: reasons often name numbers that move.
 _QUIET = 900.0
 LISTED = 20
 _DETAILED = 6
 # Blocked by what is told elsewhere, or by people who know of it.
-_SILENT = frozenset({"needs", "unknown", "not_selected", "paused", "maintenance", "given_up", "circle"})
+_SILENT = frozenset({"needs", "unknown", "not_selected", "paused", "maintenance", "given_up", "circle", "incomplete"})
+_EMPTIED: Final = "empty_fleet"  # one cause, however many accounts it was
 _QUOTAS = frozenset({"insufficient_quota", "too_many_accounts", "too_many_deployments"})
 _STANDINGS: Final[Mapping[Correction, str]] = {
     Correction.DUE: "It is being put right",
@@ -117,6 +120,8 @@ def find_conditions(journal: Journal, plan: Plan, report: CycleReport | None = N
         found += _standing(plan.fleet, decision, outcomes.get(decision.id), drifted=decision.id in drifting)
     if plan.stopped:
         found.append(_stopped(plan))
+    if emptied := [each for each in plan.decisions if each.code == _EMPTIED]:
+        found.append(_emptied(plan.fleet, emptied))
     found += [_retirement(plan.fleet, each) for each in plan.outlook.near]
     found += [_unplaced(plan.fleet, each) for each in plan.spreads if each.shortfall]
     unread = [each.id for each in plan.decisions if each.code == "unknown" or _is_open(each, report)]
@@ -248,8 +253,8 @@ def tell_standing(drift: Drift) -> str:
 
 
 def leave_standing(description: str) -> str:
-    """What a description says, but for what becomes of it: once it is over that is told otherwise."""
-    now = (*_STANDINGS.values(), AGREE)
+    """What a description says, but for what becomes of it and what would help: once it is over nobody needs that."""
+    now = (*_STANDINGS.values(), AGREE, HELPS)
     return "\n".join(line for line in description.split("\n") if not line.startswith(now))
 
 
@@ -287,7 +292,7 @@ def _standing(fleet: str, decision: Decision, failed: Outcome | None, *, drifted
     elif failed is not None:
         why = failed.because or (str(failed.fault) if failed.fault else failed.result.value)
         yield _blocked(fleet, decision, "failed", (why, failed.fault.advice if failed.fault else ""))
-    elif decision.state is DecisionState.BLOCKED and decision.code not in _SILENT:
+    elif decision.state is DecisionState.BLOCKED and decision.code not in (*_SILENT, _EMPTIED):
         reason = decision.reason.removesuffix(decision.who)
         yield _blocked(fleet, decision, decision.code or "blocked", (reason, decision.permit))
 
@@ -338,14 +343,17 @@ def _unplaced(fleet: str, spread: Spread) -> Condition:
 
 def _blocked(fleet: str, decision: Decision, code: str, why: tuple[str, str]) -> Condition:
     reason, advice = why
+    fails = code in ("failed", "held")
+    # How often it failed and when it is tried again moves all the time, and is no news.
+    cause = _TRIES.sub("", reason) if fails else reason
     return Condition(
         key=f"blocked:{_short(fleet, decision.id)}",
         name=BLOCKED,
         level=Level.WARNING,
-        labels=_label(fleet, decision.ref, decision.labels, code=code),
-        summary=f"{plain(str(decision.ref))}: {'failed' if code in ('failed', 'held') else 'blocked'}: {plain(reason)}",
+        labels=_label(fleet, decision.ref, decision.labels, code="failed" if fails else code),
+        summary=f"{plain(str(decision.ref))}: {'failed' if fails else 'blocked'}: {plain(cause)}",
         description=_tell_why(reason, advice),
-        essence=make_essence([reason]),
+        essence=make_essence([cause]),
         after=_BLOCKED_AFTER,
     )
 
@@ -359,6 +367,21 @@ def _stopped(plan: Plan) -> Condition:
         summary=f"fleet {plain(plan.fleet)}: {plain(plan.stopped)}",
         description="A safety limit forbids the whole plan: nothing is written.",
         essence=make_essence([plan.stopped]),
+        after=_BLOCKED_AFTER,
+    )
+
+
+def _emptied(fleet: str, decisions: Sequence[Decision]) -> Condition:
+    first = decisions[0]
+    listed = [f"- {plain(str(each.ref))}" for each in decisions[:LISTED]]
+    return Condition(
+        key=f"emptied:{fleet}",
+        name=BLOCKED,
+        level=Level.WARNING,
+        labels={"fleet": fleet, "code": _EMPTIED},
+        summary=f"fleet {plain(fleet)}: {plain(first.reason)}",
+        description="\n".join([f"Nothing of it is deleted. {HELPS}{plain(first.permit)}", *listed]),
+        essence="",
         after=_BLOCKED_AFTER,
     )
 
@@ -381,7 +404,7 @@ def _retirement(fleet: str, retirement: Retirement) -> Condition:
         description="\n".join(
             [
                 *([plain(retirement.told)] if retirement.told else []),
-                *([f"What helps: {plain(retirement.advice)}"] if retirement.advice else []),
+                *([f"{HELPS}{plain(retirement.advice)}"] if retirement.advice else []),
                 *(f"- {shorten(id)}" for id in retirement.deployments[:LISTED]),
             ]
         ),
@@ -397,7 +420,7 @@ def _spell_sku(retirement: Retirement) -> str:
 
 
 def _tell_why(reason: str, advice: str) -> str:
-    return plain(reason) + (f"\nWhat helps: {plain(advice)}" if advice else "")
+    return plain(reason) + (f"\n{HELPS}{plain(advice)}" if advice else "")
 
 
 def _first_failures(outcomes: Iterable[Outcome]) -> dict[ArmId, Outcome]:

@@ -39,11 +39,19 @@ from reconciler.report.sight import (
     find_unkept,
     is_sign_in,
 )
-from reconciler.report.words import RESULT_WORDS, count, group_blind, join_words, plain, show_duration, tell_reason
+from reconciler.report.words import (
+    HELPS,
+    RESULT_WORDS,
+    count,
+    group_blind,
+    join_words,
+    plain,
+    show_duration,
+    tell_reason,
+)
 
 UNREAD: Final = "Unread"
 BROKEN_OFF: Final = "BrokenOff"
-HELPS: Final = "What helps: "
 _INTERVALS = 3  # without a pass that saw every fleet, after which nobody knows any more
 
 

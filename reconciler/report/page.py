@@ -25,9 +25,10 @@ from reconciler.model.quota import Pool
 from reconciler.report.conditions import INVALID
 from reconciler.report.look import STYLE
 from reconciler.report.markup import NONE, Html, facts, fold, join, moment, name, section, table, tag, text, title, when
-from reconciler.report.overview import HELPS, Concern, Hold, Mood, Overview, Wait, judge_ready, survey
+from reconciler.report.overview import Concern, Hold, Mood, Overview, Wait, judge_ready, survey
 from reconciler.report.pools import tell_asked, tell_holders, tell_pace, tell_unknown, tightest_first
 from reconciler.report.words import (
+    HELPS,
     STATE_WORDS,
     count,
     document_of,

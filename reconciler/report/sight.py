@@ -15,7 +15,7 @@ from reconciler.model.alert import Journal, Level
 from reconciler.model.finding import Fault, FaultClass, Finding, Severity
 from reconciler.model.outcome import CycleReport, Pass
 from reconciler.report.conditions import CREDENTIALS, JOURNAL, THROTTLED, UNSEEN, Condition, Finds, make_essence
-from reconciler.report.words import count, join_words, plain
+from reconciler.report.words import HELPS, count, join_words, plain
 
 FLEETS: Final = "*"  # the scope of these conditions; no fleet has such a name
 FLEET_WIDE: Final = (CREDENTIALS, THROTTLED, UNSEEN, JOURNAL)
@@ -37,7 +37,7 @@ _REPEATED: Final = (
     "does not remember."
 )
 _MENDS: Final = (
-    "What helps: room on the disk and the right to write for journalFile; for journalMap the right to get, create and "
+    f"{HELPS}room on the disk and the right to write for journalFile; for journalMap the right to get, create and "
     "update that ConfigMap, and an API server that answers."
 )
 _SIGN_IN = frozenset(
@@ -109,7 +109,7 @@ def find_broken_off(fleet: str, fault: Fault) -> Iterator[Condition]:
 
 def find_under_way(fleet: str) -> Condition:
     """A look that takes longer than a pass; it is no news before it takes much longer."""
-    helps = "What helps: the log says what it waits for (read.retried); Azure may be slow, or out of reach."
+    helps = f"{HELPS}the log says what it waits for (read.retried); Azure may be slow, or out of reach."
     slow = _unseen(fleet, "slow", f"fleet {plain(fleet)}: a look at it does not come to its end", [helps])
     return replace(slow, after=_SLOW_AFTER, critical_after=None)
 
@@ -172,7 +172,7 @@ def _tell(name: str, key: str, summary: str, faults: list[Fault]) -> Condition:
 
 def _broken_off(fleet: str, fault: Fault) -> Condition:
     summary = f"fleet {plain(fleet)}: each look at it breaks off" if fleet else "no pass gets as far as the fleets"
-    return _unseen(fleet, "crashed", summary, [plain(str(fault)), f"What helps: {plain(fault.advice) or _OURS}"])
+    return _unseen(fleet, "crashed", summary, [plain(str(fault)), f"{HELPS}{plain(fault.advice) or _OURS}"])
 
 
 def _unread(fleet: str, faults: list[Fault]) -> Condition:
@@ -207,4 +207,4 @@ def _codes(faults: Iterable[Fault]) -> list[str]:
 def _describe(faults: list[Fault]) -> Iterator[str]:
     yield from sorted({plain(str(each)) for each in faults})[:3]
     for advice in sorted({each.advice for each in faults if each.advice})[:1]:
-        yield f"What helps: {plain(advice)}"
+        yield f"{HELPS}{plain(advice)}"

@@ -18,6 +18,8 @@ from reconciler.model.wire import Json, canonical_bytes
 
 MASK: Final = "(sensitive)"
 NOTHING: Final = "none"
+HELPS: Final = "What helps: "
+_DAY: Final = 86_400  # seconds
 
 SYMBOLS: Final[Mapping[Action, str]] = {
     Action.CREATE: "+",
@@ -263,12 +265,15 @@ def join_words(words: Iterable[str]) -> str:
 
 
 def show_duration(seconds: float) -> str:
-    """`0 s`, `41 s`, `1 min 12 s`, `2 h 5 min`."""
+    """`0 s`, `41 s`, `1 min 12 s`, `2 h 5 min`, from two days on `2 d 5 h`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
         minutes, rest = divmod(whole, 60)
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, rest = divmod(round(whole / 60), 60)
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
+    if whole < 2 * _DAY:
+        hours, rest = divmod(round(whole / 60), 60)
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    days, rest = divmod(round(whole / 3600), 24)
+    return f"{days} d {rest} h" if rest else f"{days} d"

@@ -60,10 +60,13 @@ class Running:
     pausing: Pausing
     passes: list[Pass] = field(default_factory=list)
     after: Callable[[], Coroutine[object, object, None]] | None = None
+    source: Callable[[], Coroutine[object, object, Estate]] | None = None  # instead of `estate`
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _told: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def load(self) -> Estate:
+        if self.source is not None:
+            return await self.source()
         if isinstance(self.estate, Exception):
             raise self.estate
         return self.estate

@@ -182,6 +182,17 @@ def test_a_missing_source_is_a_finding(tmp_path: Path) -> None:
     assert "no such file" in file.findings[0].message
 
 
+@pytest.mark.parametrize("target", ["gone", "current"])
+def test_a_link_to_nothing_may_have_been_a_directory_of_documents(tmp_path: Path, target: str) -> None:
+    """Passed over, its documents would be taken for withdrawn. The second one leads to itself."""
+    (tmp_path / "prod.yaml").write_text("kind: A\n", encoding="utf-8")
+    (tmp_path / "current").symlink_to(target)
+    link, prod = read_sources([tmp_path])
+    assert (link.name, link.documents, link.hides_fleet) == (str(tmp_path / "current"), (), True)
+    assert link.findings[0].message.startswith(f"cannot read {tmp_path / 'current'}: ")
+    assert (prod.findings, len(prod.documents)) == ((), 1)
+
+
 def test_a_link_to_nothing_is_a_finding(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").symlink_to("gone.yaml")
     (file,) = read_sources([tmp_path])

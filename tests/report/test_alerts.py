@@ -293,6 +293,34 @@ def test_what_is_blocked_for_two_minutes_is_told() -> None:
     assert told(messages) == [(Turn.RESOLVED, "ReconcilerBlocked")]
 
 
+def test_what_fails_again_and_again_is_told_once_and_goes_by_one_name() -> None:
+    """Between two tries it is held back, and how often it failed is counted: that is no other message."""
+    fault = Fault(cls=FaultClass.FORBIDDEN, code="RequestDisallowedByPolicy", message="no", advice="comply")
+    journal, messages = BLANK, list[Message]()
+    for number in range(40):
+        tries = "once" if number < 20 else f"{number} times"
+        reason = f"failed {tries}: RequestDisallowedByPolicy: no; tried again at 2025-10-28T14:15:{number:02}Z"
+        held = decide(state=DecisionState.BLOCKED, code="held", reason=reason, permit="comply")
+        failed = report_of(outcome(result=Result.BLOCKED, fault=fault))
+        finds = find_conditions(journal, plan_of(held))
+        if number % 20 == 0:
+            finds = find_conditions(journal, failed.plan, failed)
+        journal, told_ = turn_alerts(journal, finds, NOW + number * 60, STORM)
+        messages += told_
+    (message,) = messages
+    assert message.alert.labels["code"] == "failed"
+    assert message.alert.summary == "Account/one: failed: RequestDisallowedByPolicy: no"
+    assert message.alert.description.startswith(
+        "failed once: RequestDisallowedByPolicy: no; tried again at 2025-10-28T"
+    )
+
+
+def test_once_it_is_over_nobody_is_told_any_more_what_would_help() -> None:
+    journal, _ = lasting(BLOCKED)
+    _, (message,) = turn_alerts(journal, find_conditions(journal, plan_of(decide())), NOW + 180, STORM)
+    assert message.alert.description == "This is not so any more after 59 s.\nmust not be destroyed"
+
+
 def test_what_flickers_is_not_told() -> None:
     journal = BLANK
     for number in range(20):

@@ -91,7 +91,17 @@ def test_nothing_shown_can_move_a_cursor_or_hide(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (72, "1 min 12 s"), (3600, "1 h"), (7500, "2 h 5 min")],
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (60, "1 min"),
+        (72, "1 min 12 s"),
+        (3600, "1 h"),
+        (7500, "2 h 5 min"),
+        (172_799, "48 h"),
+        (172_800, "2 d"),
+        (180_000, "2 d 2 h"),
+    ],
 )
 def test_a_duration_reads_like_speech(seconds: float, shown: str) -> None:
     assert show_duration(seconds) == shown
