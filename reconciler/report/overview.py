@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import isinf
 from typing import Final
 
 from reconciler.model.alert import Level
@@ -44,6 +45,7 @@ from reconciler.report.words import RESULT_WORDS, count, group_blind, join_words
 
 UNREAD: Final = "Unread"
 BROKEN_OFF: Final = "BrokenOff"
+PAUSES: Final = "Pauses"
 HELPS: Final = "What helps: "
 _INTERVALS = 3  # without a pass that saw every fleet, after which nobody knows any more
 
@@ -211,6 +213,7 @@ def _find_concerns(health: Health) -> Iterator[Concern]:
     if health.unkept:
         yield from _read_fleets(health, [find_unkept(health.unkept)])
     yield from _read(health, find_invalid(health.findings))
+    yield from _find_endless(health)
     seen = {each.name for each in health.fleets}
     yield from _read_fleets(health, find_undeclared(health.journal, health.findings, seen))
     for name in sorted({each.fleet for each in health.journal.drifts.values()} - seen):
@@ -229,6 +232,20 @@ def _find_concerns(health: Health) -> Iterator[Concern]:
             yield from named
             if not any(each.name == UNSEEN for each in named):
                 yield from _find_unread(health, fleet.report.plan)
+
+
+def _find_endless(health: Health) -> Iterator[Concern]:
+    """Pauses that cannot be read: nobody asked for that one, and nobody knows when it ends."""
+    for pause in health.pauses:
+        if isinf(pause.until):
+            yield Concern(
+                key="pauses",
+                name=PAUSES,
+                level=Level.WARNING,
+                fleet="",
+                what=f"everything is paused: {plain(pause.reason)}",
+                doing=f"{HELPS}put it right, or remove it; nothing is written before.",
+            )
 
 
 def _read_unwatched(health: Health, fleet: str) -> Iterator[Concern]:

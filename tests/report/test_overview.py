@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 
@@ -11,6 +12,7 @@ from reconciler.model.drift import Correction
 from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.health import FleetHealth, Health
 from reconciler.model.outcome import Result
+from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan
 from reconciler.report.conditions import find_conditions
 from reconciler.report.overview import Mood, judge_live, judge_ready, survey
@@ -145,6 +147,13 @@ def test_what_has_lasted_long_enough_to_be_told_is_on_the_page_from_then_on() ->
     told = survey(replace(health, journal=replace(lost, alerts={alert.key: alert})))
     (concern,) = [each for each in told.concerns if each.fleet == "lost"]
     assert concern.since == NOW - 91
+
+
+def test_pauses_that_cannot_be_read_are_a_concern_and_those_that_somebody_asked_for_are_none() -> None:
+    unread = Pause(until=inf, reason="the pauses in p.json cannot be read: it is no list of pauses")
+    told = survey(replace(healths.quiet(), pauses=(unread, *healths.bad().pauses)))
+    (concern,) = told.concerns
+    assert (told.mood, concern.what) == (Mood.TROUBLE, f"everything is paused: {unread.reason}")
 
 
 def test_a_door_that_is_open_comes_before_what_has_days_left() -> None:
