@@ -140,6 +140,7 @@ class _Loop:
         self._numbers = count(1)
         self._in_a_row = 0
         self._leads = False
+        self._standing_by = ""
         self._term: int | None = None
         self._fresh = True
         self._findings: tuple[Finding, ...] = ()
@@ -199,6 +200,11 @@ class _Loop:
         if leads is not self._leads:
             _log.info("leader.began" if leads else "leader.ended")
             self._leads = leads
+        why = "" if leads else lease.tell()
+        if why != self._standing_by:
+            if why:
+                _log.info("leader.awaited", why=why)
+            self._standing_by = why
         if leads and self._term != lease.term:
             # Somebody else may have led meanwhile: what was remembered is not how things stand.
             self._term, self._known, self._fresh = lease.term, {}, True

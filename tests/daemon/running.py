@@ -29,10 +29,14 @@ class Lead(Alone):
 
     def __init__(self) -> None:
         self.seconds = DAY
+        self.why = ""
         self.term = 1
 
     def remaining(self) -> float:
         return self.seconds
+
+    def tell(self) -> str:
+        return self.why
 
 
 @dataclass

@@ -322,6 +322,20 @@ async def test_whoever_does_not_lead_looks_at_nothing_until_it_does(azure: Stage
         await daemon.next_pass("lease")
 
 
+async def test_whoever_stands_by_says_whose_the_lease_is_once_and_again_when_it_is_somebody_elses(azure: Stage) -> None:
+    with logged() as logs:
+        async with running(azure, [fleet_document(), group_document()]) as daemon:
+            daemon.lead.seconds = 0.0
+            for holder in ("a", "a", "b"):
+                daemon.lead.why = f"the lease prod is held by pod-{holder}"
+                daemon.bell.fire("interval")
+                await asyncio.sleep(1)
+            daemon.lead.seconds = 10.0
+            await daemon.next_pass("lease")
+    awaited = [each["why"] for each in logs if each["event"] == "leader.awaited"]
+    assert awaited == ["the lease prod is held by pod-a", "the lease prod is held by pod-b"]
+
+
 async def test_connections_live_from_pass_to_pass_and_a_fleet_that_moved_gets_new_ones(azure: Stage) -> None:
     async with running(azure, fleet_of("aoai-a")) as daemon:
         await daemon.until(quiet)
