@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
+from math import isinf
 from typing import Protocol, TypeVar
 
 import structlog
@@ -20,6 +21,7 @@ from reconciler.daemon.crew import LAST_WORDS, Crew
 from reconciler.model.finding import Fault, FaultClass, Finding
 from reconciler.model.ids import ArmId
 from reconciler.model.memory import NOTHING, Memory
+from reconciler.model.moment import show_time
 from reconciler.model.outcome import CycleReport, Pass, Result
 from reconciler.model.pause import Pause
 from reconciler.model.plan import DecisionState, Plan
@@ -138,9 +140,11 @@ class _Loop:
         self._numbers = count(1)
         self._in_a_row = 0
         self._leads = False
+        self._standing_by = ""
         self._term: int | None = None
         self._fresh = True
         self._findings: tuple[Finding, ...] = ()
+        self._pauses: tuple[Pause, ...] = ()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -196,6 +200,12 @@ class _Loop:
         if leads is not self._leads:
             _log.info("leader.began" if leads else "leader.ended")
             self._leads = leads
+        seen = None if leads else lease.look()
+        why = seen.told if seen else ""
+        if why != self._standing_by:
+            if why:
+                _log.info("leader.awaited", why=why)
+            self._standing_by = why
         if leads and self._term != lease.term:
             # Somebody else may have led meanwhile: what was remembered is not how things stand.
             self._term, self._known, self._fresh = lease.term, {}, True
@@ -233,6 +243,7 @@ class _Loop:
         await self._service.chronicle.begin(fresh=self._fresh)
         self._fresh = False
         pauses = tuple(each for each in await self._service.pauses.load() if each.until > now)
+        self._tell_pauses(pauses)
         estate = await self._service.load()
         self._tell_findings(estate.findings)
         self._known = {fleet.name: self._known.get(fleet.name) or self._meet() for fleet in estate.fleets}
@@ -242,6 +253,17 @@ class _Loop:
 
     def _meet(self) -> _Recollection:
         return _Recollection(gauge=Gauge(age=self._service.quota_age))
+
+    def _tell_pauses(self, pauses: tuple[Pause, ...]) -> None:
+        """Why nothing is written is told when it begins and when it is over; what cannot be read has no end."""
+        for pause in pauses:
+            if pause not in self._pauses:
+                told = _log.warning if isinf(pause.until) else _log.info
+                told("pause.began", **_tell_pause(pause))
+        for pause in self._pauses:
+            if pause not in pauses:
+                _log.info("pause.ended", **_tell_pause(pause))
+        self._pauses = pauses
 
     def _tell_findings(self, findings: tuple[Finding, ...]) -> None:
         """What is wrong with documents is told once, and again when it has changed."""
@@ -311,6 +333,12 @@ def _sort(found: Mapping[str, CycleReport | Fault]) -> Pass:
         reports={name: each for name, each in found.items() if isinstance(each, CycleReport)},
         faults={name: each for name, each in found.items() if isinstance(each, Fault)},
     )
+
+
+def _tell_pause(pause: Pause) -> dict[str, str]:
+    until = "" if isinf(pause.until) else show_time(pause.until)
+    names = {"fleet": pause.fleet, "kind": pause.kind, "target": pause.target}
+    return {**names, "until": until, "by": pause.by, "reason": pause.reason}
 
 
 def _tell(done: Pass, seconds: float) -> None:

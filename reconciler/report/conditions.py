@@ -113,7 +113,7 @@ class Finds:
 
 def find_conditions(journal: Journal, plan: Plan, report: CycleReport | None = None) -> Finds:
     """What is so in a fleet: its open drifts, and what a plan and, once they ran, its steps say."""
-    found = [*_drifts(journal, plan.fleet)]
+    found = [*find_drifts(journal, plan.fleet)]
     outcomes = _first_failures(report.outcomes if report else ())
     drifting = {each.id for each in journal.drifts.values()}
     for decision in plan.decisions:
@@ -165,7 +165,8 @@ def find_invalid(findings: Sequence[Finding]) -> Finds:
     return Finds(fleet="", conditions={condition.key: condition})
 
 
-def _drifts(journal: Journal, fleet: str) -> Iterator[Condition]:
+def find_drifts(journal: Journal, fleet: str) -> Iterator[Condition]:
+    """The open drifts of a fleet, as it was last seen."""
     for drift in journal.drifts.values():
         if drift.fleet != fleet or drift.within:
             continue

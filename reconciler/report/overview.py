@@ -6,8 +6,9 @@ What is wrong is what alerts are made of, so that nobody reads one thing here an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import isinf
 from typing import Final
 
 from reconciler.model.alert import Level
@@ -27,6 +28,7 @@ from reconciler.report.conditions import (
     Condition,
     Finds,
     find_conditions,
+    find_drifts,
     find_invalid,
     tell_standing,
 )
@@ -52,6 +54,7 @@ from reconciler.report.words import (
 
 UNREAD: Final = "Unread"
 BROKEN_OFF: Final = "BrokenOff"
+PAUSES: Final = "Pauses"
 _INTERVALS = 3  # without a pass that saw every fleet, after which nobody knows any more
 
 
@@ -222,11 +225,16 @@ def _find_concerns(health: Health) -> Iterator[Concern]:
     if health.unkept:
         yield from _read_fleets(health, [find_unkept(health.unkept)])
     yield from _read(health, find_invalid(health.findings))
+    yield from _find_endless(health)
     seen = {each.name for each in health.fleets}
     yield from _read_fleets(health, find_undeclared(health.journal, health.findings, seen))
+    for name in sorted({each.fleet for each in health.journal.drifts.values()} - seen):
+        yield from _read_unwatched(health, name)
     for fleet in health.fleets:
         if fleet.under_way:
             yield from _read_fleets(health, [find_under_way(fleet.name)])
+        if fleet.report is None or fleet.fault is not None:
+            yield from _read_unwatched(health, fleet.name)
         if fleet.fault is not None:
             named = [*_read_fleets(health, find_broken_off(fleet.name, fleet.fault))]
             yield from named or [_broken_off(health, fleet.name, fleet.fault)]
@@ -236,6 +244,27 @@ def _find_concerns(health: Health) -> Iterator[Concern]:
             yield from named
             if not any(each.name == UNSEEN for each in named):
                 yield from _find_unread(health, fleet.report.plan)
+
+
+def _find_endless(health: Health) -> Iterator[Concern]:
+    """Pauses that cannot be read: nobody asked for that one, and nobody knows when it ends."""
+    for pause in health.pauses:
+        if isinf(pause.until):
+            yield Concern(
+                key="pauses",
+                name=PAUSES,
+                level=Level.WARNING,
+                fleet="",
+                what=f"everything is paused: {plain(pause.reason)}",
+                doing=f"{HELPS}put it right, or remove it; nothing is written before.",
+            )
+
+
+def _read_unwatched(health: Health, fleet: str) -> Iterator[Concern]:
+    """What was wrong with a fleet when it was last seen: that nobody sees it now makes nothing right."""
+    conditions = {each.key: each for each in find_drifts(health.journal, fleet)}
+    for concern in _read(health, Finds(fleet=fleet, conditions=conditions)):
+        yield replace(concern, doing="It was so when the fleet was last seen, which it is not at present.")
 
 
 def _read_fleets(health: Health, conditions: Iterable[Condition]) -> Iterator[Concern]:
@@ -273,9 +302,9 @@ def _find_since(health: Health, fleet: str, condition: Condition, drift: Drift |
     if drift is not None and condition.name == DRIFT:
         return drift.first_seen
     alert = health.journal.alerts.get(condition.key)
-    if alert is not None and alert.open:
-        return alert.began
-    return health.journal.waiting.get(f"{fleet}/{condition.key}")
+    began = [alert.began] if alert is not None and alert.open else []
+    waits = health.journal.waiting.get(f"{fleet}/{condition.key}")
+    return min([*began, *([] if waits is None else [waits])], default=None)
 
 
 def _tell_who(condition: Condition, drift: Drift | None) -> str:

@@ -36,8 +36,12 @@ class PauseFile:
         if self._path is None:
             raise FileNotFoundError("no file for pauses is named")
         beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        beside.write_text(write_pauses(pauses), encoding="utf-8")
-        beside.replace(self._path)
+        try:
+            beside.write_text(write_pauses(pauses), encoding="utf-8")
+            beside.replace(self._path)
+        except OSError as error:
+            hint = "pauseFile names a file in a folder that is there"
+            raise OSError(f"{self._path} cannot be written: {error.strerror}; {hint}") from error
 
 
 class PauseMap:

@@ -146,6 +146,13 @@ async def test_pauses_that_cannot_be_read_pause_everything(tmp_path: Path, text:
     assert pause.reason.startswith(f"the pauses in {file} cannot be read: {why}")
 
 
+async def test_a_folder_that_is_not_there_is_told_by_its_setting(tmp_path: Path) -> None:
+    file = tmp_path / "gone" / "pauses.json"
+    told = rf"^{file} cannot be written: No such file or directory; pauseFile names a file in a folder that is there$"
+    with pytest.raises(OSError, match=told):
+        await PauseFile(str(file)).save(())
+
+
 async def test_a_file_that_is_a_directory_pauses_everything(tmp_path: Path) -> None:
     (pause,) = await PauseFile(str(tmp_path)).load()
     assert pause.reason == f"the pauses in {tmp_path} cannot be read: Is a directory"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.app import KeptWorlds, Wiring
 from reconciler.apply import Budget
 from reconciler.daemon import Chronicle, Forgetful, Service, run_forever
+from reconciler.model.health import Leadership
 from reconciler.model.outcome import Pass
 from reconciler.model.pause import Pause
 from reconciler.model.ports import Alone, Tracer, Untraced, World
@@ -29,10 +30,14 @@ class Lead(Alone):
 
     def __init__(self) -> None:
         self.seconds = DAY
+        self.holder = ""
         self.term = 1
 
     def remaining(self) -> float:
         return self.seconds
+
+    def look(self) -> Leadership:
+        return Leadership(name="prod", identity="here", holder=self.holder, why=f"is held by {self.holder or 'nobody'}")
 
 
 @dataclass

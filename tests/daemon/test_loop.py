@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import pytest
 
 from reconciler.daemon.loop import OBSERVED, Forgetful
 from reconciler.model.ids import ArmId
+from reconciler.model.moment import show_time
 from reconciler.model.outcome import Pass, Result
 from reconciler.model.pause import Pause
 from reconciler.model.plan import DecisionState, Plan
@@ -256,6 +258,29 @@ async def test_a_pause_keeps_from_writing_until_it_is_over(azure: Stage) -> None
         assert len(await azure.writes()) == 1
 
 
+async def test_a_pause_is_in_the_log_when_it_begins_and_when_it_is_over(azure: Stage) -> None:
+    now = azure.clock.now()
+    asked = Pause(until=now + 600, by="ann", reason="release", fleet="law")
+    unread = Pause(until=inf, reason="the pauses in p.json cannot be read: it is no list of pauses")
+    with logged() as logs:
+        async with running(azure, [fleet_document(), group_document()]) as daemon:
+            await daemon.until(quiet)
+            daemon.pausing.pauses = (asked,)
+            await daemon.next_pass("interval")
+            daemon.pausing.pauses = (asked, unread)
+            await daemon.next_pass("interval")
+            daemon.pausing.pauses = ()
+            await daemon.next_pass("interval")
+    began = [each for each in logs if each["event"] == "pause.began"]
+    assert [(each["log_level"], each["reason"]) for each in began] == [
+        ("info", "release"),
+        ("warning", unread.reason),
+    ]
+    assert (began[0]["fleet"], began[0]["by"], began[0]["until"]) == ("law", "ann", show_time(now + 600))
+    assert began[1]["until"] == ""
+    assert [each["reason"] for each in logs if each["event"] == "pause.ended"] == ["release", unread.reason]
+
+
 async def test_at_other_hours_than_the_fleet_s_nothing_is_written(azure: Stage) -> None:
     """The simulation begins at two in the afternoon; writes are allowed from three to four."""
     hours = {"allow": [{"start": "0 15 * * *", "duration": "1h"}]}
@@ -295,6 +320,20 @@ async def test_whoever_does_not_lead_looks_at_nothing_until_it_does(azure: Stage
         assert (daemon.passes, await azure.requests()) == ([], [])
         daemon.lead.seconds = 10.0
         await daemon.next_pass("lease")
+
+
+async def test_whoever_stands_by_says_whose_the_lease_is_once_and_again_when_it_is_somebody_elses(azure: Stage) -> None:
+    with logged() as logs:
+        async with running(azure, [fleet_document(), group_document()]) as daemon:
+            daemon.lead.seconds = 0.0
+            for holder in ("a", "a", "b"):
+                daemon.lead.holder = f"pod-{holder}"
+                daemon.bell.fire("interval")
+                await asyncio.sleep(1)
+            daemon.lead.seconds = 10.0
+            await daemon.next_pass("lease")
+    awaited = [each["why"] for each in logs if each["event"] == "leader.awaited"]
+    assert awaited == ["the lease prod is held by pod-a", "the lease prod is held by pod-b"]
 
 
 async def test_connections_live_from_pass_to_pass_and_a_fleet_that_moved_gets_new_ones(azure: Stage) -> None:

@@ -177,5 +177,5 @@ def test_an_address_that_is_taken_ends_it_with_a_sentence(tmp_path: Path) -> Non
             check=False,
         )
     assert second.returncode == 1
-    assert "address already in use" in second.stderr.lower()
+    assert f"nobody can listen at {place}: Address already in use; name another place" in second.stderr
     assert "Traceback" not in second.stderr

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 
 from reconciler.model.alert import Alert, Journal, Level
+from reconciler.model.drift import Correction
 from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.health import FleetHealth, Health, Leadership
 from reconciler.model.outcome import Result
+from reconciler.model.pause import Pause
 from reconciler.model.plan import Plan
 from reconciler.report.conditions import find_conditions
 from reconciler.report.overview import Mood, judge_live, judge_ready, survey
@@ -136,6 +139,32 @@ def test_a_fleet_that_no_document_declares_any_more_is_not_forgotten_while_docum
     broken = replace(healths.quiet(), journal=known, findings=healths.bad().findings)
     told = {each.fleet: each.what for each in survey(broken).concerns if each.name == "ReconcilerFleetUnseen"}
     assert told == {"lost": "fleet lost: no document without errors declares it any more, so nobody looks at it"}
+
+
+@pytest.mark.parametrize("fleets", [(), (FleetHealth(name="prod", fault=FORBIDDEN),), (FleetHealth(name="prod"),)])
+def test_a_door_that_was_open_when_a_fleet_was_last_seen_is_still_told(fleets: tuple[FleetHealth, ...]) -> None:
+    drift = healths.drift(correction=Correction.DUE)
+    told = survey(healths.health(*fleets, journal=Journal(drifts={drift.key: drift})))
+    assert told.mood is Mood.ALARM
+    assert told.concerns[0].drift == drift
+    assert told.concerns[0].doing == "It was so when the fleet was last seen, which it is not at present."
+
+
+def test_what_has_lasted_long_enough_to_be_told_is_on_the_page_from_then_on() -> None:
+    """Its alert begins when it is told, which is later than it itself."""
+    health = healths.bad()
+    lost = Journal(looked={"lost": NOW - 300}, waiting={"*/unseen:lost": NOW - 91})
+    alert = Alert(key="unseen:lost", name="ReconcilerFleetUnseen", level=Level.WARNING, summary="s", began=NOW - 1)
+    told = survey(replace(health, journal=replace(lost, alerts={alert.key: alert})))
+    (concern,) = [each for each in told.concerns if each.fleet == "lost"]
+    assert concern.since == NOW - 91
+
+
+def test_pauses_that_cannot_be_read_are_a_concern_and_those_that_somebody_asked_for_are_none() -> None:
+    unread = Pause(until=inf, reason="the pauses in p.json cannot be read: it is no list of pauses")
+    told = survey(replace(healths.quiet(), pauses=(unread, *healths.bad().pauses)))
+    (concern,) = told.concerns
+    assert (told.mood, concern.what) == (Mood.TROUBLE, f"everything is paused: {unread.reason}")
 
 
 def test_a_door_that_is_open_comes_before_what_has_days_left() -> None:
