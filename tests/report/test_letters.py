@@ -145,6 +145,13 @@ def test_who_it_was_is_unknown_until_it_is_known() -> None:
     assert unknown["annotations"]["actor"] == "unknown yet"  # type: ignore[index,call-overload]
 
 
+def test_alertmanager_keeps_for_a_while_what_was_over_in_a_moment() -> None:
+    """It waits half a minute for others to join, and tells nobody of what is over by then."""
+    (brief, long) = shape_alerts([replace(ALERT, ended=NOW + 4), replace(ALERT, ended=NOW + 400)], NOW + 4, 180.0)
+    assert brief["endsAt"] == "2025-10-09T08:54:20.000Z"
+    assert long["endsAt"] == "2025-10-09T09:00:00.000Z"
+
+
 def test_each_shape_has_its_media_type() -> None:
     assert [name_media(shape) for shape in Shape] == [
         "application/cloudevents+json",
