@@ -149,10 +149,8 @@ def _teams_line(text: str, **look: Json) -> JsonObject:
 
 def _title(letter: Letter, most: int) -> str:
     """`[critical] Account/one: …`, `[critical, more] …` or `[over] …`: whether to get up, before anything else."""
-    level, summary = letter.alert.level, letter.alert.summary
-    if letter.turn is Turn.RESOLVED:
-        return _cut(f"[over] {summary.removeprefix(OVER)}", most)
-    return _cut(f"[{level}{', more' if letter.turn is Turn.AMENDED else ''}] {summary}", most)
+    alert, more = letter.alert, ", more" if letter.turn is Turn.AMENDED else ""
+    return _cut(f"[{alert.level if alert.open else 'over'}{more}] {alert.summary.removeprefix(OVER)}", most)
 
 
 def _foot(alert: Alert, runbook: str) -> str:

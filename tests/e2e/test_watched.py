@@ -14,7 +14,7 @@ import pytest
 
 from tests.contracts.test_watching import QUERIES, RULES
 from tests.support.chart import NAMESPACE
-from tests.support.watched import CHATS, INTERVAL, JOB, PAGE, Watched, get, watched
+from tests.support.watched import CHATS, INTERVAL, JOB, RUNBOOK, Watched, get, watched
 
 pytestmark = pytest.mark.e2e
 
@@ -121,7 +121,7 @@ def test_an_edit_opens_one_alert_is_put_right_and_is_over_once_and_who_it_was_is
             "tier": "main",
         }
         assert opened["summary"] == "Account/aoai-prod: publicNetworkAccess is Enabled, declared Disabled"
-        what, who, where, field, doing = opened["description"].split("\n")
+        what, who, field, where, doing = opened["description"].split("\n")
         assert what == "Exposure: more can get in than declared."
         assert who.startswith(f"By: {MALLORY} at 20")
         assert where == f"Where: {account}"
@@ -129,7 +129,7 @@ def test_an_edit_opens_one_alert_is_put_right_and_is_over_once_and_who_it_was_is
         assert doing == "It is being put right."
         assert over["summary"] == f"over: {opened['summary']}"
         assert over["description"].startswith("Put right by us after ")
-        assert over["description"].split("\n")[1:] == [what, who, where, field]
+        assert over["description"].split("\n")[1:] == [what, who, field, where]
 
         # Of a security group only the log knows, later.
         assert turns(letters, "nsg-prod") == ["opened", "resolved", "amended"]
@@ -139,6 +139,7 @@ def test_an_edit_opens_one_alert_is_put_right_and_is_over_once_and_who_it_was_is
         assert "\nBy: unknown yet.\n" in first["description"]
         assert (last["actors"], last["details"]["actor"]) == ([MALLORY], MALLORY)
         assert last["summary"].endswith(f"(by {MALLORY})")
+        assert f"\nBy: {MALLORY}.\n" in last["description"]
         assert len(letters) == 5
 
         # Alertmanager heard the same by itself, although it was over before it tells anybody.
@@ -160,17 +161,17 @@ def test_an_edit_opens_one_alert_is_put_right_and_is_over_once_and_who_it_was_is
             "summary": opened["summary"],
             "description": opened["description"],
             "actor": MALLORY,
+            "runbook_url": f"{RUNBOOK}#reconcilerdrift",
         }
-
-        assert (opened["page"], told["generatorURL"]) == (PAGE, PAGE)
 
         # So did the chats, in the same words.
         for chat in CHATS:
-            said = [texts(each.document) for each in watching.inbox.at(f"/{chat}")]
-            assert len(said) == 5
-            whole = "\n".join(next(each for each in said if any("aoai-prod" in text for text in each)))
-            assert whole.startswith(f"[critical new] {opened['summary']}")
+            said = ["\n".join(texts(each.document)) for each in watching.inbox.at(f"/{chat}")]
+            heads = {each.partition("]")[0] + "]" for each in said}
+            assert (len(said), heads) == (5, {"[critical]", "[over]", "[over, more]"})
+            whole = next(each for each in said if each.startswith(f"[critical] {opened['summary']}"))
             assert all(line in whole for line in opened["description"].split("\n"))
+            assert f"What to do: {RUNBOOK}#reconcilerdrift" in whole
 
         assert access(watching) == ("Disabled", "10.0.0.0/8")
 
@@ -217,8 +218,7 @@ def test_a_daemon_that_is_killed_is_missed_and_one_that_is_back_is_not(tmp_path:
             "severity": "critical",
             "because": "silent",
         }
-        assert told["annotations"]["summary"].startswith(f"{JOB}: nothing has been reconciled for ")
-        assert f"kubectl -n {NAMESPACE} logs deployment/{JOB} -c reconciler" in told["annotations"]["description"]
+        assert told["annotations"]["summary"].startswith(f"{JOB}: no pass has seen every fleet for ")
         assert [each["labels"]["alertname"] for each in watching.alerts()] == ["ReconcilerDead"]
         watching.start()
         watching.until_told("ReconcilerDead", "resolved", 40)

@@ -85,11 +85,12 @@ def test_what_is_over_is_green() -> None:
 def test_a_title_says_first_whether_to_get_up() -> None:
     over = replace(ALERT, summary="over: Account/one is open", ended=NOW + 60)
     titles = [shaped(Shape.SLACK, replace(ALERT, summary="Account/one is open"), turn) for turn in Turn][:2]
-    titles.append(shaped(Shape.SLACK, over, Turn.RESOLVED))
+    titles += [shaped(Shape.SLACK, over, turn) for turn in (Turn.RESOLVED, Turn.AMENDED)]
     assert [each["text"] for each in titles] == [
         "[warning] Account/one is open",
         "[warning, more] Account/one is open",
         "[over] Account/one is open",
+        "[over, more] Account/one is open",
     ]
 
 

@@ -35,7 +35,7 @@ from tests.support.simulated import Azure, azure, clean_environment
 INTERVAL = 2  # seconds between two passes
 LAG = 10.0  # seconds until the activity log shows a write
 SECRET = "what-only-we-and-the-receiver-know"
-PAGE = "https://reconciler.example.com/"
+RUNBOOK = "https://wiki.example.com/reconciler"
 CHATS = ("slack", "teams")
 JOB = f"{RELEASE}-reconciler"
 
@@ -274,7 +274,7 @@ def _configure(watching: Watched) -> None:
         "jitter": "0s",
         "listen": "127.0.0.1:0",
         "logFormat": "json",
-        "pageUrl": PAGE,
+        "runbookUrl": RUNBOOK,
         "journalFile": str(watching.folder / "journal.json"),
         "alerts": [
             {"sink": "alertmanager", "urls": [watching.alertmanager]},
