@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler.model.alert import OVER, Alert, Journal, Level, Turn
-from reconciler.model.drift import Ending
+from reconciler.model.drift import UNKNOWN_YET, Ending
 from reconciler.model.wire import Json
 from reconciler.report.conditions import (
     BLOCKED,
@@ -31,6 +31,7 @@ from reconciler.report.conditions import (
     capital,
     leave_standing,
     make_essence,
+    tell_doer,
 )
 from reconciler.report.sight import FLEET_WIDE, FLEETS
 from reconciler.report.words import join_words, show_duration
@@ -188,7 +189,8 @@ def _amend_ended(journal: Journal, mine: Mapping[str, Alert], now: float) -> Ite
         if late:
             doers = join_words(sorted({each.actor for each in known}))
             summary = f"{alert.summary} (by {join_words(late)})"
-            description = f"It is known now whose doing it was: {doers}.\n{alert.description}"
+            told = alert.description.replace(tell_doer(UNKNOWN_YET), tell_doer(doers))
+            description = f"It is known now whose doing it was: {doers}.\n{told}"
             amended = replace(
                 alert,
                 summary=summary,

@@ -229,7 +229,7 @@ def _show(value: Json) -> str:
 
 def _describe(drift: Drift, below: int) -> Iterator[str]:
     yield f"{capital(drift.gravity.value)}: {_COSTS[drift.gravity]}."
-    yield f"By: {drift.actor}{f' at {_show_since(drift.since)}' if drift.since and drift.explained else ''}."
+    yield tell_doer(drift.actor, drift.since if drift.explained else "")
     for edit in drift.changes:
         yield f"- {plain(edit.path)}: declared {_show(edit.before)}, found {_show(edit.after)}"
     if drift.omitted:
@@ -240,6 +240,10 @@ def _describe(drift: Drift, below: int) -> Iterator[str]:
         yield f"It came back {count(drift.returns, 'time')}."
     yield f"Where: {plain(str(drift.id))}"
     yield tell_standing(drift)
+
+
+def tell_doer(who: str, since: str = "") -> str:
+    return f"By: {who}{f' at {_show_since(since)}' if since else ''}."
 
 
 def _show_since(since: str) -> str:

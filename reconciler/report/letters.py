@@ -18,6 +18,7 @@ from reconciler.report.words import plain
 SOURCE: Final = "/reconciler"
 RUNBOOK: Final = "docs/runbook.md"
 _LABEL, _SUMMARY, _FOOT, _DESCRIPTION = 200, 300, 600, 3000  # characters
+_NOTICED = 60.0  # seconds: Alertmanager tells nobody of what is over before its group_wait, usually 30 s, has passed
 _HEADER, _SECTION = 150, 2900  # what Slack takes
 _MARKS: Final[Mapping[Level, str]] = {Level.CRITICAL: "Attention", Level.WARNING: "Warning", Level.INFO: "Accent"}
 
@@ -38,7 +39,8 @@ def point_to_runbook(name: str, runbook: str) -> str:
 
 
 def shape_alerts(alerts: Iterable[Alert], now: float, lifetime: float, runbook: str = "") -> list[JsonObject]:
-    """What Alertmanager's v2 API takes. An open alert is one for `lifetime` seconds, unless it is told again."""
+    """What Alertmanager's v2 API takes. An open alert is one for `lifetime` seconds, unless it is told again, and one
+    that is over until people will have heard of it."""
     return [
         {
             "labels": label_alert(alert),
@@ -49,7 +51,7 @@ def shape_alerts(alerts: Iterable[Alert], now: float, lifetime: float, runbook: 
                 **({"runbook_url": point_to_runbook(alert.name, runbook)} if runbook else {}),
             },
             "startsAt": show_moment(alert.began),
-            "endsAt": show_moment(now + lifetime if alert.ended is None else max(alert.ended, alert.began + 0.001)),
+            "endsAt": show_moment(now + lifetime if alert.ended is None else max(alert.ended, alert.began + _NOTICED)),
         }
         for alert in alerts
     ]
@@ -147,10 +149,8 @@ def _teams_line(text: str, **look: Json) -> JsonObject:
 
 def _title(letter: Letter, most: int) -> str:
     """`[critical] Account/one: …`, `[critical, more] …` or `[over] …`: whether to get up, before anything else."""
-    level, summary = letter.alert.level, letter.alert.summary
-    if letter.turn is Turn.RESOLVED:
-        return _cut(f"[over] {summary.removeprefix(OVER)}", most)
-    return _cut(f"[{level}{', more' if letter.turn is Turn.AMENDED else ''}] {summary}", most)
+    alert, more = letter.alert, ", more" if letter.turn is Turn.AMENDED else ""
+    return _cut(f"[{alert.level if alert.open else 'over'}{more}] {alert.summary.removeprefix(OVER)}", most)
 
 
 def _foot(alert: Alert, runbook: str) -> str:

@@ -25,6 +25,7 @@ from reconciler.report.words import plain
 
 PREFIX: Final = "reconciler_"
 _LONGEST: Final = 200  # characters of a label
+_NOTICED: Final = 120.0  # seconds in which somebody looks: what is put right is over sooner
 
 Labels = tuple[str, ...]
 Values = Iterable[tuple[Labels, float]]
@@ -159,9 +160,11 @@ def _alerts(health: Health) -> Iterator[Metric]:
     for fleet in health.fleets:
         kinds = {each.ref.kind for each in fleet.report.plan.decisions} if fleet.report else set()
         drifts.update({(fleet.name, kind, gravity.value): 0 for kind in kinds for gravity in Gravity})
-    for drift in journal.drifts.values():
+    recent = (each for each in journal.past if health.taken_at - each.first_seen < _NOTICED)
+    for drift in (*journal.drifts.values(), *recent):
         drifts[drift.fleet, drift.ref.kind, drift.gravity.value] += 1
-    yield _gauge("drift_resources", "Resources that are not as declared.", ("fleet", "kind", "gravity"), drifts.items())
+    told = "Resources that are not as declared, or were not when they were looked at within two minutes."
+    yield _gauge("drift_resources", told, ("fleet", "kind", "gravity"), drifts.items())
     open_ = Counter((each.name, each.level.value) for each in journal.alerts.values() if each.open)
     yield _gauge("alerts_open", "Alerts that are open.", ("name", "level"), open_.items())
     told = "Messages about alerts that have not arrived yet."

@@ -468,15 +468,20 @@ def test_values_of_the_wrong_shape_are_refused_with_their_place(more: Values, wo
 
 
 def test_the_rule_that_it_is_dead_waits_for_three_intervals() -> None:
-    def patience(seconds: int) -> set[str]:
-        values = with_values(EVERYTHING, {"intervalSeconds": seconds})
-        group = find(render(values), "PrometheusRule")["spec"]["groups"][0]
+    def patience(**values: Any) -> list[int]:
+        """Seconds of silence before it is told: where no pass is made, where nobody says why, never, not there."""
+        group = find(render(with_values(EVERYTHING, values)), "PrometheusRule")["spec"]["groups"][0]
         assert {each["alert"] for each in group["rules"]} == {"ReconcilerDead"}
         silent, never, absent = group["rules"]
-        return {re.findall(r"> (\d+)\)", silent["expr"])[0], never["for"].rstrip("s"), absent["for"].rstrip("s")}
+        lasts = [int(each["for"].rstrip("s")) for each in (silent, never, absent)]
+        waits = [int(wait) + int(more or 0) for wait, more in re.findall(r"> (\d\d+)(?: \+ (\d+))?", silent["expr"])]
+        assert re.findall(r"\[(\d+)s\]", silent["expr"]) == [str(waits[0])]
+        return [*(wait + lasts[0] for wait in waits), *lasts[1:]]
 
-    assert patience(120) == {"360"}
-    assert patience(30) == {"180"}
+    assert patience(intervalSeconds=120) == [360, 480, 360, 360]
+    assert patience(intervalSeconds=30) == [180, 300, 180, 180]
+    assert patience(intervalSeconds=180) == [540, 660, 540, 540]
+    assert patience(intervalSeconds=120, prometheusRule={"silenceSeconds": 1000}) == [1000, 1120, 1000, 1000]
 
 
 def test_the_rule_alone_that_it_is_dead_may_be_asked_for() -> None:
@@ -498,11 +503,12 @@ def test_the_rules_name_the_place_in_the_runbook_where_there_is_one() -> None:
     assert {page.partition("#")[2] for page in pages.values()} == {name.lower() for name in pages}
 
 
-def test_only_the_intervals_of_the_dead_are_written_as_180() -> None:
-    """The chart puts its own in their place, wherever they stand."""
+def test_only_the_silence_of_the_dead_is_written_so() -> None:
+    """The chart puts its own in its place, wherever it stands."""
     text = (CHART / "files" / "rules.yaml").read_text()
-    lines = [line.strip() for line in text.splitlines() if "180" in line and not line.startswith("#")]
-    assert [re.findall("> 180|for: 180s", line) for line in lines] == [["> 180"], ["for: 180s"], ["for: 180s"]]
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    found = re.findall(r"> 120|\[120s\]|for: 60s|for: 180s", "\n".join(lines))
+    assert found == ["> 120", "[120s]", "> 120", "for: 60s", "for: 180s", "for: 180s"]
 
 
 def test_the_dashboard_arrives_as_it_is_in_the_file() -> None:

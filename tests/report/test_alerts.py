@@ -137,6 +137,8 @@ def test_who_it_was_is_told_when_it_is_over_too_and_once() -> None:
     assert message.turn is Turn.AMENDED
     assert message.alert.ended == NOW + 60
     assert message.alert.summary.endswith(f"(by {MALLORY})")
+    assert f"\nBy: {MALLORY}.\n" in message.alert.description
+    assert "unknown yet" not in message.alert.description
     assert message.alert.details["actor"] == MALLORY
     assert turn(journal, NOW + 360)[1] == ()
 

@@ -85,11 +85,12 @@ def test_what_is_over_is_green() -> None:
 def test_a_title_says_first_whether_to_get_up() -> None:
     over = replace(ALERT, summary="over: Account/one is open", ended=NOW + 60)
     titles = [shaped(Shape.SLACK, replace(ALERT, summary="Account/one is open"), turn) for turn in Turn][:2]
-    titles.append(shaped(Shape.SLACK, over, Turn.RESOLVED))
+    titles += [shaped(Shape.SLACK, over, turn) for turn in (Turn.RESOLVED, Turn.AMENDED)]
     assert [each["text"] for each in titles] == [
         "[warning] Account/one is open",
         "[warning, more] Account/one is open",
         "[over] Account/one is open",
+        "[over, more] Account/one is open",
     ]
 
 
@@ -143,6 +144,13 @@ def test_who_it_was_is_unknown_until_it_is_known() -> None:
     known, unknown = shape_alerts([ALERT, replace(ALERT, actors=())], NOW, 180.0)
     assert known["annotations"]["actor"] == "mallory@example.com"  # type: ignore[index,call-overload]
     assert unknown["annotations"]["actor"] == "unknown yet"  # type: ignore[index,call-overload]
+
+
+def test_alertmanager_keeps_for_a_while_what_was_over_in_a_moment() -> None:
+    """It waits half a minute for others to join, and tells nobody of what is over by then."""
+    (brief, long) = shape_alerts([replace(ALERT, ended=NOW + 4), replace(ALERT, ended=NOW + 400)], NOW + 4, 180.0)
+    assert brief["endsAt"] == "2025-10-09T08:54:20.000Z"
+    assert long["endsAt"] == "2025-10-09T09:00:00.000Z"
 
 
 def test_each_shape_has_its_media_type() -> None:

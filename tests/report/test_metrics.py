@@ -10,6 +10,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from reconciler.model.alert import Journal
+from reconciler.model.drift import Ending
 from reconciler.model.health import Durations, Health, Leadership, Tallies
 from reconciler.model.plan import Plan
 from reconciler.model.quota import Ledger
@@ -67,6 +69,14 @@ def test_drifts_are_told_by_gravity_and_are_zero_where_there_is_none() -> None:
     assert value(bad, "drift_resources", fleet="prod", kind="Account", gravity="exposure") == 1
     assert value(bad, "drift_resources", fleet="prod", kind="Account", gravity="cosmetic") == 0
     assert value(quiet, "drift_resources", fleet="prod", kind="Account", gravity="exposure") == 0
+
+
+@pytest.mark.parametrize(("ago", "told"), [(119, 1), (121, 0)])
+def test_a_drift_that_was_over_before_anybody_looked_is_told_all_the_same(ago: float, told: int) -> None:
+    """Prometheus looks each half minute, and what is put right is over in seconds."""
+    over = healths.drift(first_seen=healths.NOW - ago, ending=Ending.US, ended=healths.NOW - ago + 5)
+    health = replace(healths.quiet(), journal=Journal(past=(over,)))
+    assert value(health, "drift_resources", fleet="prod", kind="Account", gravity="exposure") == told
 
 
 def test_quota_is_told_in_units_and_in_tokens_where_a_unit_is_always_worth_the_same() -> None:
