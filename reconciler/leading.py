@@ -86,7 +86,7 @@ async def _await(began: asyncio.Event, candidate: Candidate, seconds: float, tel
         return
     tell(f"Waiting for the lease {candidate.name}, which {candidate.why}.\n")
     if not await _happens(began, seconds):
-        raise LeaseHeldError(f"{candidate.tell()}; nothing was written")
+        raise LeaseHeldError(f"{candidate.look().told}; nothing was written")
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import Final
 
 from reconciler.model.alert import BLANK, Journal
@@ -89,13 +90,34 @@ class Tallies:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leadership:
+    """A lease as this process, which is `identity` to others, knows it. `holder` is whose it is, "" while nobody's or
+    not known. `term` counts from whoever led first, and `renewed_at` is when the lease was last renewed, by us or seen
+    to be: None where that is not known, or there is no such thing. `silence` is for how many seconds nobody has looked
+    after it, and `patience` how many that may be. `why` is for people, such as "is held by pod-a"."""
+
+    name: str
+    identity: str
+    holder: str = ""
+    term: int | None = None
+    renewed_at: float | None = None
+    silence: float = 0.0
+    patience: float = inf
+    why: str
+
+    @property
+    def told(self) -> str:
+        return f"the lease {self.name} {self.why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """The daemon at `taken_at`; times are epoch seconds, the rest seconds.
 
-    `lease` says, where it does not lead, whose the lease is. `silence` is for how long the loop has given no sign of
-    life, and `patience` how long it may. `succeeded_at` is when a pass last ended that was not `failed`. `stopping`
-    says why nothing is begun any more, `fault` why the last pass saw nothing at all, `unkept` why the journal is not
-    kept. `allowances` are the requests that Azure still grants, by class, where that is tightest.
+    `silence` is for how long the loop has given no sign of life, and `patience` how long it may. `succeeded_at` is when
+    a pass last ended that was not `failed`. `stopping` says why nothing is begun any more, `fault` why the last pass
+    saw nothing at all, `unkept` why the journal is not kept. `allowances` are the requests that Azure still grants, by
+    class, where that is tightest. Without a lease there is no `leadership`.
     """
 
     taken_at: float
@@ -103,7 +125,7 @@ class Health:
     version: str = ""
     interval: float
     leads: bool = True
-    lease: str = ""
+    leadership: Leadership | None = None
     observes: bool = False
     stopping: str = ""
     silence: float = 0.0

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from reconciler.model.finding import Fault
+from reconciler.model.health import Leadership
 from reconciler.model.ids import ArmId
 from reconciler.model.outcome import Outcome
 from reconciler.model.pause import Pause
@@ -144,19 +145,19 @@ class Watcher(Protocol):
 
 class Lease(Protocol):
     """Who may write. `remaining` is for how many seconds, on the monotonic clock, starting a write is still covered; at
-    most 0 where somebody else leads. `term` is another number where somebody else may have led meanwhile. `tell` says
-    for people whose it is, "" where there is none to be had."""
+    most 0 where somebody else leads. `term` is another number where somebody else may have led meanwhile. `look` tells
+    people of it, and None where there is no lease."""
 
     @property
     def term(self) -> int: ...
 
     def remaining(self) -> float: ...
 
-    def tell(self) -> str: ...
-
     def work(self) -> AbstractContextManager[None]:
         """While any such block runs, no new term begins: what an old one planned never acts under it."""
         ...
+
+    def look(self) -> Leadership | None: ...
 
 
 class Halt(Protocol):
@@ -233,11 +234,11 @@ class Alone:
     def remaining(self) -> float:
         return math.inf
 
-    def tell(self) -> str:
-        return ""
-
     def work(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def look(self) -> Leadership | None:
+        return None
 
 
 class Unhalted:

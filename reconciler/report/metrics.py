@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from reconciler.model.drift import Gravity
-from reconciler.model.health import BOUNDS, Durations, FleetHealth, Health, PassResult
+from reconciler.model.health import BOUNDS, Durations, FleetHealth, Health, Leadership, PassResult
 from reconciler.model.ids import fold_location
 from reconciler.model.plan import DecisionState
 from reconciler.report.words import plain
@@ -64,12 +64,23 @@ def _process(health: Health) -> Iterator[Metric]:
     versions = {(health.version, platform.python_version()): 1.0}
     yield _gauge("build_info", "Which build this is; always 1.", ("version", "python"), versions.items())
     yield _gauge("leader", "Whether this process leads: 1, or 0 where it stands by.", (), [((), float(health.leads))])
+    yield from _lease(health.leadership)
     yield _gauge("observe_only", "Whether nothing is ever written: 1 or 0.", (), [((), float(health.observes))])
     requests = {(code,): float(number) for code, number in health.tallies.requests.items()}
     yield _counter("requests", "Requests sent to Azure Resource Manager, by HTTP status.", ("code",), requests.items())
     left = {(toll,): number for toll, number in health.allowances.items()}
     told = "Requests that Azure Resource Manager still grants at this moment, where that is tightest."
     yield _gauge("arm_remaining", told, ("class",), left.items())
+
+
+def _lease(lease: Leadership | None) -> Iterator[Metric]:
+    """What a lease is known by; the lock on a file has none of it."""
+    if lease is not None and lease.term is not None:
+        told = "How often the lease has changed hands, or was had anew."
+        yield _counter("lease_transitions", told, (), [((), float(lease.term))])
+    if lease is not None and lease.renewed_at is not None:
+        told = "When the lease was last renewed, by us or as seen, in epoch seconds."
+        yield _gauge("lease_renewed_timestamp_seconds", told, (), [((), lease.renewed_at)])
 
 
 def _loop(health: Health) -> Iterator[Metric]:

@@ -107,9 +107,12 @@ class Overview:
 
 def judge_live(health: Health) -> str:
     """Why the process must be started anew; "" while it lives."""
-    if health.silence <= health.patience:
-        return ""
-    return f"the loop has given no sign of life for {show_duration(health.silence)}"
+    if health.silence > health.patience:
+        return f"the loop has given no sign of life for {show_duration(health.silence)}"
+    lease = health.leadership
+    if lease is not None and lease.silence > lease.patience:
+        return f"nobody has looked after the lease {plain(lease.name)} for {show_duration(lease.silence)}"
+    return ""
 
 
 def judge_ready(health: Health) -> str:
@@ -165,7 +168,8 @@ def _judge(health: Health, concerns: list[Concern], waits: tuple[Wait, ...]) -> 
     if health.stopping:
         return Mood.UNKNOWN, "Stopping: nothing new is begun"
     if not health.leads:
-        return Mood.STANDBY, f"Standing by: {plain(health.lease) or 'somebody else looks after the fleets'}"
+        lease = health.leadership
+        return Mood.STANDBY, f"Standing by: {plain(lease.told) if lease else 'somebody else looks after the fleets'}"
     if not health.passes:
         return Mood.UNKNOWN, "Looking for the first time"
     seen = health.succeeded_at or health.began_at

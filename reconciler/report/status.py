@@ -11,7 +11,7 @@ from typing import Final
 
 from reconciler.model.alert import Alert
 from reconciler.model.drift import Drift
-from reconciler.model.health import FleetHealth, Health, PassRecord
+from reconciler.model.health import FleetHealth, Health, Leadership, PassRecord
 from reconciler.model.moment import show_time
 from reconciler.model.pause import Pause
 from reconciler.model.plan import DecisionState, Plan
@@ -45,7 +45,7 @@ def render_status(health: Health) -> str:
             "began_at": show_time(health.began_at),
             "version": health.version,
             "leader": health.leads,
-            "lease": health.lease,
+            "lease": _lease(health.leadership) if health.leadership else None,
             "observe_only": health.observes,
             "stopping": health.stopping,
             "live": {"ok": not live, "why": live},
@@ -80,6 +80,17 @@ def render_status(health: Health) -> str:
 
 def _moment(seconds: float | None) -> str | None:
     return show_time(seconds) if seconds is not None and isfinite(seconds) else None
+
+
+def _lease(lease: Leadership) -> JsonObject:
+    return {
+        "name": lease.name,
+        "identity": lease.identity,
+        "holder": lease.holder,
+        "term": lease.term,
+        "renewed_at": _moment(lease.renewed_at),
+        "why": lease.why,
+    }
 
 
 def _concern(concern: Concern) -> JsonObject:

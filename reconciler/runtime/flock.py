@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from reconciler.model.health import Leadership
 from reconciler.model.ports import Clock
 from reconciler.runtime.lease import Heed
 
@@ -39,11 +40,14 @@ class FileLease:
 
     @property
     def why(self) -> str:
-        holder = os.pread(self._file, 256, 0).decode("utf-8", "replace").strip()
-        return f"is held by {holder or 'another process'}"
+        return f"is held by {self._holder or 'another process'}"
 
-    def tell(self) -> str:
-        return f"the lease {self.name} {self.why}"
+    @property
+    def _holder(self) -> str:
+        return os.pread(self._file, 256, 0).decode("utf-8", "replace").strip()
+
+    def look(self) -> Leadership:
+        return Leadership(name=self.name, identity=self._identity, holder=self._holder, why=self.why)
 
     def remaining(self) -> float:
         return math.inf if self._held else 0.0

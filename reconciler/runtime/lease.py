@@ -18,6 +18,7 @@ from typing import Final, Protocol
 import structlog
 
 from reconciler.model.finding import Fault, FaultClass
+from reconciler.model.health import Leadership
 from reconciler.model.ports import Chance, Clock, Lease
 from reconciler.model.wire import JsonObject
 from reconciler.runtime.kube import Kube, Resource
@@ -27,6 +28,8 @@ _log = structlog.get_logger("reconciler")
 Heed = Callable[[str], None]
 
 # Go's parser of these times wants six digits, and Python leaves them out once in a million times: where they are zero.
+_SLOW: Final = 5.0  # seconds that a machine with too much to do may be late by
+
 _MICRO_TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -56,6 +59,8 @@ class Candidate(Lease, Protocol):
 
     @property
     def why(self) -> str: ...
+
+    def look(self) -> Leadership: ...
 
     async def keep(self, heed: Heed) -> None:
         """Compete, hold, lose, for ever. `heed` hears "" when a term begins, and why when it has ended."""
@@ -108,7 +113,6 @@ class Elector:
         self.term = -1
         self.beat = clock.monotonic()  # when the keeper last came round
         self.fault: Fault | None = None  # what was wrong with the last request
-        self.seconds = 0.0  # how long the last renewal took
         self._kube = kube
         self._name = name
         self._identity = identity
@@ -119,6 +123,7 @@ class Elector:
         self._seen_at = -math.inf
         self._until = -math.inf
         self._leads = False
+        self._lapsed = False  # whether a term is over, and what it began is not
         self._unsure = False  # whether what was sent last may have arrived
         self._works = 0
         self._idle = asyncio.Event()
@@ -138,12 +143,22 @@ class Elector:
             return f"cannot be had: {self.fault}"
         return f"is held by {self.holder}" if self.holder else "is held by nobody yet"
 
-    def tell(self) -> str:
-        return f"the lease {self.name} {self.why}"
-
     @property
     def leads(self) -> bool:
         return self._leads
+
+    def look(self) -> Leadership:
+        now = self._clock.monotonic()
+        return Leadership(
+            name=self.name,
+            identity=self._identity,
+            holder=self.holder,
+            term=self._seen.transitions if self._seen else None,
+            renewed_at=self._clock.now() - (now - self._seen_at) if self._seen else None,
+            silence=0.0 if self._lapsed else now - self.beat,
+            patience=max(self._terms.duration, 5 * self._terms.retry) + _SLOW,
+            why=self.why,
+        )
 
     def remaining(self) -> float:
         """The last retry before the deadline is not for beginning anything: what is sent needs time to leave."""
@@ -169,7 +184,9 @@ class Elector:
             _log.warning("lease.lost", lease=self.name, term=self.term, because=lost)
             heed(lost)
             # What this term began must have ended, lest the next one be taken for its own.
+            self._lapsed = True
             await self._idle.wait()
+            self._lapsed = False
 
     async def release(self) -> None:
         self._leads = False
@@ -275,7 +292,6 @@ class Elector:
             return answer
         self._hear(None)
         self._note(answer)
-        self.seconds = self._clock.monotonic() - sent
         self._until = sent + self._terms.deadline
         return None
 
@@ -297,6 +313,8 @@ class Elector:
         record = _read_record(body)
         if self._seen is None or record.words != self._seen.words:
             self._seen_at = self._clock.monotonic()
+            if record.holder not in ("", self._identity, self.holder):
+                _log.info("lease.held", lease=self.name, holder=record.holder, term=record.transitions)
         self._seen = record
 
     def _stamp(self) -> str:

@@ -98,7 +98,7 @@ class Pulse:
             self._health,
             taken_at=clock.now(),
             leads=self._leads,
-            lease="" if self._leads else self._sources.lease.tell(),
+            leadership=self._sources.lease.look(),
             stopping=self._sources.stopping(),
             silence=max(0.0, clock.monotonic() - alive),
             passing_since=self._health.passing_since if self._leads else None,

@@ -22,8 +22,6 @@ UNCOVERED = "the lease does not cover a write any more; whoever leads goes on"
 class Until(Alone):
     """A lease that covers what begins before `end`, and counts how often it was asked."""
 
-    term = 1
-
     def __init__(self, end: float) -> None:
         self.end = end
         self.asked = 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from reconciler.herald import Desk, Herald
+from reconciler.daemon.herald import Desk, Herald
 from reconciler.model.alert import BLANK, Route, SinkKind
 from reconciler.model.plan import Plan
 from reconciler.model.ports import Alone

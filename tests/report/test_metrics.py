@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from reconciler.model.health import Durations, Health, Tallies
+from reconciler.model.health import Durations, Health, Leadership, Tallies
 from reconciler.model.plan import Plan
 from reconciler.model.quota import Ledger
 from reconciler.report.metrics import render_metrics
@@ -123,6 +123,23 @@ def test_who_stands_by_says_nothing_about_fleets() -> None:
     told = {"resources", "blocked_resources", "drift_resources", "quota_units", "alerts_open", "in_sync_age_seconds"}
     assert not names & {f"reconciler_{each}" for each in told}
     assert "reconciler_leader" in names
+
+
+def test_a_lease_tells_its_term_and_when_it_was_renewed_and_the_lock_on_a_file_neither() -> None:
+    lease = Leadership(
+        name="ai/reconciler",
+        identity="pod-a_1",
+        holder="pod-b_2",
+        term=7,
+        renewed_at=healths.NOW - 2,
+        why="is held by pod-b_2",
+    )
+    standing = replace(healths.quiet(), leads=False, leadership=lease)
+    assert value(standing, "lease_transitions_total") == 7
+    assert value(standing, "lease_renewed_timestamp_seconds") == healths.NOW - 2
+    locked = replace(standing, leadership=Leadership(name="/run/lock", identity="host_1", holder="host_1", why="is held by host_1"))
+    for health in (locked, healths.quiet()):
+        assert not [name for name, _ in samples(health) if "lease" in name]
 
 
 def test_what_was_counted_is_told() -> None:

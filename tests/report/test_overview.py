@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.model.alert import Alert, Journal, Level
 from reconciler.model.finding import Fault, FaultClass
-from reconciler.model.health import FleetHealth, Health
+from reconciler.model.health import FleetHealth, Health, Leadership
 from reconciler.model.outcome import Result
 from reconciler.model.plan import Plan
 from reconciler.report.conditions import find_conditions
@@ -23,6 +23,13 @@ LOST = Fault(cls=FaultClass.UNKNOWN, code="crashed", message="KeyError: 1")
 def test_a_loop_that_was_heard_of_lately_lives() -> None:
     assert judge_live(replace(healths.quiet(), silence=900.0)) == ""
     assert judge_live(replace(healths.quiet(), silence=901.0)) == "the loop has given no sign of life for 15 min 1 s"
+
+
+def test_who_does_not_look_after_the_lease_any_more_does_not_live() -> None:
+    lease = Leadership(name="ai/reconciler", identity="pod-a_1", why="is held by pod-a_1", silence=20.0, patience=20.0)
+    assert judge_live(replace(healths.quiet(), leadership=lease)) == ""
+    stuck = replace(healths.quiet(), leadership=replace(lease, silence=21.0))
+    assert judge_live(stuck) == "nobody has looked after the lease ai/reconciler for 21 s"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +70,7 @@ def test_why_nothing_was_seen_yet_is_told() -> None:
         (healths.large(100), Mood.ALARM, "60 things need attention now"),
         (replace(healths.bad(), leads=False), Mood.STANDBY, "Standing by: somebody else looks after the fleets"),
         (
-            replace(healths.quiet(), leads=False, lease="the lease prod is held by pod-a"),
+            replace(healths.quiet(), leads=False, leadership=Leadership(name="prod", identity="pod-b", why="is held by pod-a")),
             Mood.STANDBY,
             "Standing by: the lease prod is held by pod-a",
         ),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.health import Health
+from reconciler.model.health import Health, Leadership
 from reconciler.model.pause import Pause
 from reconciler.report.document import FORMAT_VERSION
 from reconciler.report.status import render_status
@@ -34,6 +34,28 @@ def test_it_says_whether_it_lives_is_ready_and_how_it_is() -> None:
     assert "does not work" in told["ready"]["why"]
     assert told["mood"] == "alarm"
     assert told["leader"] is True
+
+
+def test_who_leads_and_since_which_term_is_told_where_there_is_a_lease() -> None:
+    assert status(healths.quiet())["lease"] is None
+    lease = Leadership(
+        name="ai/reconciler",
+        identity="pod-a_1",
+        holder="pod-b_2",
+        term=7,
+        renewed_at=healths.NOW - 2,
+        why="is held by pod-b_2",
+    )
+    told = status(replace(healths.quiet(), leads=False, leadership=lease))
+    assert told["leader"] is False
+    assert told["lease"] == {
+        "name": "ai/reconciler",
+        "identity": "pod-a_1",
+        "holder": "pod-b_2",
+        "term": 7,
+        "renewed_at": "2026-11-28T15:33:18Z",
+        "why": "is held by pod-b_2",
+    }
 
 
 def test_what_is_as_declared_is_named_and_no_more() -> None:

@@ -30,7 +30,9 @@ async def test_one_leads_and_the_next_one_follows(tmp_path: Path) -> None:
         await asyncio.sleep(10)
         assert second.remaining() == 0.0
         assert second.why == "is held by first"
-        assert second.tell() == f"the lease {path} is held by first"
+        seen = second.look()
+        assert (seen.identity, seen.holder, seen.term, seen.renewed_at) == ("second", "first", None, None)
+        assert seen.told == f"the lease {path} is held by first"
     await waiting
     assert heard == ["", ""]
     assert (tmp_path / "lock").read_text() == ""

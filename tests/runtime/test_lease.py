@@ -10,9 +10,10 @@ from random import Random
 import kubernetes_validate
 import pytest
 
-from reconciler.runtime.lease import Terms
+from reconciler.runtime.lease import Elector, Terms
 from tests.support.kubernetes import LEASES, NAMESPACE, ApiServer, Document, Fault, served
 from tests.support.standing import NAME, Electorate
+from tests.support.virtual_time import LoopClock
 
 pytestmark = pytest.mark.virtual_time
 
@@ -39,7 +40,7 @@ async def test_the_first_one_leads_at_once_and_the_second_stands_by(nodes: Elect
     await asyncio.sleep(120)
     assert {mark.who for mark in nodes.marks} == {"a"}
     assert second.elector.holder == "a"
-    assert second.elector.tell() == f"the lease {second.elector.name} is held by a"
+    assert second.elector.look().told == f"the lease {second.elector.name} is held by a"
     assert second.elector.remaining() == 0
     lease = nodes.find()
     assert lease is not None
@@ -188,6 +189,57 @@ async def test_a_clock_that_stands_still_still_renews(nodes: Electorate, monkeyp
     lease = nodes.find()
     assert lease is not None
     assert lease["spec"]["renewTime"].startswith("2027-01-15T08:00:00.00000")
+
+
+async def test_who_leads_since_when_and_by_which_term_is_there_for_everybody_to_see(nodes: Electorate) -> None:
+    first, second = await nodes.start("a"), await nodes.start("b")
+    await nodes.led_by("a", within=1)
+    await asyncio.sleep(60)
+    for replica in (first, second):
+        seen = replica.elector.look()
+        assert (seen.name, seen.identity, seen.holder) == (f"{NAMESPACE}/{NAME}", replica.name, "a")
+        assert (seen.term, seen.why) == (0, "is held by a")
+        assert seen.renewed_at is not None
+        assert 0 <= replica.elector._clock.now() - seen.renewed_at <= 2 * TERMS.retry
+        assert seen.silence <= 2 * TERMS.retry < seen.patience
+
+
+async def test_before_anybody_has_looked_nobody_is_known_to_lead(tmp_path: Path) -> None:
+    async with served(ApiServer()) as server:
+        nodes = Electorate(server, tmp_path, TERMS)
+        async with nodes.kube("a") as kube:
+            elector = Elector(kube, NAME, identity="a", terms=TERMS, clock=LoopClock(1.8e9), chance=Random(1))
+            assert (elector.look().holder, elector.look().term, elector.look().renewed_at) == ("", None, None)
+
+
+async def test_what_is_wrong_with_the_lease_is_there_to_see_and_no_sign_of_death(nodes: Electorate) -> None:
+    first = await nodes.start("a")
+    await nodes.led_by("a", within=1)
+    nodes.server.faults["a"] = Fault("hang")
+    for _ in range(120):
+        await asyncio.sleep(1)
+        assert first.elector.look().silence < first.elector.look().patience
+    assert "no answer within" in first.elector.look().why
+
+
+async def test_a_keeper_that_does_not_come_round_is_silent_for_as_long(nodes: Electorate) -> None:
+    """Its request never ends, although it was to."""
+    first = await nodes.start("a")
+    await nodes.led_by("a", within=1)
+    first.elector._kube.replace = lambda *_: asyncio.Event().wait()  # type: ignore[method-assign, assignment]
+    await asyncio.sleep(60)
+    assert first.elector.look().silence > first.elector.look().patience
+    del first.elector._kube.replace
+
+
+async def test_work_that_takes_long_to_end_is_not_taken_for_a_dead_keeper(nodes: Electorate) -> None:
+    first = await nodes.start("a")
+    first.unwinding = 120.0
+    await nodes.led_by("a", within=1)
+    nodes.server.faults["a"] = Fault("abort")
+    await asyncio.sleep(60)
+    assert first.log[-1] != ""
+    assert first.elector.look().silence == 0
 
 
 async def test_a_rotated_token_is_read_anew(nodes: Electorate) -> None:

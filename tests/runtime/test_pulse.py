@@ -73,8 +73,8 @@ class Lead(Alone):
     def remaining(self) -> float:
         return 10.0 if self._hand.leads else 0.0
 
-    def tell(self) -> str:
-        return "the lease prod is held by pod-a"
+    def look(self) -> Leadership:
+        return Leadership(name="prod", identity="pod-b", holder="pod-a", why="is held by pod-a")
 
 
 @pytest.fixture
@@ -215,10 +215,10 @@ async def test_whoever_stands_by_is_in_no_pass_and_beats_all_the_same(hand: Hand
     hand.pulse.heard(("interval",))
     health = hand.pulse.look()
     assert (health.leads, health.passing_since, health.silence) == (False, None, 0.0)
-    assert health.lease == "the lease prod is held by pod-a"
+    assert health.leadership is not None
+    assert health.leadership.told == "the lease prod is held by pod-a"
     assert health.tallies.triggers == {"interval": 1}
     hand.leads = True
-    assert hand.pulse.look().lease == ""
 
 
 async def test_a_pass_that_is_under_way_says_since_when(hand: Hand) -> None:

@@ -40,7 +40,7 @@ class Nursery:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.lines: list[dict[str, Any]] = []
-        self.noise: list[str] = []  # what was no line of a log
+        self.noise: list[str] = []  # what was no line of a log, nor the half of one
         self._process = process
         self._more = threading.Condition()
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -81,11 +81,15 @@ class Nursery:
         assert self._process.stderr is not None
         for line in self._process.stderr:
             with self._more:
-                try:
-                    self.lines.append(json.loads(line))
-                except ValueError:
-                    self.noise.append(line.decode(errors="replace"))
+                self._take(line.decode(errors="replace").strip())
                 self._more.notify_all()
+
+    def _take(self, line: str) -> None:
+        try:
+            self.lines.append(json.loads(line))
+        except ValueError:
+            if line and not line.startswith("{"):
+                self.noise.append(line)
 
 
 @contextmanager
@@ -111,7 +115,9 @@ def _fork_on_demand() -> None:
         if not child:
             _become(json.loads(line))
         _tell(child)
-        _tell(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        os.write(2, b"\n")  # it may have been killed in the middle of a line
+        _tell(ended)
 
 
 def _tell(number: int) -> None:

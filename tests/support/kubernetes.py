@@ -225,7 +225,7 @@ class Seen:
 @dataclass
 class ApiServer:
     """The store and its rules. `faults` by client may be changed at any time, from any thread. `roles` are the rules of
-    a Role in the namespace, by client; who is not in there may do everything. Its wall clock is wrong by `skew` seconds.
+    a Role in the namespace, by client; who is not in there may do everything. Its wall clock is `skew` seconds wrong.
     """
 
     faults: dict[str, Fault] = field(default_factory=dict)
