@@ -236,6 +236,8 @@ def _is_incomplete(plan: Plan) -> bool:
 
 
 def _is_drift(decision: Decision, scene: _Scene) -> bool:
+    if _comes_back(decision):
+        return False
     plan, author = scene.look.plan, decision.author
     before = scene.journal.settled.get(_name_settled(plan.fleet, decision.id))
     if before is not None and not _waits(decision, scene):
@@ -247,6 +249,11 @@ def _is_drift(decision: Decision, scene: _Scene) -> bool:
     if before is not None:
         return not is_clear(decision) and (read_time(author.at) or 0.0) >= noted_at(before) - _SLACK
     return decision.action is not Action.ADOPT and decision.code not in LOST
+
+
+def _comes_back(decision: Decision) -> bool:
+    """Whether it is there, and goes by our own hand because what it lies in is made anew."""
+    return decision.acts and decision.action is Action.CREATE and not decision.missing
 
 
 def _open(decision: Decision, past: Drift | None, scene: _Scene) -> Drift:
@@ -338,8 +345,9 @@ def _remember(settled: dict[str, str], decision: Decision, scene: _Scene) -> Non
     if decision.wants and (decision.state is DecisionState.IN_SYNC or made):
         settled[key] = wants
         return
-    # What was taken away and not made again is gone by our own hand.
-    removed = any(each.step.verb is Verb.DELETE for each in mine)
+    # What was taken away and not made again is gone by our own hand, also where whoever began that is gone too.
+    goes = _comes_back(decision) or (decision.acts and decision.action is Action.REPLACE)
+    removed = goes or any(each.step.verb is Verb.DELETE for each in mine)
     if decision.state is DecisionState.IGNORED:
         settled.pop(key, None)
     elif removed:

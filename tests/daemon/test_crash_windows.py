@@ -18,7 +18,15 @@ from reconciler.runtime.sinks import Courier, Sinks
 from tests.daemon.running import INTERVAL
 from tests.daemon.test_alerts import MALLORY, Inbox, Shelf, watching
 from tests.daemon.test_loop import fleet_of, open_up, quiet
-from tests.laws.stage import Stage, account_id
+from tests.laws.stage import (
+    Document,
+    Stage,
+    account_document,
+    account_id,
+    deployment,
+    fleet_document,
+    group_document,
+)
 from tests.report.test_drift import MALLORY as SOMEBODY
 from tests.report.test_drift import differing, plan_of
 from tests.support.virtual_time import LoopClock
@@ -46,6 +54,21 @@ async def test_an_edit_of_what_is_half_made_is_told_even_where_we_were_about_to_
         await asyncio.sleep(1)
         assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
         assert watch.inbox.letters[0].alert.actors == (MALLORY,)
+
+
+async def test_what_an_account_takes_along_when_its_document_replaces_it_is_no_drift(azure: Stage) -> None:
+    shelf = Shelf()
+
+    def documents(location: str) -> list[Document]:
+        account = account_document("aoai-a", deployments=[deployment("chat")], location=location)
+        return [fleet_document(allow=["replace", "purge", "delete"]), group_document(), account]
+
+    async with watching(azure, documents("swedencentral"), shelf=shelf) as watch:
+        await watch.daemon.until(quiet)
+    async with watching(azure, documents("eastus2"), shelf=shelf) as watch:
+        await watch.daemon.until(quiet)
+        assert watch.inbox.letters == []
+        assert "DELETE" in {each["method"] for each in await azure.writes()}
 
 
 @dataclass

@@ -210,6 +210,24 @@ def test_a_deployment_whose_own_deletion_we_began_is_no_drift() -> None:
     assert not follow_drifts(journal, look(1120.0, missing)).drifts
 
 
+def test_what_goes_and_comes_back_with_what_it_lies_in_is_no_drift_whoever_finds_it_gone() -> None:
+    """Its account is replaced because of its document; the process is killed when the deployment has gone."""
+    chat = deployment_id("chat")
+    journal = settled(decide(), decide(chat))
+    replaced = differing(action=Action.REPLACE, wants="w2")
+    journal = follow_drifts(journal, look(1060.0, replaced, differing(chat, action=Action.CREATE)))
+    assert not journal.drifts
+    gone = [differing(id, action=Action.CREATE, missing=True, wants=wants) for id, wants in ((ONE, "w2"), (chat, "w1"))]
+    assert not follow_drifts(journal, look(1120.0, *gone)).drifts
+
+
+def test_what_is_replaced_because_it_drifts_drifts_until_it_is_back() -> None:
+    journal = follow_drifts(settled(), look(1060.0, differing(action=Action.REPLACE)))
+    (drift,) = journal.drifts.values()
+    journal = follow_drifts(journal, look(1120.0, differing(action=Action.CREATE, missing=True)))
+    assert [each.first_seen for each in journal.drifts.values()] == [drift.first_seen]
+
+
 @pytest.mark.parametrize(
     ("change", "gravity"),
     [

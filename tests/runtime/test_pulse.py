@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.model.finding import Fault, FaultClass
-from reconciler.model.health import PassResult
+from reconciler.model.health import Leadership, PassResult
 from reconciler.model.outcome import CycleReport, Pass, Result
 from reconciler.model.plan import Decision, DecisionState, Plan
 from reconciler.model.ports import Alone

@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 # What `run` loads only once it needs it.
 _LATE = (
-    "reconciler.commands",
+    "reconciler.cli.dispatch",
     "reconciler.report.metrics",
     "reconciler.report.page",
     "reconciler.report.status",
