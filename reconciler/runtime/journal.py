@@ -108,12 +108,13 @@ class ConfigMapStore:
         return text if isinstance(text, str) else ""
 
     async def save(self, text: str) -> str:
+        term = self._lease.term
         answer = await self._put(text)
         if isinstance(answer, Fault) and answer.cls in (FaultClass.CONFLICT, FaultClass.ABSENT):
             current = await self.load()
             if isinstance(current, Fault):
                 return str(current)
-            if self._lease.remaining() <= 0:
+            if self._lease.remaining() <= 0 or self._lease.term != term:
                 return "somebody else has written it, and leads by now"
             answer = await self._put(text)
         if isinstance(answer, Fault):

@@ -8,7 +8,8 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,20 @@ from reconciler.model.alert import Journal
 from reconciler.model.record import read_journal
 from tests.e2e.test_kill_storm import ACCOUNT, FLEET
 from tests.support.forked import Nursery, nursery
+from tests.support.kubernetes import CONFIG_MAPS, ApiServer, Fault, served_apart
 from tests.support.receiver import LOSES, REFUSES, TAKES, Received, Receiver, receiving
 from tests.support.simulated import Azure, azure, clean_environment, reconcile
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 PACE = 60.0
-KILLS = 100
+KILLS, FEWER_KILLS = 100, 25
 OLD = 6  # accounts that are there before the storm begins
 EVERY = 6  # kills, after which another account is declared
-ACCOUNTS = OLD + (KILLS + EVERY - 1) // EVERY
 TWICE = 2  # edits of one resource; the third would be a fight
 SECRET = "storm-secret"
+# Each account takes up to eight minutes of Azure's time, and others are declared all the while.
+SLOW = {"account_create": [200.0, 500.0], "account_update": 90.0, "deployment_write": [20.0, 120.0]}
 # Where a crash could tear something apart: before and after the journal is written, a letter or a write is sent.
 MOMENTS = (
     "pass.started",
@@ -67,16 +70,31 @@ class Mallory:
     old: frozenset[str]
     book: list[Edit] = field(default_factory=list)
     _enough: threading.Event = field(default_factory=threading.Event)
-    _deleted: set[str] = field(default_factory=set)
 
-    def run(self) -> None:
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._run)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._enough.set()
+            thread.join()
+
+    def await_told(self, seconds: float) -> None:
+        """Wait until somebody has heard that everything is over, if that is to come."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self._count_ends() < len(self.book):
+            time.sleep(0.2)
+
+    def _count_ends(self) -> int:
+        return sum(each.turn == "resolved" for each in self.receiver.letters())
+
+    def _run(self) -> None:
         while not self._enough.wait(self.chance.uniform(0.2, 1.5)):
             targets = [id for id, body in sorted(self.azure.resources().items()) if self._may_edit(id, body)]
             if targets:
                 self._edit(self.chance.choice(targets))
-
-    def stop(self) -> None:
-        self._enough.set()
 
     def _may_edit(self, id: str, body: Mapping[str, Any]) -> bool:
         if "/accounts/storm-" not in id or body["properties"].get("provisioningState") != "Succeeded":
@@ -106,16 +124,27 @@ def told(receiver: Receiver, id: str) -> list[Received]:
     return [each for each in receiver.letters() if str(each.data["details"].get("id")).lower() == id.lower()]
 
 
+@dataclass(frozen=True)
+class Meddling:
+    """What goes wrong with the journal: `begin` once a process has read it, `end` with the process."""
+
+    begin: Callable[[], None]
+    end: Callable[[], None]
+
+
+NOBODY = Meddling(lambda: None, lambda: None)
+
+
 @dataclass
 class Storm:
     """The daemon, one process after the other, and all that outlives it."""
 
     azure: Azure
     nest: Nursery
-    receiver: Receiver
     home: Path
     chance: random.Random
     settings: Mapping[str, str]
+    meddling: Meddling
     declared: int = 0
 
     def declare(self, number: int) -> None:
@@ -131,12 +160,15 @@ class Storm:
     def kill_somewhere(self) -> None:
         since = len(self.nest.lines)
         pid = self.start()
+        if self.meddling is not NOBODY and self.nest.await_event(["cycle.planned"], since, 3.0):
+            self.meddling.begin()
         if self.chance.random() < 0.5:
             time.sleep(0.2 + self.chance.expovariate(1.5))
         else:
             self.nest.await_event([self.chance.choice(MOMENTS)], since, 1.5)
             time.sleep(self.chance.choice((0.0, self.chance.uniform(0.0, 0.03))))
         assert self.nest.kill(pid) == -signal.SIGKILL, "it ended by itself"
+        self.meddling.end()
 
     def await_calm(self, seconds: float) -> None:
         """Wait until all that is declared is there, and a plan made after that has nothing to do."""
@@ -163,11 +195,49 @@ class Storm:
 
 
 def test_a_hundred_kills_lose_nothing_make_nothing_twice_and_tell_each_edit_once(tmp_path: Path) -> None:
-    chance = random.Random(2026)
+    journal = tmp_path / "journal.json"
+    endure(tmp_path, {"RECONCILER_JOURNAL_FILE": str(journal)}, KILLS)
+    check_journal(read_journal(journal.read_text()))
+    assert sorted(each.name for each in tmp_path.iterdir() if "journal" in each.name) == ["journal.json"]
+
+
+def test_a_journal_in_the_cluster_outlives_kills_conflicts_and_answers_that_nobody_heard(tmp_path: Path) -> None:
+    chance = random.Random(11)
+    with served_apart(ApiServer(faults=Once())) as server:
+
+        def meddle() -> None:
+            """Somebody labels the ConfigMap, or what is written to it next is written and not answered."""
+            if chance.random() < 0.5:
+                server.faults["daemon"] = Fault("lost")
+            elif server.find(CONFIG_MAPS, "journal"):
+                mark = str(chance.random())
+                server.put(CONFIG_MAPS, "journal", lambda body: body["metadata"].update(labels={"by": mark}))
+
+        account = tmp_path / "account"
+        settings = {
+            **server.client("daemon", account),
+            "RECONCILER_SERVICE_ACCOUNT": str(account),
+            "RECONCILER_JOURNAL_MAP": "journal",
+        }
+        endure(tmp_path, settings, FEWER_KILLS, Meddling(meddle, server.faults.clear))
+        kept = server.find(CONFIG_MAPS, "journal")
+    assert kept is not None
+    assert {seen.status for seen in server.seen if seen.verb == "PUT"} == {200, 409}
+    check_journal(read_journal(kept["data"]["journal.json"]))
+
+
+class Once(dict[str, Fault]):
+    """Faults of which each happens to one request."""
+
+    def get(self, client: str, otherwise: Any = None) -> Any:
+        return self.pop(client, otherwise)
+
+
+def endure(tmp_path: Path, journal: Mapping[str, str], kills: int, meddling: Meddling = NOBODY) -> None:
+    """A daemon that keeps its journal as these settings say, through so many kills; all is checked but the journal."""
     moods = random.Random(7)
     home = tmp_path / "desired"
     home.mkdir()
-    journal = tmp_path / "journal.json"
     receiver = Receiver(SECRET.encode(), lambda: moods.choices((TAKES, REFUSES, LOSES), (8, 1, 1))[0])
     with azure(tmp_path, PACE) as sim, nursery() as nest, receiving(receiver):
         config = tmp_path / "reconciler.yaml"
@@ -176,56 +246,37 @@ def test_a_hundred_kills_lose_nothing_make_nothing_twice_and_tell_each_edit_once
         settings = {
             "RECONCILER_CONFIG": str(config),
             "WEBHOOK_SECRET": SECRET,
-            "RECONCILER_JOURNAL_FILE": str(journal),
             "RECONCILER_ALERT_STORM": "1000",
             "RECONCILER_LISTEN": "off",
             "RECONCILER_LOG_FORMAT": "json",
+            **journal,
         }
-        storm = Storm(sim, nest, receiver, home, chance, settings)
+        storm = Storm(sim, nest, home, random.Random(2026), settings, meddling)
         storm.declare(OLD)
         pid = storm.start()
         storm.await_calm(60)
         nest.kill(pid)
-
-        # Each account takes up to a quarter of an hour of Azure's time, and others are declared all the time.
-        slow = {"account_create": [300.0, 850.0], "account_update": 90.0, "deployment_write": [20.0, 120.0]}
-        sim.control("PUT", "settings", slow)
-        mallory = Mallory(sim, receiver, chance, frozenset(id.lower() for id in sim.resources()))
-        thread = threading.Thread(target=mallory.run)
-        thread.start()
-        try:
-            for number in range(KILLS):
+        mallory = Mallory(sim, receiver, random.Random(3), frozenset(id.lower() for id in sim.resources()))
+        sim.control("PUT", "settings", SLOW)
+        with mallory.at_work():
+            for number in range(kills):
                 if number % EVERY == 0:
                     storm.declare(storm.declared + 1)
                 storm.kill_somewhere()
-        finally:
-            mallory.stop()
-            thread.join()
         pid = storm.start()
         storm.await_calm(240)
-        await_told(mallory, 60)
+        mallory.await_told(60)
         assert nest.stop(pid) == 0
         last = reconcile(sim, "once", "--dry-run", str(home))
         assert last.code == 0, last.out
         check_azure(sim, storm)
     check_letters(mallory.book, receiver)
-    check_journal(read_journal(journal.read_text()))
-    assert sorted(each.name for each in tmp_path.iterdir() if "journal" in each.name) == ["journal.json"]
     assert not nest.noise
     assert not [each for each in nest.lines if each["event"] in ("cycle.crashed", "sink.crashed", "journal.unreadable")]
 
 
-def await_told(mallory: Mallory, seconds: float) -> None:
-    """Wait until somebody has heard that everything is over, if that is to come."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and sum(each.turn == "resolved" for each in mallory.receiver.letters()) < len(
-        mallory.book
-    ):
-        time.sleep(0.2)
-
-
 def check_azure(sim: Azure, storm: Storm) -> None:
-    assert len(storm.accounts()) == ACCOUNTS == storm.declared
+    assert len(storm.accounts()) == storm.declared
     assert {body["properties"].get("provisioningState") for body in sim.resources().values()} == {"Succeeded"}
     assert not [each for each in sim.writes() if each["method"] == "DELETE"]
 
