@@ -120,12 +120,11 @@ class Letter:
 
     @property
     def id(self) -> str:
-        """The same for every attempt to deliver it, by whichever process."""
-        return name_letter(self.alert.key, self.alert.began, self.alert.revision, self.turn)
-
-
-def name_letter(key: str, began: float, revision: int, turn: Turn) -> str:
-    return hashlib.sha256(f"{key}\n{began:.3f}\n{revision}\n{turn}".encode()).hexdigest()[:32]
+        """The same for every attempt to deliver it, by whichever process, and another one for what says something else:
+        a process may have ended before it could write down what it had told."""
+        alert = self.alert
+        words = (alert.key, f"{alert.began:.3f}", str(alert.revision), self.turn, alert.essence)
+        return hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

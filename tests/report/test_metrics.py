@@ -137,7 +137,9 @@ def test_a_lease_tells_its_term_and_when_it_was_renewed_and_the_lock_on_a_file_n
     standing = replace(healths.quiet(), leads=False, leadership=lease)
     assert value(standing, "lease_transitions_total") == 7
     assert value(standing, "lease_renewed_timestamp_seconds") == healths.NOW - 2
-    locked = replace(standing, leadership=Leadership(name="/run/lock", identity="host_1", holder="host_1", why="is held by host_1"))
+    locked = replace(
+        standing, leadership=Leadership(name="/run/lock", identity="host_1", holder="host_1", why="is held by host_1")
+    )
     for health in (locked, healths.quiet()):
         assert not [name for name, _ in samples(health) if "lease" in name]
 

@@ -70,7 +70,11 @@ def test_why_nothing_was_seen_yet_is_told() -> None:
         (healths.large(100), Mood.ALARM, "60 things need attention now"),
         (replace(healths.bad(), leads=False), Mood.STANDBY, "Standing by: somebody else looks after the fleets"),
         (
-            replace(healths.quiet(), leads=False, leadership=Leadership(name="prod", identity="pod-b", why="is held by pod-a")),
+            replace(
+                healths.quiet(),
+                leads=False,
+                leadership=Leadership(name="prod", identity="pod-b", why="is held by pod-a"),
+            ),
             Mood.STANDBY,
             "Standing by: the lease prod is held by pod-a",
         ),

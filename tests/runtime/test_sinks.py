@@ -204,6 +204,13 @@ async def test_every_attempt_to_deliver_a_letter_has_the_same_id_and_every_lette
     assert (courier.delivered, courier.dead) == (2, 0)
 
 
+def test_a_letter_that_says_something_else_is_another_one_though_nobody_remembers_the_first() -> None:
+    """It was sent while the journal could not be written, and its process was killed: a receiver keeps both."""
+    first = replace(LETTER, turn=Turn.AMENDED, alert=replace(ALERT, revision=2, essence="by nobody known"))
+    assert replace(first, tries=3, due=NOW + 60).id == first.id
+    assert replace(first, alert=replace(first.alert, essence="by mallory")).id != first.id
+
+
 async def test_pauses_grow_and_a_receiver_may_ask_for_longer_ones(
     receiver: Receiver, poster: Poster, time: LoopClock
 ) -> None:
