@@ -78,9 +78,10 @@ chart: $(VENV)/.dev ## Write what in deploy/ is made from tables; lint, render a
 	$(BIN)/python -m pytest -q tests/contracts/test_chart.py tests/contracts/test_shipped.py tests/contracts/test_watching.py \
 	  tests/contracts/test_azure_setup.py tests/contracts/test_files.py tests/contracts/test_chart_rights.py
 
-bench: $(VENV)/.dev ## Requests, seconds and memory beside a plain SDK script; what planning costs as fleets grow
+bench: $(VENV)/.dev ## Requests, seconds and memory beside a plain SDK script; of plans as fleets grow; of the daemon
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.planning
+	$(BIN)/python -m bench.daemon
 
 peers: $(VENV)/.dev ## Clients that nobody here wrote, against the simulation (large installs)
 	$(BIN)/python -m tests.peers

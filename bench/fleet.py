@@ -27,7 +27,7 @@ MODELS = (
     ("text-embedding-3-large", "1"),
 )
 _CAPACITY = 4  # units; all accounts of a region share its quota
-_FIREWALL = ["203.0.113.0/24"]
+FIREWALL = ["203.0.113.0/24"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _account(number: int, members: tuple[Member, ...]) -> Account:
 
 def write_json(fleet: Fleet, path: Path) -> None:
     """The fleet as the plain script reads it."""
-    path.write_text(json.dumps({"firewall": _FIREWALL, **asdict(fleet)}), encoding="utf-8")
+    path.write_text(json.dumps({"firewall": FIREWALL, **asdict(fleet)}), encoding="utf-8")
 
 
 def write_yaml(fleet: Fleet, folder: Path) -> None:
@@ -108,7 +108,7 @@ def _write_account(account: Account) -> str:
         group=account.group,
         location=account.location,
         serves=account.serves,
-        firewall=", ".join(_FIREWALL),
+        firewall=", ".join(FIREWALL),
     )
     return head + "".join(_DEPLOYMENT.format(**asdict(member)) for member in account.deployments)
 

@@ -76,7 +76,7 @@ def run_pass(azure: Azure, command: Sequence[str], log: Path, expected: int) -> 
     azure.control("POST", "clock", {"advance": _FULL_BUCKETS})
     azure.forget_requests()
     began = azure.control("GET", "clock")["now"]
-    spent = run(command, _environment(azure, log.parent), log)
+    spent = run(command, environment_for(azure, log.parent), log)
     ended = azure.control("GET", "clock")["now"]
     if spent.code != expected:
         tail = log.read_text(encoding="utf-8", errors="replace")[-3000:]
@@ -98,7 +98,8 @@ def start_up(command: Sequence[str], times: int, log: Path) -> float:
     return statistics.median(run(command, environment, log).seconds for _ in range(times))
 
 
-def _environment(azure: Azure, folder: Path) -> dict[str, str]:
+def environment_for(azure: Azure, folder: Path) -> dict[str, str]:
+    """What points a client at the simulation, and nothing else that points it anywhere."""
     # The plain script believes what OpenSSL believes.
     return {**_clean(folder), **azure.environment, "SSL_CERT_FILE": azure.ready["ca_bundle"], "NO_COLOR": "1"}
 

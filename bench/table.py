@@ -27,17 +27,17 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure: ours, and that of what it is compared with."""
+    """One figure: ours, and that of what it is compared with, if it is."""
 
     name: str
     ours: float
-    other: float
+    other: float | None = None
     aim: Aim | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The figures of one thing that was done. `other` names what it is compared with."""
+    """The figures of one thing that was done. `other` names what it is compared with; "" where that is nothing."""
 
     title: str
     rows: tuple[Row, ...]
@@ -71,15 +71,20 @@ def render(run: Run) -> str:
     """The table, 80 columns wide."""
     lines = [run.fleet, *(f"{name}: {value}" for name, value in run.machine.items())]
     for section in run.sections:
-        lines += ["", f"{section.title:<26}{'reconciler':>12}{section.other:>15}{'ratio':>8}  {'aim':<9} met"]
+        beside = f"{section.other:>15}{'ratio':>8}" if section.other else ""
+        lines += ["", f"{section.title:<26}{'reconciler':>12}{beside}  {'aim':<9} met"]
         lines += [_line(row) for row in section.rows]
     return "\n".join(lines) + "\n"
 
 
 def _line(row: Row) -> str:
-    ratio = f"{row.ours / row.other:.2f}" if row.other else "-"
+    beside = "" if row.other is None else f"{_tell(row.other):>15}{_tell_ratio(row):>8}"
     aim = f"{row.aim!s:<9} {'yes' if row.aim.met(row.ours) else 'NO'}" if row.aim else ""
-    return f"  {row.name:<24}{_tell(row.ours):>12}{_tell(row.other):>15}{ratio:>8}  {aim}".rstrip()
+    return f"  {row.name:<24}{_tell(row.ours):>12}{beside}  {aim}".rstrip()
+
+
+def _tell_ratio(row: Row) -> str:
+    return f"{row.ours / row.other:.2f}" if row.other else "-"
 
 
 def _tell(value: float) -> str:
