@@ -38,8 +38,10 @@ from reconciler.cloud.budget import GateClosedError, Urgency
 from reconciler.cloud.connection import Connection
 from reconciler.cloud.faults import own_fault, read_fault, request_id
 from reconciler.cloud.policies import BearerPolicy, ReadOnlyPolicy, lower
+from reconciler.cloud.sdk import sparingly
 from reconciler.cloud.transport import UncoveredError
 from reconciler.kinds.base import Binding
+from reconciler.kinds.catalog import TYPES
 from reconciler.model.finding import LEASE_LOST, Fault
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Verb
@@ -320,6 +322,11 @@ class Gateway:
 
 def client_class(name: str) -> Any:
     """The SDK's client for a binding's word; each package is loaded when it is first needed."""
+    with sparingly(type_.binding.group for type_ in TYPES if type_.binding.client == name):
+        return _load_client(name)
+
+
+def _load_client(name: str) -> Any:
     if name == "cognitiveservices":
         from azure.mgmt.cognitiveservices.aio import CognitiveServicesManagementClient  # noqa: PLC0415
 
