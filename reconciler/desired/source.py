@@ -24,6 +24,7 @@ Keys = tuple[str | int, ...]
 
 STDIN = Path("-")
 MAX_BYTES = 16 * 1024 * 1024
+_PIECE = 64 * 1024
 MAX_DEPTH = 60
 MAX_ALIASED = 20_000
 
@@ -144,8 +145,13 @@ def _read_file(path: Path) -> SourceFile:
 
 
 def _read_bytes(path: Path) -> bytes:
+    """No more than needed to know that it is too much. Piece by piece: to ask for so much at once takes so much memory,
+    however small the file is."""
+    read = bytearray()
     with path.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)
+        while len(read) <= MAX_BYTES and (piece := stream.read(_PIECE)):
+            read += piece
+    return bytes(read)
 
 
 def _decode(raw: bytes, start: Origin) -> tuple[str, tuple[Finding, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,23 @@ def test_a_huge_file_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(source, "MAX_BYTES", 10)
     (file,) = read_sources([plant(tmp_path, {"a.yaml": "a: 12345678901"})])
     assert file.findings[0].code == "file_too_large"
+
+
+def test_reading_a_small_file_takes_little_memory(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text("kind: Account\n")
+    tracemalloc.start()
+    try:
+        read_sources((tmp_path,))
+        assert tracemalloc.get_traced_memory()[1] < 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_of_several_pieces_is_read_whole(tmp_path: Path) -> None:
+    words = "x" * 200_000
+    (tmp_path / "large.yaml").write_text(f"kind: {words}\n")
+    (file,) = read_sources((tmp_path,))
+    assert file.documents[0].content == {"kind": words}
 
 
 def test_a_file_of_comments_is_a_warning_and_a_file_of_nothing_an_error() -> None:
