@@ -212,14 +212,15 @@ class Bench:
         daemon.rest(_SETTLED)
         ahead = sim.control("GET", "health")["now"] - daemon.sample().at
         requests = [{**each, "at": each["at"] - ahead} for each in sim.requests()]
-        ends = [each["at"] + _SETTLED for each in daemon.events("pass.finished")]
+        passes = daemon.events("pass.finished")
+        ends = [each["at"] + _SETTLED for each in passes]
         changes = sum(each["changes"] for each in daemon.events("cycle.planned"))
         if changes:
             raise WrongEndError(f"{changes} changes were planned where nothing is to do")
         found = []
         for number in range(self.intervals):
-            began, ended = ends[number], ends[number + 1]
-            started = daemon.events("pass.started")[number + 1]["at"]
+            began, ended, took = ends[number], ends[number + 1], passes[number + 1]["seconds"]
+            started = passes[number + 1]["at"] - took
             spent = [spent_until(daemon.samples, each) for each in (began, started, ended)]
             within = [each for each in requests if began < each["at"] <= ended]
             found.append(
@@ -227,7 +228,7 @@ class Bench:
                     asked=count(within, ended - began),
                     processor=spent[2] - spent[0],
                     of_pass=spent[2] - spent[1],
-                    took=daemon.events("pass.finished")[number + 1]["seconds"],
+                    took=took,
                     resident=max(each.resident for each in daemon.samples if began < each.at <= ended),
                 )
             )

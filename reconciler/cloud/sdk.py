@@ -1,8 +1,8 @@
 """Loads of the Azure SDK what is used of it: clients, and the operations that somebody names.
 
-Its packages are made to be whole. Microsoft.Network's alone takes 42 MiB of a process: models that are never made in
-here, and the operations of 160 kinds of resources that nobody names, each twice. Whatever is left out is there by name,
-so that the packages load as ever, and has nothing in it. What somebody has loaded before stays as it is.
+Microsoft.Network's package alone takes 42 MiB of a process: models that are never made in here, and the operations of
+160 kinds of resources that nobody names, each twice. Whatever is left out is there by name, so that the package loads
+as ever, and has nothing in it. Other packages are small and loaded whole, and so is what somebody has loaded before.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
-_MODELS = re.compile(r"azure\.mgmt\..*\.(models|types)")
+_MODELS = re.compile(r"azure\.mgmt\.network\.(models|types)")
 _OPERATIONS = re.compile(r"azure\.mgmt\.network(\.aio)?\.operations\._operations")
 
 
@@ -89,8 +89,7 @@ class _Finder(MetaPathFinder):
 
 @contextmanager
 def sparingly(groups: Iterable[str]) -> Iterator[None]:
-    """What is loaded of the SDK within the block is loaded without models, and, where a package is large, without the
-    operations of all but these groups."""
+    """Whatever is loaded of the package of networks within the block has no models, and only operations of `groups`."""
     finder = _Finder(groups)
     sys.meta_path.insert(0, finder)
     try:

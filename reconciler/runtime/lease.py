@@ -313,8 +313,6 @@ class Elector:
         record = _read_record(body)
         if self._seen is None or record.words != self._seen.words:
             self._seen_at = self._clock.monotonic()
-            if record.holder not in ("", self._identity, self.holder):
-                _log.info("lease.held", lease=self.name, holder=record.holder, term=record.transitions)
         self._seen = record
 
     def _stamp(self) -> str:

@@ -170,7 +170,6 @@ def test_a_third_one_goes_on_while_the_second_hangs_and_no_clock_on_any_wall_mat
         pair.await_standing(name)
     leader = pair.leader()
     hanging, standing = sorted({"a", "b", "c"} - {leader})
-    assert told(pair.log(standing), "lease.held")[0]["holder"].startswith(f"{leader}_")
     await_writing(pair, leader)
     assert any(f"is held by {leader}_" in each["why"] for each in told(pair.log(standing), "leader.awaited"))
 
