@@ -290,15 +290,16 @@ def _configure(watching: Watched) -> None:
 
 @contextmanager
 def _alertmanager(folder: Path, box: Inbox) -> Iterator[str]:
-    """Notifies of each resource for itself, as is usual: when it begins, after a while in which others may join it, and
-    when it is over."""
+    """Notifies of each resource for itself, when it begins and when it is over. As is usual a drift waits for others to
+    join it, here for longer than it takes to put it right."""
     config = {
         "route": {
             "receiver": "people",
             "group_by": ["alertname", "fleet", "resource"],
-            "group_wait": "3s",
+            "group_wait": "15s",
             "group_interval": "3s",
             "repeat_interval": "4h",
+            "routes": [{"receiver": "people", "matchers": ['alertname!="ReconcilerDrift"'], "group_wait": "0s"}],
         },
         "receivers": [
             {
