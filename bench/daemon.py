@@ -46,7 +46,7 @@ DNS_READS = 500 / 300
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked of Resource Manager within some seconds."""
+    """What a pass asked of Resource Manager, which is refilled in the `seconds` since the pass before it began."""
 
     seconds: float
     reads: int = 0
@@ -58,10 +58,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """One interval in which nothing was to do: `processor` seconds of a core, `of_pass` of them in its pass, which took
-    `took` seconds. `resident` is the most memory that was seen, in MiB."""
+    """One interval in which nothing was to do, of so many `seconds`: `processor` seconds of a core, `of_pass` of them
+    in its pass, which took `took` seconds. `resident` is the most memory that was seen, in MiB."""
 
     asked: Asked
+    seconds: float
     processor: float
     of_pass: float
     took: float
@@ -93,7 +94,7 @@ def spent_until(samples: Sequence[Sample], moment: float) -> float:
 
 def tell_quiet(intervals: Sequence[Quiet], peak: float) -> Section:
     """What the intervals took; of what has an aim the worst of them, but for processor time, which is an average."""
-    seconds = sum(each.asked.seconds for each in intervals)
+    seconds = sum(each.seconds for each in intervals)
     processor = sum(each.processor for each in intervals)
     worst = max(intervals, key=lambda each: each.asked.reads)
 
@@ -173,7 +174,7 @@ class Bench:
                 quiet = self._watch(daemon, sim)
                 peak = daemon.peak
                 waits = self._edit(daemon, sim, inbox, regions)
-                longest = max(each["seconds"] for each in daemon.events("pass.finished"))
+                longest = max(each.took for each in quiet)
         return tell_quiet(quiet, peak), tell_noticed(waits, longest)
 
     def _write_settings(self, desired: Path, inbox: Inbox) -> Path:
@@ -220,12 +221,13 @@ class Bench:
         found = []
         for number in range(self.intervals):
             began, ended, took = ends[number], ends[number + 1], passes[number + 1]["seconds"]
-            started = passes[number + 1]["at"] - took
+            before, started = (each["at"] - each["seconds"] for each in passes[number : number + 2])
             spent = [spent_until(daemon.samples, each) for each in (began, started, ended)]
             within = [each for each in requests if began < each["at"] <= ended]
             found.append(
                 Quiet(
-                    asked=count(within, ended - began),
+                    asked=count(within, started - before),
+                    seconds=ended - began,
                     processor=spent[2] - spent[0],
                     of_pass=spent[2] - spent[1],
                     took=took,

@@ -67,8 +67,12 @@ def test_processor_time_is_read_between_two_samples(moment: float, spent: float)
 
 
 def test_quiet_intervals_are_judged_by_the_worst_of_them_and_processor_time_by_all() -> None:
-    calm = Quiet(Asked(60.0, reads=150, network=100, dns=10), processor=3.0, of_pass=2.0, took=4.0, resident=100.0)
-    busy = Quiet(Asked(50.0, reads=250, network=100, dns=20), processor=8.0, of_pass=6.0, took=6.0, resident=120.0)
+    calm = Quiet(
+        Asked(60.0, reads=150, network=100, dns=10), seconds=62.0, processor=3.0, of_pass=2.0, took=4.0, resident=100.0
+    )
+    busy = Quiet(
+        Asked(50.0, reads=250, network=100, dns=20), seconds=48.0, processor=8.0, of_pass=6.0, took=6.0, resident=120.0
+    )
     section = tell_quiet([calm, busy], peak=130.0)
     rows = {row.name: row.ours for row in section.rows}
     assert rows["reads of a pass"] == 250
