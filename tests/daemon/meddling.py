@@ -175,7 +175,8 @@ FILES: Final = {
 @dataclass(frozen=True, kw_only=True)
 class Edit:
     """What somebody does in the portal to `id`, which makes `about` drift: a change of it, or of what lies in it.
-    `takes` is what is gone with it, and is told as a part of it; of `disturbs` more may be told."""
+    `takes` is what is gone with it, and is told as a part of it; of `disturbs` more may be told: a connection is gone,
+    and waits for its approval when it comes back."""
 
     about: str
     id: str
@@ -484,12 +485,14 @@ class Author:
                 self._do(last, "edit", chance.choice(another))
                 episode.most, episode.why = 2, "edited twice"
         if any(self._is_clouded(id, at, over + SETTLES) for id in edit.touches):
-            episode.fewest, episode.why = 0, f"{episode.why}, and its document changes"
+            # Whoever writes last while Azure has yet to follow a document is told, also who has taken it back.
+            episode.fewest, episode.most = 0, max(1, episode.most)
+            episode.why = f"{episode.why}, and its document changes"
         self._book.append(episode)
         # What is gone with something of which nobody hears is told for itself.
         beside = replace(episode, fewest=0, most=1 - episode.fewest, why="gone with it")
         self._book += [replace(beside, about=id) for id in edit.takes]
-        self._book += [replace(beside, about=id, most=1, why="disturbed") for id in edit.disturbs]
+        self._book += [replace(beside, about=id, most=2, why="disturbed") for id in edit.disturbs]
         for id in edit.touches:
             self._free[id] = max(over, last) + REST
 
