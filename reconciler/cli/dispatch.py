@@ -19,6 +19,7 @@ from reconciler.cli.run import keep
 from reconciler.cli.simulate import simulate
 from reconciler.cli.terminal import Terminal
 from reconciler.leading import LeaseHeldError
+from reconciler.model.text import plain_lines
 from reconciler.model.wire import JsonObject
 from reconciler.plan import NothingSelectedError
 from reconciler.report.document import FORMAT_VERSION, render_json
@@ -53,15 +54,15 @@ def run(options: Options, environment: Mapping[str, str]) -> Exit:
         with open_simulation(call) as simulated:
             return COMMANDS[options.command](simulated)
     except (UsageError, NothingSelectedError) as error:
-        terminal.complain(f"reconciler {options.command}: {error}\n")
+        terminal.complain(plain_lines(f"reconciler {options.command}: {error}\n"))
         return Exit.USAGE
     except (LeaseHeldError, NoWritesError) as error:
-        terminal.complain(f"reconciler {options.command}: {error}\n")
+        terminal.complain(plain_lines(f"reconciler {options.command}: {error}\n"))
         return Exit.STOPPED
     except (SimulationError, GraphvizError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
-        terminal.complain(f"reconciler {options.command}: {error}\n")
+        terminal.complain(plain_lines(f"reconciler {options.command}: {error}\n"))
         return Exit.ERROR
 
 
@@ -77,7 +78,7 @@ def show_config(call: Call) -> Exit:
         return Exit.OK
     widths = [max(len(row[column]) for row in told) for column in (0, 1)]
     for name, value, place in told:
-        call.terminal.say(f"{name:<{widths[0]}}  {value or '-':<{widths[1]}}  {place}\n")
+        call.terminal.say(plain_lines(f"{name:<{widths[0]}}  {value or '-':<{widths[1]}}  {place}\n"))
     return Exit.OK
 
 

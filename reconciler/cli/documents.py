@@ -10,6 +10,7 @@ from reconciler.desired.explain import UnknownTopicError, explain, make_schema
 from reconciler.desired.schema import SPECS
 from reconciler.model.finding import Severity
 from reconciler.model.resource import Estate
+from reconciler.model.text import plain, plain_lines
 from reconciler.model.wire import Json, JsonObject
 from reconciler.report.document import FORMAT_VERSION, render_json, tell_finding
 from reconciler.report.text import render_findings
@@ -65,7 +66,7 @@ def schema(call: Call) -> Exit:
         if kind not in known:
             close = get_close_matches(kind, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
-            call.terminal.complain(f"reconciler schema: there is no kind {kind}; {hint}\n")
+            call.terminal.complain(plain(f"reconciler schema: there is no kind {kind}; {hint}") + "\n")
             return Exit.ERROR
         whole = {key: value for key, value in whole.items() if key != "oneOf"} | {"$ref": f"#/$defs/{kind}"}
     call.terminal.say(render_json(whole))
@@ -78,7 +79,7 @@ def explain_topic(call: Call) -> Exit:
     try:
         text = explain(topic)
     except UnknownTopicError as error:
-        call.terminal.complain(f"reconciler explain: {error}\n")
+        call.terminal.complain(plain_lines(f"reconciler explain: {error}\n"))
         return Exit.ERROR
     if call.json:
         told: JsonObject = {"format_version": FORMAT_VERSION, "kind": "explanation", "topic": topic, "text": text}

@@ -15,6 +15,8 @@ from typing import Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from reconciler.model.text import plain, plain_lines
+
 HIDDEN = "[hidden]"
 
 # A field is a secret by its name. Names of secrets (`secret_variable`) and ids are none.
@@ -38,6 +40,9 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEAD = len("sha256:") + 12
 
+# What the renderer writes without quotes, whatever is in it.
+_AS_THEY_ARE = ("event", "exception", "stack")
+
 _QUIET = ("azure", "msal", "aiohttp", "urllib3", "apscheduler")
 
 Form = Literal["json", "console"]
@@ -52,7 +57,7 @@ def configure_logs(form: Form = "console", level: str = "info", stream: TextIO |
         lines = structlog.dev.ConsoleRenderer(
             colors=target.isatty(), pad_event_to=20, sort_keys=False, timestamp_key="at"
         )
-        render = [leave_out, lines]
+        render = [leave_out, make_visible, lines]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -97,6 +102,18 @@ def _shorten(value: str) -> str:
     if _MOMENT.fullmatch(value):
         return f"{value[:19]}Z"
     return value[:_HEAD] if _DIGEST.fullmatch(value) else value
+
+
+def make_visible(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The event without a character that could steer a terminal. The renderer itself writes a value with a space, or
+    one that is no text, as Python would."""
+    return {name: _visible(name, each) if isinstance(each, str) else each for name, each in event.items()}
+
+
+def _visible(name: str, value: str) -> str:
+    if name in _AS_THEY_ARE:
+        return plain_lines(value)
+    return value if " " in value else plain(value)
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -142,3 +142,25 @@ def test_the_azure_packages_say_nothing_by_themselves() -> None:
 def test_a_level_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(KeyError):
         configure_logs("json", level="chatty")
+
+
+HOSTILE = "aoai\x1b]0;owned\x07\u202e\x9b2J"
+
+
+@pytest.mark.parametrize("name", [HOSTILE, f"of {HOSTILE}"])
+def test_no_character_from_elsewhere_steers_a_terminal(name: str) -> None:
+    stream = io.StringIO()
+    configure_logs("console", stream=stream)
+    try:
+        int(name)
+    except ValueError as error:
+        error.add_note(name)
+        structlog.get_logger().exception(f"step.finished {name}", id=name, deep={name: [name]})
+    shown = stream.getvalue()
+    assert [each for each in shown if not each.isprintable() and each != "\n"] == []
+    assert shown.count("\\x1b]0;owned\\x07\\u202e\\x9b2J") == 6
+    assert "Traceback" in shown.splitlines()[1]
+
+
+def test_json_carries_every_character_as_it_came() -> None:
+    assert logged(id=HOSTILE)["id"] == HOSTILE
