@@ -14,7 +14,7 @@ from typing import Final
 
 from reconciler.kinds.catalog import type_of
 from reconciler.model.alert import Journal
-from reconciler.model.drift import Correction, Drift, Edit, Ending, Gravity, name_drift
+from reconciler.model.drift import UNKNOWN_YET, Correction, Drift, Edit, Ending, Gravity, name_drift
 from reconciler.model.finding import Severity
 from reconciler.model.ids import ArmId
 from reconciler.model.memory import Held
@@ -291,7 +291,7 @@ def _amend(drift: Drift, decision: Decision, scene: _Scene) -> Drift:
     """The drift as this look finds it."""
     look = scene.look
     if drift.correction is Correction.DONE and drift.last_seen < look.now:
-        drift = _contest(replace(drift, returns=drift.returns + 1), drift, decision, look.now)
+        drift = _return(drift, decision, scene)
     edits = () if decision.missing else tuple(_edit(each) for each in decision.changes)
     drift = replace(
         drift,
@@ -304,6 +304,20 @@ def _amend(drift: Drift, decision: Decision, scene: _Scene) -> Drift:
         last_seen=look.now,
     )
     return _correct(_hear(_witness(drift, decision, look.plan), look), decision, scene)
+
+
+def _return(drift: Drift, decision: Decision, scene: _Scene) -> Drift:
+    """A drift that is there again after it was put right: who did that did it after we had last looked, so nobody of
+    whom we knew then."""
+    back = replace(
+        drift,
+        first_seen=scene.look.now,
+        returns=drift.returns + 1,
+        actor=UNKNOWN_YET,
+        since="",
+        after=scene.journal.looked.get(drift.fleet, 0.0) + _SLACK,
+    )
+    return _contest(back, drift, decision, scene.look.now)
 
 
 def _correct(drift: Drift, decision: Decision, scene: _Scene) -> Drift:

@@ -481,6 +481,20 @@ def test_what_comes_back_before_anybody_saw_it_right_counts_too() -> None:
     assert open_drift(journal).returns == 2
 
 
+def test_whoever_undoes_us_is_asked_for_anew() -> None:
+    first, other = Actor(name=MALLORY, at="1970-01-01T00:17:20Z"), Actor(name="eve", at="1970-01-01T01:06:40Z")
+    journal = follow_drifts(settled(), look(1060.0, differing(), outcomes=(outcome(),), heard={ONE: first}))
+    assert open_drift(journal).actor == MALLORY
+    back = follow_drifts(journal, look(4660.0, differing()))
+    assert (open_drift(back).actor, open_drift(back).since) == (UNKNOWN_YET, "")
+    assert find_wondered(back, "prod", 4660.0 + ASKED_FOR) == {ONE}
+    assert not find_wondered(back, "prod", 4661.0 + ASKED_FOR)
+    # The log lags: at first it still tells of the one before.
+    late = follow_drifts(back, look(4720.0, differing(), heard={ONE: first}))
+    assert open_drift(late).actor == UNKNOWN_YET
+    assert open_drift(follow_drifts(late, look(4780.0, differing(), heard={ONE: other}))).actor == "eve"
+
+
 def test_the_same_look_told_twice_counts_once() -> None:
     journal = follow_drifts(settled(), look(1060.0, differing(), outcomes=(outcome(),)))
     once = follow_drifts(journal, look(1120.0, differing()))
