@@ -114,6 +114,7 @@ class ConfigMapStore:
             current = await self.load()
             if isinstance(current, Fault):
                 return str(current)
+            # Asked only now: whoever leads after us has written before that, or makes the next try a conflict.
             if self._lease.remaining() <= 0 or self._lease.term != term:
                 return "somebody else has written it, and leads by now"
             answer = await self._put(text)

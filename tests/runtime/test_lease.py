@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from random import Random
 
 import kubernetes_validate
 import pytest
 
+from reconciler.model.finding import Fault as KubeFault
+from reconciler.model.wire import JsonObject
+from reconciler.runtime.journal import ConfigMapStore
+from reconciler.runtime.kube import Kube, Resource
 from reconciler.runtime.lease import Elector, Terms
-from tests.support.kubernetes import LEASES, NAMESPACE, ApiServer, Document, Fault, served
+from tests.support.kubernetes import CONFIG_MAPS, LEASES, NAMESPACE, ApiServer, Document, Fault, served
 from tests.support.standing import NAME, Electorate
 from tests.support.virtual_time import LoopClock
 
 pytestmark = pytest.mark.virtual_time
 
 TERMS = Terms()
+JOURNAL = "journal"
 # A rival has seen the last renewal at the latest one look later, and looks again at the latest one look after the end.
 TAKEOVER = TERMS.duration + 2 * TERMS.retry
 
@@ -362,3 +367,60 @@ def test_terms_leave_room_for_each_other() -> None:
             Terms(duration=wrong[0], deadline=wrong[1], retry=wrong[2])
     with pytest.raises(ValueError, match=r"^a lease lasts whole seconds and at least one, not 1.5 s$"):
         Terms(duration=1.5, deadline=1.0, retry=0.2)
+
+
+# -- the journal, which whoever leads writes
+
+
+async def test_a_leader_writes_its_journal_over_what_somebody_else_did_to_it(nodes: Electorate) -> None:
+    replica = await nodes.start("a")
+    await nodes.led_by("a", within=1)
+    async with nodes.kube("journal-of-a") as kube:
+        store = ConfigMapStore(kube, JOURNAL, replica.elector)
+        assert await store.save("one") == ""
+        nodes.server.put(CONFIG_MAPS, JOURNAL, lambda body: body.update(data={"journal.json": "edited"}))
+        assert await store.save("two") == ""
+        nodes.server.remove(CONFIG_MAPS, JOURNAL)
+        assert await store.save("three") == ""
+        assert await store.load() == "three"
+
+
+class Stopped:
+    """An API server's client in a process that stands still before it reads, for as long as `meanwhile` takes."""
+
+    def __init__(self, kube: Kube, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self.create, self.replace = kube.create, kube.replace
+        self._kube, self._meanwhile = kube, meanwhile
+
+    async def get(self, resource: Resource, name: str) -> JsonObject | KubeFault:
+        await self._meanwhile()
+        return await self._kube.get(resource, name)
+
+
+@pytest.mark.parametrize("returns", [False, True])
+async def test_a_process_that_stood_still_within_a_conflict_leaves_its_successor_s_journal(
+    nodes: Electorate, returns: bool
+) -> None:
+    first = await nodes.start("a")
+    await nodes.led_by("a", within=1)
+    async with nodes.kube("journal-of-a") as mine, nodes.kube("journal-of-b") as theirs:
+
+        async def lose() -> None:
+            nodes.server.faults["a"] = Fault("abort")
+            second = await nodes.start("b")
+            await nodes.led_by("b", within=TAKEOVER)
+            successor = ConfigMapStore(theirs, JOURNAL, second.elector)
+            await successor.load()
+            assert await successor.save("b's") == ""
+            if returns:
+                del nodes.server.faults["a"]
+                await second.stop()
+                await nodes.led_by("a", within=TAKEOVER)
+
+        store = ConfigMapStore(Stopped(mine, lose), JOURNAL, first.elector)  # type: ignore[arg-type]
+        assert await store.save("a's") == ""
+        nodes.server.put(CONFIG_MAPS, JOURNAL, lambda body: body.update(data={"journal.json": "edited"}))
+        assert await store.save("a's, late") == "somebody else has written it, and leads by now"
+        found = nodes.server.find(CONFIG_MAPS, JOURNAL)
+        assert found is not None
+        assert found["data"] == {"journal.json": "b's"}
