@@ -21,7 +21,7 @@ from reconciler.plan.hours import tell_closed
 from reconciler.plan.selection import names
 
 _RESUME = "wait, or end it with `reconciler resume`"
-_READ = "nothing is written before they can be read again"
+_READ = "let them be read again, or delete what they are kept in: then there is no pause"
 _REOPEN = "wait, or change spec.maintenance of the Fleet"
 
 

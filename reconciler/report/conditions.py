@@ -63,7 +63,9 @@ LISTED = 20
 _DETAILED = 6
 # Blocked by what is told elsewhere, or by people who know of it.
 _SILENT = frozenset({"needs", "unknown", "not_selected", "paused", "maintenance", "given_up", "circle", "incomplete"})
-_EMPTIED: Final = "empty_fleet"  # one cause, however many accounts it was
+# One cause, however many resources it is.
+_EMPTIED: Final = "empty_fleet"
+_UNREADABLE: Final = "pauses_unreadable"
 _QUOTAS = frozenset({"insufficient_quota", "too_many_accounts", "too_many_deployments"})
 _STANDINGS: Final[Mapping[Correction, str]] = {
     Correction.DUE: "It is being put right",
@@ -122,6 +124,7 @@ def find_conditions(journal: Journal, plan: Plan, report: CycleReport | None = N
         found.append(_stopped(plan))
     if emptied := [each for each in plan.decisions if each.code == _EMPTIED]:
         found.append(_emptied(plan.fleet, emptied))
+    found += [_shut(plan.fleet, each) for each in plan.decisions if each.code == _UNREADABLE][:1]
     found += [_retirement(plan.fleet, each) for each in plan.outlook.near]
     found += [_unplaced(plan.fleet, each) for each in plan.spreads if each.shortfall]
     unread = [each.id for each in plan.decisions if each.code == "unknown" or _is_open(each, report)]
@@ -297,7 +300,7 @@ def _standing(fleet: str, decision: Decision, failed: Outcome | None, *, drifted
     elif failed is not None:
         why = failed.because or (str(failed.fault) if failed.fault else failed.result.value)
         yield _blocked(fleet, decision, "failed", (why, failed.fault.advice if failed.fault else ""))
-    elif decision.state is DecisionState.BLOCKED and decision.code not in (*_SILENT, _EMPTIED):
+    elif decision.state is DecisionState.BLOCKED and decision.code not in (*_SILENT, _EMPTIED, _UNREADABLE):
         reason = decision.reason.removesuffix(decision.who)
         yield _blocked(fleet, decision, decision.code or "blocked", (reason, decision.permit))
 
@@ -387,6 +390,21 @@ def _emptied(fleet: str, decisions: Sequence[Decision]) -> Condition:
         summary=f"fleet {plain(fleet)}: {plain(first.reason)}",
         description="\n".join([f"Nothing of it is deleted. {HELPS}{plain(first.permit)}", *listed]),
         essence="",
+        after=_BLOCKED_AFTER,
+    )
+
+
+def _shut(fleet: str, decision: Decision) -> Condition:
+    """Pauses that nobody can read stop everything of a fleet; any decision says where they are kept."""
+    reason = decision.reason.removesuffix(decision.who)
+    return Condition(
+        key=f"pauses:{fleet}",
+        name=BLOCKED,
+        level=Level.WARNING,
+        labels={"fleet": fleet, "code": _UNREADABLE},
+        summary=f"fleet {plain(fleet)}: {plain(reason)}",
+        description=_tell_why("Nothing is written.", decision.permit),
+        essence=make_essence([reason]),
         after=_BLOCKED_AFTER,
     )
 

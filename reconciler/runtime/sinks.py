@@ -162,7 +162,7 @@ class Regarding:
 
 
 class KubeEvents:
-    """Delivers letters as events about our own pod. A courtesy: one that is refused is not tried again."""
+    """Delivers letters as events about our own pod. A courtesy: no more than a few a minute, and none that is there already."""
 
     def __init__(self, kube: Kube, pod: Regarding, clock: Clock) -> None:
         self._kube = kube

@@ -419,6 +419,27 @@ def test_what_azure_works_on_for_much_longer_than_usual_is_stuck() -> None:
     assert "Azure has been working on it for more than 15 min" in message.alert.summary
 
 
+def test_pauses_that_nobody_can_read_are_one_alert_of_their_fleet() -> None:
+    shut = [
+        decide(
+            account_id(f"a{number}"),
+            state=DecisionState.BLOCKED,
+            code="pauses_unreadable",
+            reason=f"paused: the pauses in p.json cannot be read: it is no list of pauses; ann changed a{number}",
+            who=f"; ann changed a{number}",
+            permit="delete it",
+        )
+        for number in range(30)
+    ]
+    journal, (message,) = lasting(*shut)
+    assert (message.alert.name, message.alert.members) == ("ReconcilerBlocked", ())
+    assert message.alert.labels == {"fleet": "prod", "code": "pauses_unreadable"}
+    assert message.alert.summary == ("fleet prod: paused: the pauses in p.json cannot be read: it is no list of pauses")
+    assert message.alert.description == "Nothing is written.\nWhat helps: delete it"
+    _, messages = turn_alerts(journal, find_conditions(journal, plan_of(decide())), NOW + 180, STORM)
+    assert told(messages) == [(Turn.RESOLVED, "ReconcilerBlocked")]
+
+
 def test_a_plan_that_a_safety_limit_stops_is_told() -> None:
     _, (message,) = lasting(stopped="too many deletes")
     assert message.alert.labels == {"fleet": "prod", "code": "stopped"}
