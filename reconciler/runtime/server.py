@@ -1,8 +1,8 @@
 """The daemon seen from outside: a few addresses over HTTP that only read, and one that rings, for those with its token.
 
 Promises that whoever asks can take little: a connection lives for seconds, there are only so many at once, a request is
-small, an answer is made at most once a second, beside the loop, and less often where that takes long. It shows no file,
-has no secret, and knows nothing of what it shows.
+small, an answer is made at most once a second, beside the loop, and less often where that takes long, and only a few
+take a large one at once. It shows no file, has no secret, and knows nothing of what it shows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hmac
 import math
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -27,8 +27,10 @@ _log = structlog.get_logger("reconciler")
 
 _LIFE = 10.0  # seconds of a connection, whatever it does
 _CONNECTIONS = 64
+_LARGE, _MOST_LARGE = 1024 * 1024, 4  # bytes of an answer, and how many of those are on their way at once
 _LINE, _FIELD, _BODY = 2048, 4096, 1024  # bytes
 _FRESH = 1.0  # seconds for which an answer is given again
+_CROWDED = "10"  # seconds, a connection's life
 _PAUSE = 9.0  # times as long as it took to make, at least
 _OFTENEST = 5  # seconds between two times that a page looks again by itself
 _RINGS, _REFILL = 5.0, 10.0  # so many at once, and one more after so many seconds
@@ -107,6 +109,7 @@ class Front:
         self._clock = clock
         self._drawn: dict[str, tuple[float, bytes]] = {}
         self._drawing = asyncio.Lock()
+        self._large = 0  # answers on their way
         self._routes: Mapping[str, Callable[[web.BaseRequest], Coroutine[object, object, web.Response]]] = {
             "/livez": self._live,
             "/readyz": self._ready,
@@ -118,6 +121,23 @@ class Front:
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         response = await self._choose(request)
         response.force_close()
+        if request.method == "GET" and (response.content_length or 0) > _LARGE:
+            return await self._send_large(request, response)
+        return response
+
+    async def _send_large(self, request: web.BaseRequest, response: web.Response) -> web.Response:
+        """Each connection holds a copy of its own until the last of it has been read."""
+        if self._large >= _MOST_LARGE:
+            crowded = _say(503, "others are taking what is large; ask again in a moment", {"Retry-After": _CROWDED})
+            crowded.force_close()
+            return crowded
+        self._large += 1
+        try:
+            with suppress(ConnectionError):  # whoever asked has gone
+                await response.prepare(request)
+                await response.write_eof()
+        finally:
+            self._large -= 1
         return response
 
     async def _choose(self, request: web.BaseRequest) -> web.Response:

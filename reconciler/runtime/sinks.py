@@ -162,7 +162,7 @@ class Regarding:
 
 
 class KubeEvents:
-    """Delivers letters as events about our own pod. A courtesy: no more than a few a minute, and none that is there already."""
+    """Delivers letters as events about our own pod. A courtesy: only so many a minute, and each of them once."""
 
     def __init__(self, kube: Kube, pod: Regarding, clock: Clock) -> None:
         self._kube = kube

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 import aiohttp
@@ -315,6 +315,26 @@ async def test_only_so_many_may_wait_at_once(shop: Shop, monkeypatch: pytest.Mon
             writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
             with pytest.raises(GONE):
                 await reader.readexactly(1)
+
+
+async def test_only_a_few_take_what_is_large_at_once_however_slowly(shop: Shop) -> None:
+    large = "x" * 32 * 1024 * 1024  # more than lies in the buffers of sockets
+    shop.draw = lambda: large
+    with logged() as lines:
+        async with AsyncExitStack() as slow:
+            for _ in range(4):
+                reader, writer = await slow.enter_async_context(connected(shop))
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+            status, answer, text = await shop.ask("GET", "/")
+            assert (status, answer.headers["Retry-After"]) == (503, "10")
+            assert text == "others are taking what is large; ask again in a moment\n"
+            assert (await shop.ask("GET", "/status"))[0] == 200
+            assert (await shop.ask("HEAD", "/"))[0] == 200
+        while shop.front._large:  # noqa: ASYNC110 - the connections end by themselves
+            await asyncio.sleep(0.01)
+        assert len((await shop.ask("GET", "/"))[2]) == len(large)
+    assert lines == []
 
 
 async def test_a_place_that_is_taken_is_refused_at_once(shop: Shop) -> None:
