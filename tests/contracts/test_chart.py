@@ -427,6 +427,17 @@ def test_values_that_need_each_other_are_refused_with_a_sentence(more: Values, s
         render(with_values(LEAST, more))
 
 
+@pytest.mark.parametrize("release", ["1prod", "prod.eu"])
+def test_a_release_of_whose_name_kubernetes_takes_no_service_is_refused_with_a_sentence(release: str) -> None:
+    with pytest.raises(HelmError) as raised:
+        render(LEAST, release)
+    assert f"the Service would be called {release}-reconciler" in str(raised.value)
+    assert {each["metadata"]["name"] for each in render(with_values(LEAST, {"fullnameOverride": "prod"}), release)} == {
+        "prod",
+        "prod-documents",
+    }
+
+
 def test_everything_that_is_missing_is_told_at_once() -> None:
     with pytest.raises(HelmError) as raised:
         render({})
@@ -439,6 +450,7 @@ _SHAPES: list[tuple[str, Values, str]] = [
     ("a misspelt value below", {"desiredState": {"git": {"repo": "x"}}}, "'/desiredState/git'"),
     ("a misspelt setting", {"settings": {"paralelism": 1}}, "'paralelism' not allowed"),
     ("a setting of the chart's own", {"settings": {"interval": "10s"}}, "'interval' not allowed"),
+    ("a Service with a digit in front", {"fullnameOverride": "1prod"}, "does not match pattern"),
     ("a number as a word", {"replicas": "two"}, "got string, want integer"),
     ("no replicas", {"replicas": 0}, "minimum"),
     ("a tag in the repository", {"image": {"repository": "a.azurecr.io/b:1"}}, "does not match pattern"),

@@ -2,6 +2,10 @@
 {{- define "reconciler.checks" -}}
 {{- $state := .Values.desiredState }}
 {{- $wrong := list }}
+{{- $name := include "reconciler.fullname" . }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) }}
+{{- $wrong = append $wrong (printf "the Service would be called %s, but Kubernetes wants small letters, digits and -, and a letter first: give the release another name, or set fullnameOverride." $name) }}
+{{- end }}
 {{- if not .Values.image.repository }}
 {{- $wrong = append $wrong "image.repository is empty: name the repository that the image was pushed to, such as example.azurecr.io/reconciler." }}
 {{- end }}
