@@ -14,14 +14,17 @@ from reconciler.plan import bury, find_strangers, make_plan
 
 
 async def survey_deleted(world: World, fleet: Fleet, regions: frozenset[str]) -> Graveyard:
-    """Every soft-deleted account of the fleet's subscription; of those in `regions` (folded), if any are named."""
+    """Every soft-deleted account of the fleet's subscription; of those in `regions` (folded), if any are named. A
+    region of which Azure knows nothing is unread, not empty."""
     snapshot = await world.cloud.observe(scope_of(fleet))
     if regions:
         chosen = {id: each for id, each in snapshot.deleted.items() if fold_location(each.location) in regions}
         snapshot = replace(snapshot, deleted=chosen)
     here = frozenset(fold_location(each.location) for each in snapshot.deleted.values())
-    if here:
+    if here or regions:
         strangers = find_strangers(fleet, snapshot, here)
-        scope = QuotaScope(subscription=fleet.subscription, locations=here, surveys=here, accounts=strangers)
+        scope = QuotaScope(
+            subscription=fleet.subscription, locations=here, watched=regions, surveys=here, accounts=strangers
+        )
         snapshot = replace(snapshot, quotas=await world.cloud.measure(scope))
     return bury(fleet, snapshot, make_plan(fleet, snapshot))

@@ -79,6 +79,13 @@ def test_what_is_deleted_is_told_with_what_it_holds_at_most_and_what_becomes_of_
     assert len(live.writes()) == before
 
 
+def test_a_region_that_does_not_exist_is_unknown_and_not_empty(live: Azure, home: str) -> None:
+    done = reconcile(live, "deleted", "--region", "atlantis", "--region", "eastus", home)
+    assert done.code == 1
+    assert "quota of atlantis could not be read: LocationNotFound" in done.err
+    assert "aoai-twice" in done.out
+
+
 def test_a_region_narrows_the_list_and_a_subscription_stands_in_for_documents(live: Azure, home: str) -> None:
     done = reconcile(live, "deleted", "--subscription", live.subscription, "--region", "East US")
     assert done.code == 0, done.err
