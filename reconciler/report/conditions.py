@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -127,7 +128,9 @@ def find_conditions(journal: Journal, plan: Plan, report: CycleReport | None = N
     found += [_shut(plan.fleet, each) for each in plan.decisions if each.code == _UNREADABLE][:1]
     found += [_retirement(plan.fleet, each) for each in plan.outlook.near]
     found += [_unplaced(plan.fleet, each) for each in plan.spreads if each.shortfall]
-    unread = [each.id for each in plan.decisions if each.code == "unknown" or _is_open(each, report)]
+    done = _find_done(report.outcomes if report else ())
+    # Of what is being done about a resource it has yet to turn out what becomes.
+    unread = [each.id for each in plan.decisions if each.code == "unknown" or (each.acts and each.id not in done)]
     unseen = frozenset(f"{word}:{_short(plan.fleet, id)}" for id in unread for word in ("blocked", "quota", "stuck"))
     unseen |= {
         each.key
@@ -135,14 +138,6 @@ def find_conditions(journal: Journal, plan: Plan, report: CycleReport | None = N
         if each.name == RETIREMENT and each.labels.get("region") in plan.outlook.unread
     }
     return Finds(fleet=plan.fleet, conditions={each.key: each for each in found}, unseen=unseen)
-
-
-def _is_open(decision: Decision, report: CycleReport | None) -> bool:
-    """Whether it has yet to turn out what becomes of what is done about a resource."""
-    if not decision.acts:
-        return False
-    results = [each.result for each in report.outcomes if each.step.id == decision.id] if report else []
-    return not results or any(result is not Result.DONE for result in results)
 
 
 def find_invalid(findings: Sequence[Finding]) -> Finds:
@@ -170,11 +165,11 @@ def find_invalid(findings: Sequence[Finding]) -> Finds:
 
 def find_drifts(journal: Journal, fleet: str) -> Iterator[Condition]:
     """The open drifts of a fleet, as it was last seen."""
+    below = Counter(drift.within for drift in journal.drifts.values())
     for drift in journal.drifts.values():
         if drift.fleet != fleet or drift.within:
             continue
-        below = sum(each.within == drift.key for each in journal.drifts.values()) if drift.gone else 0
-        yield _drift(drift, below)
+        yield _drift(drift, below[drift.key] if drift.gone else 0)
         if drift.correction is Correction.GIVEN_UP:
             yield _fight(drift)
 
@@ -452,6 +447,12 @@ def _first_failures(outcomes: Iterable[Outcome]) -> dict[ArmId, Outcome]:
         if outcome.result in (Result.FAILED, Result.BLOCKED, Result.NOT_CONVERGING):
             failed.setdefault(outcome.step.id, outcome)
     return failed
+
+
+def _find_done(outcomes: Sequence[Outcome]) -> frozenset[ArmId]:
+    """The resources all of whose steps went well."""
+    tried = {outcome.step.id for outcome in outcomes}
+    return frozenset(tried - {outcome.step.id for outcome in outcomes if outcome.result is not Result.DONE})
 
 
 def _short(fleet: str, id: ArmId) -> str:

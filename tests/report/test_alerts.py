@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -242,6 +243,19 @@ def test_every_one_of_a_storm_that_turns_critical_is_told() -> None:
     journal, (message,) = turn(with_drifts(journal, *opened, *others), NOW + 20)
     assert (message.turn, message.alert.level) == (Turn.AMENDED, Level.CRITICAL)
     assert turn(journal, NOW + 30)[1] == ()
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_storm_of_thousands_is_looked_through_once(gone: bool) -> None:
+    """Measured in seconds of the processor: 0.2 for each where nothing is looked for among all others."""
+    ids = [account_id(f"a{number}") for number in range(5000)]
+    journal = drifting(*(drift_of(id.name, gone=gone) for id in ids))
+    outcomes = tuple(outcome(id) for id in ids)
+    report = CycleReport(plan=plan_of(*map(differing, ids)), outcomes=outcomes, began=NOW, ended=NOW)
+    began = process_time()
+    finds = find_conditions(journal, report.plan, report)
+    assert process_time() - began < 1.2
+    assert (len(finds.conditions), finds.unseen) == (5000, frozenset())
 
 
 def test_what_follows_a_storm_joins_it_for_a_while() -> None:
