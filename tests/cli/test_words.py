@@ -233,3 +233,11 @@ def test_an_unknown_option_of_a_command_gets_the_nearest_one_that_it_has() -> No
     assert done.err == (
         "reconciler run: unrecognized arguments: --intervall=5m; did you mean --interval?\nSee reconciler run --help.\n"
     )
+
+
+@pytest.mark.parametrize("words", [("explain", "Acc\x1b[2J"), ("schema", "Acc\x1b[2J"), ("validate", "no\x1b[2J/")])
+def test_a_refusal_shows_what_could_steer_a_terminal(words: tuple[str, ...]) -> None:
+    done = reconcile_bare(*words)
+    assert done.code != 0
+    assert "\\x1b[2J" in done.err
+    assert "\x1b" not in done.err
