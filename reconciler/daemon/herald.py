@@ -263,7 +263,7 @@ def _read(text: str) -> Journal:
     try:
         return read_journal(text)
     except ValueError as error:
-        _log.warning("journal.unreadable", code="no_journal", message=str(error))
+        _log.warning("journal.unreadable", why=f"the journal makes no sense and is begun anew: {error}")
         return BLANK
 
 

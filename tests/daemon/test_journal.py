@@ -108,7 +108,8 @@ async def test_a_journal_that_makes_no_sense_is_begun_anew(azure: Stage, text: s
     async with watching(azure, fleet_of("aoai-a"), shelf=Shelf(text=text)) as watch:
         with capture_logs() as logs:
             await watch.daemon.until(quiet)
-        assert len([each for each in logs if each["event"] == "journal.unreadable"]) == 1
+        (told,) = [each for each in logs if each["event"] == "journal.unreadable"]
+        assert told["why"].startswith("the journal makes no sense and is begun anew: ")
         await open_up(azure, account_id(azure, "aoai-a"))
         await watch.interval()
         assert watch.inbox.told()[0] == ("opened", "ReconcilerDrift")
