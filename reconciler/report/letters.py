@@ -20,6 +20,7 @@ RUNBOOK: Final = "docs/runbook.md"
 _LABEL, _SUMMARY, _FOOT, _DESCRIPTION = 200, 300, 600, 3000  # characters
 _NOTICED = 60.0  # seconds: Alertmanager tells nobody of what is over before its group_wait, usually 30 s, has passed
 _HEADER, _SECTION = 150, 2900  # what Slack takes
+_LINES = 60  # of a description, each a block with a frame of its own: Teams takes 28 KB, at times less
 _MARKS: Final[Mapping[Level, str]] = {Level.CRITICAL: "Attention", Level.WARNING: "Warning", Level.INFO: "Accent"}
 
 
@@ -127,7 +128,7 @@ def _shape_teams(letter: Letter, runbook: str) -> JsonObject:
     """An adaptive card out of runs of text, in which Teams reads no markdown."""
     alert = letter.alert
     color = _MARKS[alert.level] if alert.open else "Good"
-    lines = [_cut(line, _SECTION) for line in alert.description.split("\n")[:60]]
+    lines = _cut(alert.description, _DESCRIPTION).split("\n")[:_LINES]
     body: list[Json] = [
         _teams_line(_title(letter, _SUMMARY), weight="Bolder", color=color, size="Medium"),
         *(_teams_line(line) for line in lines if line),
