@@ -37,8 +37,8 @@ def quoted(cell: str) -> list[str]:
 
 
 def events() -> dict[str, str]:
-    """Every event of the log by its name, and the file that writes it: what a file that has a logger calls by a first
-    argument of such a form."""
+    """Every event of the log by its name, and the file that writes it: what a file that has a logger calls by an
+    argument of such a form, the first, or the second behind a level."""
     found: dict[str, str] = {}
     for path in sorted((ROOT / "reconciler").rglob("*.py")):
         text = path.read_text()
@@ -47,7 +47,7 @@ def events() -> dict[str, str]:
         for node in ast.walk(ast.parse(text)):
             # `sys.modules.get("opentelemetry.trace")` asks and tells nothing.
             if isinstance(node, ast.Call) and node.args and not ast.unparse(node.func).endswith(".get"):
-                found |= dict.fromkeys(_spell(node.args[0]), path.name)
+                found |= {name: path.name for each in node.args[:2] for name in _spell(each)}
     return found
 
 
