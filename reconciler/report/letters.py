@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from reconciler.model.alert import OVER, Alert, Letter, Level, Shape, Turn
+from reconciler.model.moment import show_moment
 from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
 from reconciler.report.words import plain
 
@@ -68,11 +68,6 @@ def label_alert(alert: Alert) -> dict[str, Json]:
             labels.setdefault(folded, _cut(value, _LABEL))
     labels |= {"alertname": alert.name, "severity": alert.level.value, "alert": _cut(alert.key, _LABEL)}
     return labels
-
-
-def show_moment(seconds: float) -> str:
-    """`2025-10-01T00:00:00.000Z`."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _shape_event(letter: Letter, runbook: str) -> JsonObject:

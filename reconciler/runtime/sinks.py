@@ -25,6 +25,7 @@ import structlog
 
 from reconciler.model.alert import Alert, Letter, Level, Route, Shape
 from reconciler.model.finding import Fault
+from reconciler.model.moment import show_moment
 from reconciler.model.ports import Chance, Clock
 from reconciler.model.wire import Json, JsonObject, canonical_bytes
 from reconciler.runtime.kube import Kube, Resource
@@ -381,7 +382,7 @@ class Alertmanager:
         named = {alert.key: each for alert, each in zip(said.alerts, shaped, strict=True)}
         # Alertmanager knows an alert by its labels alone: one that got worse is another one to it.
         gone = [each for key, each in self._told.items() if key in named and each["labels"] != named[key]["labels"]]
-        items = [*shaped, *({**each, "endsAt": _show_moment(now)} for each in gone)]
+        items = [*shaped, *({**each, "endsAt": show_moment(now)} for each in gone)]
         for start in range(0, len(items), _MOST_ALERTS):
             batch: list[Json] = [*items[start : start + _MOST_ALERTS]]
             receipt = await self._poster.post(self._url, canonical_bytes(batch), self._headers())
@@ -395,10 +396,6 @@ class Alertmanager:
         if variable := self._route.token_variable:
             headers["Authorization"] = f"Bearer {self._desk.environment.get(variable, '')}"
         return headers
-
-
-def _show_moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(slots=True, kw_only=True)
