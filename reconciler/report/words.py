@@ -11,11 +11,14 @@ from typing import Final
 
 from reconciler.kinds.catalog import KINDS, type_of
 from reconciler.kinds.values import as_said
+from reconciler.model import text as texts
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.outcome import Result
 from reconciler.model.pause import Pause
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Step
 from reconciler.model.wire import Json, canonical_bytes
+
+plain = texts.plain
 
 MASK: Final = "(sensitive)"
 NOTHING: Final = "none"
@@ -68,11 +71,6 @@ RESULT_ADVICE: Final[Mapping[Result, str]] = {
 }
 
 _KIND_OF_TYPE: Final = {kind.types[0].arm_type.lower(): kind.name for kind in KINDS if kind.types}
-
-
-def plain(text: str) -> str:
-    """`text` with every character that could steer a terminal, or hide, made visible."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
 
 
 def shorten(id: ArmId) -> str:

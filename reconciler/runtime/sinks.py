@@ -27,6 +27,7 @@ from reconciler.model.alert import Alert, Letter, Level, Route, Shape
 from reconciler.model.finding import Fault
 from reconciler.model.moment import show_moment
 from reconciler.model.ports import Chance, Clock
+from reconciler.model.text import plain_lines
 from reconciler.model.wire import Json, JsonObject, canonical_bytes
 from reconciler.runtime.kube import Kube, Resource
 
@@ -188,7 +189,7 @@ class KubeEvents:
         pod: JsonObject = {"apiVersion": "v1", "kind": "Pod", "name": self._pod.name, "namespace": namespace}
         if self._pod.uid:
             pod["uid"] = self._pod.uid
-        note = f"{alert.summary}\n{alert.description}".encode()[:1000].decode(errors="ignore")
+        note = plain_lines(f"{alert.summary}\n{alert.description}").encode()[:1000].decode(errors="ignore")
         calm = not alert.open or alert.level is Level.INFO
         return {
             "apiVersion": "events.k8s.io/v1",
