@@ -9,14 +9,14 @@ from pathlib import Path
 
 from reconciler.cli.call import Call, UsageError, is_broken, load
 from reconciler.cli.parser import Exit
-from reconciler.cli.pausing import add_pause, end_pauses, read_until, tell_document, tell_scope
+from reconciler.cli.pausing import add_pause, end_pauses, read_until, tell_document
 from reconciler.desired.schema import SPECS
 from reconciler.model.pause import Pause
 from reconciler.model.ports import Pauses
 from reconciler.model.wire import Json
 from reconciler.plan import select, tell_pause
 from reconciler.report.document import FORMAT_VERSION, render_json
-from reconciler.report.words import plain
+from reconciler.report.words import plain, tell_scope
 from reconciler.runtime.kube import find_place
 from reconciler.runtime.pauses import PauseFile, PauseMap
 

@@ -65,11 +65,6 @@ def _is_within(pause: Pause, scope: Pause) -> bool:
     return all(wanted in ("", found) for found, wanted in pairs)
 
 
-def tell_scope(pause: Pause) -> str:
-    what = pause.target or (f"every {pause.kind}" if pause.kind else "everything")
-    return f"{what} of fleet {pause.fleet}" if pause.fleet else what
-
-
 def tell_document(pause: Pause) -> JsonObject:
     """One pause for programs; `until` is null for one that ends when somebody looks."""
     until: Json = show_time(pause.until) if isfinite(pause.until) else None

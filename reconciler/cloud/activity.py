@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
@@ -18,6 +18,7 @@ from reconciler.cloud.live import text_at
 from reconciler.kinds.catalog import type_of
 from reconciler.model.finding import Fault
 from reconciler.model.ids import ArmId
+from reconciler.model.moment import show_time
 from reconciler.model.ports import Clock
 from reconciler.model.resource import Activity, Actor, Live
 from reconciler.model.wire import JsonObject
@@ -131,7 +132,7 @@ class Witness:
     def _terms(self, ids: Iterable[ArmId], seconds: float) -> str:
         """One of the few filters that the log takes. Counted on Azure's clock: a machine's own may be wrong."""
         now = self.gateway.now or self.clock.now()
-        terms = f"eventTimestamp ge '{_iso(now - seconds)}' and eventTimestamp le '{_iso(now)}'"
+        terms = f"eventTimestamp ge '{show_time(now - seconds)}' and eventTimestamp le '{show_time(now)}'"
         groups = {id.group.lower(): id.group for id in ids}
         (group, *others) = groups.values()
         return f"{terms} and resourceGroupName eq '{group}'" if group and not others else terms
@@ -227,7 +228,3 @@ def _by_subscription(ids: Iterable[ArmId]) -> dict[str, list[ArmId]]:
     for id in sorted(ids):
         grouped.setdefault(id.subscription.lower(), []).append(id)
     return grouped
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -141,12 +142,14 @@ class Herald:
             group.create_task(self._keep(), name="journal")
 
     async def flush(self, seconds: float) -> None:
-        """Give what is due `seconds` to arrive, and write down what has not."""
+        """Give what is due `seconds` to arrive, and as many to what has not, to be written down."""
         clock, sinks = self._desk.clock, self._desk.sinks
         end = clock.monotonic() + seconds
         while not sinks.idle(clock.now()) and clock.monotonic() < end:
             await clock.sleep(0.1)
-        await self._save()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._save()
 
     def _leads(self) -> bool:
         """Whether what is remembered is how things stand: in another term, somebody else may have gone on from it."""
@@ -263,7 +266,7 @@ def _read(text: str) -> Journal:
     try:
         return read_journal(text)
     except ValueError as error:
-        _log.warning("journal.unreadable", code="no_journal", message=str(error))
+        _log.warning("journal.unreadable", why=f"the journal makes no sense and is begun anew: {error}")
         return BLANK
 
 

@@ -17,3 +17,8 @@ def read_time(text: str) -> float | None:
 def show_time(seconds: float) -> str:
     """`2025-10-01T00:00:00Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def show_moment(seconds: float) -> str:
+    """`2025-10-01T00:00:00.000Z`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

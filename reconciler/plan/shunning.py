@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from reconciler.kinds import deployment
 from reconciler.model.memory import Memory, Shunned
+from reconciler.model.moment import show_time
 from reconciler.model.plan import Action, Step
 from reconciler.model.quota import Offer
 from reconciler.model.resource import Fleet, Snapshot
@@ -51,11 +51,7 @@ def tell_shunned(offer: Offer, snapshot: Snapshot, memory: Memory) -> str:
     if found is None or found.until <= snapshot.taken_at:
         return ""
     what = f"{offer.model} as {offer.sku} in {offer.location}"
-    return f"Azure had no hardware for {what} at {_tell(found.at)}, not asked again before {_tell(found.until)}"
-
-
-def _tell(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"Azure had no hardware for {what} at {show_time(found.at)}, not asked again before {show_time(found.until)}"
 
 
 def hold_back(drafts: Drafts, fleet: Fleet, snapshot: Snapshot, memory: Memory) -> Drafts:

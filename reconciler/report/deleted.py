@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from textwrap import TextWrapper
 from typing import Final
 
 from reconciler.model.burial import Burial, Graveyard
@@ -41,11 +40,11 @@ def render_deleted(graveyards: Iterable[Graveyard], style: Style) -> str:
             blocks.append("\n".join(_region(region, here, style)))
         if not graveyard.burials:
             told = plain(_tell_unlisted(graveyard)) or "No account is deleted softly here."
-            blocks.append("\n".join(_wrap(told, "", "", style)))
+            blocks.append("\n".join(style.wrap(told, "", "")))
     if any(burial.pools for burial in shown):
         billed = any(pool.billed for burial in shown for pool in burial.pools or ())
         foot = (_FOOT, _BILLED) if billed else (_FOOT,)
-        blocks.append("\n".join(style.paint(line, Ink.FAINT) for text in foot for line in _wrap(text, "", "", style)))
+        blocks.append("\n".join(style.paint(line, Ink.FAINT) for text in foot for line in style.wrap(text, "", "")))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -67,12 +66,12 @@ def _regions(burials: Iterable[Burial]) -> list[str]:
 
 def _region(region: str, burials: list[Burial], style: Style) -> Iterator[str]:
     yield style.paint(plain(region), Ink.BOLD)
-    yield from _wrap(f"{_tell_region(burials)}.", "  ", "    ", style)
+    yield from style.wrap(f"{_tell_region(burials)}.", "  ", "    ")
     for burial in burials:
         deleted = burial.deleted
         yield f"  {plain(deleted.id.name)} in {plain(deleted.id.group)}, {plain(_kind(burial))}"
         for text in (tell_age(burial), burial.fate):
-            yield from _wrap(plain(text), "      ", "      ", style)
+            yield from style.wrap(plain(text), "      ", "      ")
 
 
 def _tell_region(burials: list[Burial]) -> str:
@@ -112,17 +111,6 @@ def _long(seconds: float) -> str:
 
 def _kind(burial: Burial) -> str:
     return str(burial.deleted.wire.get("kind") or "of unknown kind")
-
-
-def _wrap(text: str, first: str, rest: str, style: Style) -> list[str]:
-    wrapper = TextWrapper(
-        width=style.width,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return wrapper.wrap(text)
 
 
 def render_deleted_markdown(graveyards: Iterable[Graveyard], longest: int = LONGEST) -> str:
@@ -204,8 +192,8 @@ def render_burial(burial: Burial, style: Style) -> str:
     billed = [_BILLED] if any(pool.billed for pool in burial.pools or ()) else []
     fate = [burial.fate] if burial.fate else []
     for text in (f"{_kind(burial)} in {fold_location(deleted.location)}, {tell_age(burial)}", held, *billed, *fate):
-        lines += _wrap(plain(text), "  ", "    ", style)
-    lines += [style.paint(line, Ink.WARN) for line in _wrap(_LOST, "  ! ", "    ", style)]
+        lines += style.wrap(plain(text), "  ", "    ")
+    lines += [style.paint(line, Ink.WARN) for line in style.wrap(_LOST, "  ! ", "    ")]
     return "\n".join(lines) + "\n"
 
 
@@ -215,9 +203,9 @@ def render_purge(outcome: Outcome, style: Style) -> str:
     because = f": {outcome.because}" if outcome.because else ""
     ink = Ink.ADD if outcome.result is Result.DONE else Ink.WARN
     text = f"{tell_step(outcome.step)} {RESULT_WORDS[outcome.result]}{took}{plain(because)}"
-    lines = [style.paint(line, ink) for line in _wrap(text, "", "  ", style)]
+    lines = [style.paint(line, ink) for line in style.wrap(text, "", "  ")]
     advice = outcome.fault.advice if outcome.fault else RESULT_ADVICE.get(outcome.result, "")
-    lines += _wrap(plain(advice), "  next: ", "    ", style) if advice else []
+    lines += style.wrap(plain(advice), "  next: ", "    ") if advice else []
     return "\n".join(lines) + "\n"
 
 

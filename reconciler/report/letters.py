@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from reconciler.model.alert import OVER, Alert, Letter, Level, Shape, Turn
+from reconciler.model.moment import show_moment
 from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
 from reconciler.report.words import plain
 
@@ -20,6 +20,7 @@ RUNBOOK: Final = "docs/runbook.md"
 _LABEL, _SUMMARY, _FOOT, _DESCRIPTION = 200, 300, 600, 3000  # characters
 _NOTICED = 60.0  # seconds: Alertmanager tells nobody of what is over before its group_wait, usually 30 s, has passed
 _HEADER, _SECTION = 150, 2900  # what Slack takes
+_LINES = 60  # of a description, each a block with a frame of its own: Teams takes 28 KB, at times less
 _MARKS: Final[Mapping[Level, str]] = {Level.CRITICAL: "Attention", Level.WARNING: "Warning", Level.INFO: "Accent"}
 
 
@@ -67,11 +68,6 @@ def label_alert(alert: Alert) -> dict[str, Json]:
             labels.setdefault(folded, _cut(value, _LABEL))
     labels |= {"alertname": alert.name, "severity": alert.level.value, "alert": _cut(alert.key, _LABEL)}
     return labels
-
-
-def show_moment(seconds: float) -> str:
-    """`2025-10-01T00:00:00.000Z`."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _shape_event(letter: Letter, runbook: str) -> JsonObject:
@@ -127,7 +123,7 @@ def _shape_teams(letter: Letter, runbook: str) -> JsonObject:
     """An adaptive card out of runs of text, in which Teams reads no markdown."""
     alert = letter.alert
     color = _MARKS[alert.level] if alert.open else "Good"
-    lines = [_cut(line, _SECTION) for line in alert.description.split("\n")[:60]]
+    lines = _cut(alert.description, _DESCRIPTION).split("\n")[:_LINES]
     body: list[Json] = [
         _teams_line(_title(letter, _SUMMARY), weight="Bolder", color=color, size="Medium"),
         *(_teams_line(line) for line in lines if line),

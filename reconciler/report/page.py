@@ -37,6 +37,7 @@ from reconciler.report.words import (
     show_duration,
     show_value,
     tell_reason,
+    tell_scope,
 )
 
 STYLE_DIGEST: Final = "sha256-" + b64encode(sha256(STYLE.encode()).digest()).decode()
@@ -237,7 +238,7 @@ def _capped(caption: str, heads: Sequence[str], rows: Sequence[tuple[Html, ...]]
 def _pauses(pauses: Sequence[Pause], now: float) -> Html:
     rows = [
         (
-            name(_tell_scope(each)),
+            name(tell_scope(each)),
             moment(each.until, now) or text("until somebody looks"),
             name(each.by) or text("nobody said"),
             text(each.reason, 300),
@@ -245,11 +246,6 @@ def _pauses(pauses: Sequence[Pause], now: float) -> Html:
         for each in pauses
     ]
     return section("Paused", table("What is not written before its time", ("What", "Ends", "By", "Why"), rows))
-
-
-def _tell_scope(pause: Pause) -> str:
-    what = pause.target or (f"every {pause.kind}" if pause.kind else "everything")
-    return f"{what} of fleet {pause.fleet}" if pause.fleet else what
 
 
 def _holds(holds: Sequence[Hold]) -> Html:

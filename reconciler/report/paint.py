@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from textwrap import TextWrapper
 
 from reconciler.model.plan import Action, Decision, DecisionState
 
@@ -34,6 +35,17 @@ class Style:
         if not self.color or not ink or not text:
             return text
         return f"\x1b[{ink.value}m{text}\x1b[0m"
+
+    def wrap(self, text: str, first: str = "", rest: str = "") -> list[str]:
+        """The lines of a text, the first behind `first` and the others behind `rest`; no word is cut."""
+        wrapper = TextWrapper(
+            width=self.width,
+            initial_indent=first,
+            subsequent_indent=rest,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        return wrapper.wrap(text)
 
 
 _ACTION_INK = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from textwrap import TextWrapper
 from typing import Final
 
 from reconciler.kinds import quota_tier
@@ -38,6 +37,7 @@ from reconciler.report.pools import (
     tell_wanted,
     tightest_first,
 )
+from reconciler.report.text import tell_heading
 from reconciler.report.words import count, plain, tell_change, tell_reason
 
 _LEGEND: Final = "# ours, = others', ~ no live deployment's, + asked by the plan, . left."
@@ -81,7 +81,7 @@ def render_quota(plans: Iterable[Plan], chosen: Filter, style: Style) -> str:
         ledger = plan.ledger or Ledger()
         pools = [pool for pool in ledger.pools if chosen.picks(pool)]
         shown += pools
-        blocks.append("\n".join((_heading(plan, style), *_tiers(plan, style))))
+        blocks.append("\n".join((tell_heading(plan, style), *_tiers(plan, style))))
         blocks += [
             "\n".join(_region(location, pools, chosen, style)) for location in sorted({each.location for each in pools})
         ]
@@ -96,15 +96,9 @@ def render_quota(plans: Iterable[Plan], chosen: Filter, style: Style) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _heading(plan: Plan, style: Style) -> str:
-    subscriptions = sorted({decision.id.subscription for decision in plan.decisions})
-    where = f"  subscription {', '.join(subscriptions)}" if subscriptions else ""
-    return style.paint(f"Fleet {plain(plan.fleet)}", Ink.BOLD) + style.paint(plain(where), Ink.FAINT)
-
-
 def _tiers(plan: Plan, style: Style) -> Iterator[str]:
     for decision in _find_tiers(plan):
-        yield from _wrap(_tell_tier(decision), "  ", "    ", style)
+        yield from style.wrap(_tell_tier(decision), "  ", "    ")
 
 
 def _tell_tier(decision: Decision) -> str:
@@ -122,7 +116,7 @@ def _region(location: str, pools: list[Pool], chosen: Filter, style: Style) -> I
     yield style.paint(plain(location), Ink.BOLD)
     if here[0].deleted:
         names = f"soft-deleted here: {', '.join(here[0].deleted)}"
-        yield from (style.paint(line, Ink.FAINT) for line in _wrap(plain(names), "  ", "    ", style))
+        yield from (style.paint(line, Ink.FAINT) for line in style.wrap(plain(names), "  ", "    "))
     for pool in sorted(here, key=tightest_first):
         yield from _pool(pool, chosen, style)
 
@@ -141,34 +135,23 @@ def _pool(pool: Pool, chosen: Filter, style: Style) -> Iterator[str]:
         yield style.paint(head, ink)
         yield style.paint(f"    {left}", ink)
     for text in (tell_holders(pool), tell_asked(pool), tell_wanted(pool)):
-        yield from _wrap(text, "    ", "      ", style)
+        yield from style.wrap(text, "    ", "      ")
     if chosen.tells_end(pool):
         near = pool.days is not None and pool.days <= _SOON
-        ends = _wrap(tell_pool_end(pool), "    ", "      ", style)
+        ends = style.wrap(tell_pool_end(pool), "    ", "      ")
         yield from (style.paint(line, Ink.WARN if near else Ink.NONE) for line in ends)
 
 
 def _unknown(ledger: Ledger, style: Style) -> Iterator[str]:
     for text in tell_unknown(ledger):
-        yield from (style.paint(line, Ink.HOLD) for line in _wrap(plain(text), "  ? ", "    ", style))
+        yield from (style.paint(line, Ink.HOLD) for line in style.wrap(plain(text), "  ? ", "    "))
 
 
 def _foot(pools: list[Pool], style: Style) -> Iterator[str]:
     held = _HELD if any(pool.residue for pool in pools) else ""
     billed = _BILLED if any(pool.residue and pool.billed for pool in pools) else ""
     for text in (_LEGEND, held, billed):
-        yield from (style.paint(line, Ink.FAINT) for line in _wrap(text, "", "", style))
-
-
-def _wrap(text: str, first: str, rest: str, style: Style) -> list[str]:
-    wrapper = TextWrapper(
-        width=style.width,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return wrapper.wrap(text)
+        yield from (style.paint(line, Ink.FAINT) for line in style.wrap(text, "", ""))
 
 
 def render_quota_markdown(plans: Iterable[Plan], chosen: Filter, longest: int = LONGEST) -> str:

@@ -7,7 +7,6 @@ id can be copied.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from textwrap import TextWrapper
 
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.ids import Ref
@@ -59,7 +58,7 @@ _SHOWN_DONE = 20  # more finished steps than this are only counted
 def render_plan(plan: Plan, style: Style) -> str:
     """The whole plan: dangers, resources by document, what could not be read, findings, the summary."""
     blocks = [
-        _heading(plan, style),
+        tell_heading(plan, style),
         _dangers(plan, style),
         *_documents(plan, style),
         _pools(plan, style),
@@ -120,7 +119,7 @@ def _sum(first: CycleReport, last: CycleReport, reports: tuple[CycleReport, ...]
     yield from (style.paint(line, ink) for line in _wrap(text, "", "  ", style))
 
 
-def _heading(plan: Plan, style: Style) -> str:
+def tell_heading(plan: Plan, style: Style) -> str:
     subscriptions = sorted({decision.id.subscription for decision in plan.decisions})
     where = f"  subscription {', '.join(subscriptions)}" if subscriptions else ""
     return style.paint(f"Fleet {plain(plan.fleet)}", Ink.BOLD) + style.paint(plain(where), Ink.FAINT)
@@ -379,11 +378,4 @@ def _outcome(outcome: Outcome, style: Style) -> Iterator[str]:
 
 
 def _wrap(text: str, first: str, rest: str, style: Style) -> list[str]:
-    wrapper = TextWrapper(
-        width=style.width,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [line.replace(_GLUE, " ") for line in wrapper.wrap(text)]
+    return [line.replace(_GLUE, " ") for line in style.wrap(text, first, rest)]

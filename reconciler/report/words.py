@@ -14,6 +14,7 @@ from reconciler.kinds.values import as_said
 from reconciler.model import text as texts
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.outcome import Result
+from reconciler.model.pause import Pause
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Step
 from reconciler.model.wire import Json, canonical_bytes
 
@@ -275,3 +276,9 @@ def show_duration(seconds: float) -> str:
         return f"{hours} h {rest} min" if rest else f"{hours} h"
     days, rest = divmod(round(whole / 3600), 24)
     return f"{days} d {rest} h" if rest else f"{days} d"
+
+
+def tell_scope(pause: Pause) -> str:
+    """What a pause is about: `everything`, `every Account of fleet prod`."""
+    what = pause.target or (f"every {pause.kind}" if pause.kind else "everything")
+    return f"{what} of fleet {pause.fleet}" if pause.fleet else what

@@ -1,7 +1,7 @@
 """The log: events with fields, as JSON lines or for a console, on stderr. Promises that no secret gets into it.
 
-stdout stays free for results. Whatever the packages we use log by themselves is left out below a warning, and what the
-Azure packages say about sign-in is left out altogether: it reaches people as a fault with advice.
+stdout stays free for results. Whatever the packages we use log by themselves is an event too, and left out below a
+warning; what the Azure packages say about sign-in is left out altogether: it reaches people as a fault with advice.
 """
 
 from __future__ import annotations
@@ -72,9 +72,22 @@ def configure_logs(form: Form = "console", level: str = "info", stream: TextIO |
         logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
+    logging.root.handlers = [each for each in logging.root.handlers if not isinstance(each, _Adopter)] + [_Adopter()]
     for name in _QUIET:
         quiet = logging.getLogger(name)
         quiet.setLevel(logging.CRITICAL if name == "azure" else logging.WARNING)
+
+
+class _Adopter(logging.Handler):
+    """Makes what other packages log one of our events: on one line, and without what looks like a secret."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):  # its values do not fit its words
+            message = str(record.msg)
+        log = structlog.get_logger("reconciler")
+        log.log(record.levelno, "package.warned", package=record.name, message=message, exc_info=record.exc_info)
 
 
 def name_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -25,7 +25,9 @@ import structlog
 
 from reconciler.model.alert import Alert, Letter, Level, Route, Shape
 from reconciler.model.finding import Fault
+from reconciler.model.moment import show_moment
 from reconciler.model.ports import Chance, Clock
+from reconciler.model.text import plain_lines
 from reconciler.model.wire import Json, JsonObject, canonical_bytes
 from reconciler.runtime.kube import Kube, Resource
 
@@ -187,7 +189,7 @@ class KubeEvents:
         pod: JsonObject = {"apiVersion": "v1", "kind": "Pod", "name": self._pod.name, "namespace": namespace}
         if self._pod.uid:
             pod["uid"] = self._pod.uid
-        note = f"{alert.summary}\n{alert.description}".encode()[:1000].decode(errors="ignore")
+        note = plain_lines(f"{alert.summary}\n{alert.description}").encode()[:1000].decode(errors="ignore")
         calm = not alert.open or alert.level is Level.INFO
         return {
             "apiVersion": "events.k8s.io/v1",
@@ -381,7 +383,7 @@ class Alertmanager:
         named = {alert.key: each for alert, each in zip(said.alerts, shaped, strict=True)}
         # Alertmanager knows an alert by its labels alone: one that got worse is another one to it.
         gone = [each for key, each in self._told.items() if key in named and each["labels"] != named[key]["labels"]]
-        items = [*shaped, *({**each, "endsAt": _show_moment(now)} for each in gone)]
+        items = [*shaped, *({**each, "endsAt": show_moment(now)} for each in gone)]
         for start in range(0, len(items), _MOST_ALERTS):
             batch: list[Json] = [*items[start : start + _MOST_ALERTS]]
             receipt = await self._poster.post(self._url, canonical_bytes(batch), self._headers())
@@ -395,10 +397,6 @@ class Alertmanager:
         if variable := self._route.token_variable:
             headers["Authorization"] = f"Bearer {self._desk.environment.get(variable, '')}"
         return headers
-
-
-def _show_moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(slots=True, kw_only=True)

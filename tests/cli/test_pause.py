@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.pausing import add_pause, end_pauses, read_until, tell_document, tell_scope
+from reconciler.cli.pausing import add_pause, end_pauses, read_until, tell_document
 from reconciler.model.pause import Pause
 from reconciler.runtime.pauses import PauseFile
 from tests.cli.fleets import account, reconcile_bare, write_fleet
@@ -97,12 +97,6 @@ def test_what_is_ended_is_what_was_asked_for_in_these_words_or_all(scope: Pause,
 def test_a_pause_without_an_end_is_told_to_programs_as_one() -> None:
     """Pauses that cannot be read pause everything until somebody looks."""
     assert tell_document(Pause(until=math.inf, reason="no"))["until"] is None
-
-
-def test_a_scope_is_told_in_words() -> None:
-    assert tell_scope(Pause(until=0.0)) == "everything"
-    assert tell_scope(Pause(until=0.0, kind="Account")) == "every Account"
-    assert tell_scope(Pause(until=0.0, fleet="prod", target="Account/a")) == "Account/a of fleet prod"
 
 
 # -- the file

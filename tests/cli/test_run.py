@@ -132,6 +132,28 @@ def test_a_signal_and_a_changed_file_each_set_a_pass_off(live: Azure, tmp_path: 
         assert running.stop() == 0
 
 
+@pytest.mark.e2e
+def test_cron_sets_a_pass_off_when_nothing_else_does(live: Azure, tmp_path: Path) -> None:
+    """The shortest that cron knows is a minute."""
+    home = write_fleet(tmp_path, "struck", account("aoai-struck"))
+    config = tmp_path / "reconciler.yaml"
+    config.write_text('cron: ["* * * * *"]\ntimeZone: Europe/Stockholm\n')
+    with daemon(live, tmp_path, "--config", str(config), home, interval="1000h") as running:
+        running.until(lambda: deployed(live, "aoai-struck"))
+        count = 0
+        while count != len(running.events("pass.started")):  # what follows from what was done
+            count = len(running.events("pass.started"))
+            time.sleep(2)
+        id = next(id for id in live.resources() if id.endswith("/accounts/aoai-struck"))
+        live.mutate("PATCH", id, {"properties": {"disableLocalAuth": False}})
+        running.until(lambda: live.resources()[id]["properties"]["disableLocalAuth"] is True, seconds=75)
+        (struck, *_) = [each for each in running.events("pass.started") if "cron" in each["triggers"]]
+        assert struck["triggers"] == ["cron"]
+        assert 0 <= float(struck["at"][17:].rstrip("Z")) < 5  # on the minute
+        assert not running.heard("interval")
+        assert running.stop() == 0
+
+
 def test_a_broken_document_spoils_only_itself_and_is_told_with_its_place(live: Azure, tmp_path: Path) -> None:
     home = write_fleet(tmp_path, "broken", account("aoai-good"), account("aoai-bad").replace("Disabled", "Maybe"))
     with daemon(live, tmp_path, home) as running:

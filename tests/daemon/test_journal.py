@@ -13,7 +13,8 @@ from reconciler.model.record import read_journal
 from tests.daemon.running import INTERVAL
 from tests.daemon.test_alerts import Shelf, watching
 from tests.daemon.test_loop import fleet_of, open_up, quiet
-from tests.laws.stage import Stage, account_id
+from tests.laws.stage import Stage, account_id, fleet_document
+from tests.support.virtual_time import passed
 
 pytestmark = pytest.mark.virtual_time
 
@@ -108,10 +109,30 @@ async def test_a_journal_that_makes_no_sense_is_begun_anew(azure: Stage, text: s
     async with watching(azure, fleet_of("aoai-a"), shelf=Shelf(text=text)) as watch:
         with capture_logs() as logs:
             await watch.daemon.until(quiet)
-        assert len([each for each in logs if each["event"] == "journal.unreadable"]) == 1
+        (told,) = [each for each in logs if each["event"] == "journal.unreadable"]
+        assert told["why"].startswith("the journal makes no sense and is begun anew: ")
         await open_up(azure, account_id(azure, "aoai-a"))
         await watch.interval()
         assert watch.inbox.told()[0] == ("opened", "ReconcilerDrift")
+
+
+class Mire(Shelf):
+    """A store that takes a minute for what it is given, from some moment on."""
+
+    slow = False
+
+    async def save(self, text: str) -> str:
+        await asyncio.sleep(60 if self.slow else 0)
+        return await super().save(text)
+
+
+async def test_a_store_that_hangs_holds_up_the_end_for_as_long_as_letters_may(azure: Stage) -> None:
+    shelf = Mire()
+    async with watching(azure, [fleet_document()], shelf=shelf) as watch:
+        await watch.settle()
+        await asyncio.sleep(900)
+        shelf.slow, began = True, passed()
+    assert 5 <= passed() - began < 6
 
 
 async def test_what_breaks_off_while_it_is_written_down_is_not_put_right_either(azure: Stage) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import replace
+from datetime import datetime
 from math import inf
 from typing import Any
 
@@ -241,6 +242,41 @@ async def test_what_fails_is_held_back_and_tried_again_later(azure: Stage) -> No
         assert held.reason.startswith("failed once: InvalidTemplate")
         await azure.mend()
         await daemon.until(quiet)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "pauses"),
+    [
+        # What Azure calls invalid is looked at more and more slowly, up to six hours.
+        (400, "InvalidTemplate", (15, 30, 60, 120, 240, 360, 360)),
+        # What waiting may heal is tried again sooner, and within half an hour for ever.
+        (409, "RequestConflict", (1, 2, 4, 8, 16, 30, 30)),
+    ],
+)
+async def test_what_goes_on_failing_is_tried_more_and_more_seldom_and_says_when(
+    azure: Stage, status: int, code: str, pauses: tuple[int, ...]
+) -> None:
+    match = {"method": "PUT", "path": "/accounts/bad$"}
+    await azure.fault(kind="status", status=status, code=code, count=-1, match=match)
+    async with running(azure, fleet_of("bad")) as daemon:
+        await daemon.next_pass("start")
+        await azure.forget()
+        for number, pause in enumerate(pauses, 1):
+            held = next(
+                each
+                for each in (await daemon.next_pass("interval")).reports["law"].plan.decisions
+                if str(each.ref) == "Account/bad"
+            )
+            times = "once" if number == 1 else f"{number} times"
+            assert held.reason.startswith(f"failed {times}: ")
+            assert code in held.reason
+            until = datetime.fromisoformat(held.reason.rpartition(" ")[2]).timestamp()
+            assert 0.75 * pause * 60 - 90 <= until - azure.clock.now() <= 1.25 * pause * 60
+            assert await azure.writes() == []
+            await asyncio.sleep(until - azure.clock.now() + 1)
+            await daemon.next_pass("interval")
+            assert await azure.writes() != []
+            await azure.forget()
 
 
 async def test_a_pause_keeps_from_writing_until_it_is_over(azure: Stage) -> None:

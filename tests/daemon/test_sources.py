@@ -120,3 +120,18 @@ async def test_a_pause_of_a_fleet_or_a_kind_ends_by_itself(azure: Stage, scope: 
         assert await azure.writes() == []
         await daemon.next_pass("interval")
         assert len(await azure.writes()) == 1
+
+
+async def test_a_pause_of_one_resource_holds_up_nobody_else_and_ends_by_itself(azure: Stage) -> None:
+    async with running(azure, fleet_of("aoai-a", "aoai-b")) as daemon:
+        await daemon.until(quiet)
+        for name in ("aoai-a", "aoai-b"):
+            await open_up(azure, account_id(azure, name))
+        daemon.pausing.pauses = (Pause(until=azure.clock.now() + 600, target="Account/aoai-a"),)
+        await azure.forget()
+        done = await daemon.next_pass("interval")
+        assert state(done, "Account/aoai-a") is DecisionState.BLOCKED
+        assert [each["path"].rpartition("/")[2] for each in await azure.writes()] == ["aoai-b"]
+        await asyncio.sleep(600)
+        await daemon.next_pass("interval")
+        assert [each["path"].rpartition("/")[2] for each in await azure.writes()] == ["aoai-b", "aoai-a"]

@@ -6,12 +6,16 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.cli.fleets import account, write_fleet
 from tests.support.chart import ROOT
+from tests.support.simulated import azure
 
 pytestmark = pytest.mark.e2e
 
@@ -122,40 +126,106 @@ def test_more_memory_than_it_is_given_ends_it(image: str) -> None:
     assert python(image, "bytearray(200_000_000)", "--memory", "40m").returncode == 137
 
 
-@pytest.fixture
-def running(image: str, tmp_path: Path) -> Iterator[str]:
-    """The daemon in its container, with a fleet that it cannot reach."""
-    desired, settings = tmp_path / "desired", tmp_path / "settings"
-    for folder in (desired, settings):
-        folder.mkdir()
-    (desired / "fleet.yaml").write_text(FLEET)
-    (settings / "reconciler.yaml").write_text("sources: [/desired]\nlogFormat: json\ngrace: 5s\nlisten: 'off'\n")
+class Container:
+    """The daemon in its container."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def log(self) -> str:
+        done = podman("logs", self.name)
+        return done.stdout + done.stderr
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+        return [each for each in lines if each["event"] == name]
+
+    def until(self, good: Callable[[], bool], seconds: float = 120) -> None:
+        end = time.monotonic() + seconds
+        while not good():
+            assert time.monotonic() < end, self.log
+            time.sleep(0.2)
+
+    def run(self, program: str) -> str:
+        return podman("exec", self.name, PYTHON, "-c", program).stdout.strip()
+
+    def probe(self, path: str) -> tuple[int, str]:
+        """Asked from within, as the kubelet asks."""
+        url = f"http://127.0.0.1:{self.events('server.listening')[0]['port']}{path}"
+        program = (
+            "import http.client as h, sys, urllib.parse as u; url = u.urlsplit(sys.argv[1]);"
+            "c = h.HTTPConnection(url.netloc, timeout=5); c.request('GET', url.path); a = c.getresponse();"
+            "print(a.status, a.read().decode())"
+        )
+        done = podman("exec", self.name, PYTHON, "-c", program, url)
+        status, _, told = done.stdout.strip().partition(" ")
+        return int(status), told
+
+    def stop(self) -> float:
+        """Seconds from SIGTERM to the end, which is one in order."""
+        began = time.monotonic()
+        done = podman("stop", "--time", "60", self.name)
+        took = time.monotonic() - began
+        assert done.returncode == 0, done.stderr
+        state = json.loads(podman("inspect", self.name).stdout)[0]["State"]
+        assert state["ExitCode"] == 0, self.log
+        return took
+
+
+@contextmanager
+def contained(image: str, folder: Path, fleet: str, environment: Mapping[str, str]) -> Iterator[Container]:
+    """What is in `folder`, besides, is mounted where settings are."""
+    desired = folder / "desired"
+    desired.mkdir()
+    (desired / "fleet.yaml").write_text(fleet)
+    (folder / "reconciler.yaml").write_text("sources: [/desired]\nlogFormat: json\ngrace: 5s\nlisten: 127.0.0.1:0\n")
     name = f"reconciler-{time.monotonic_ns()}"
-    mounts = ("--volume", f"{desired}:/desired:ro", "--volume", f"{settings}:/etc/reconciler:ro")
-    environment = ("--env", "RECONCILER_CONFIG=/etc/reconciler/reconciler.yaml", "--env", "AZURE_CLIENT_SECRET=x")
-    done = podman("run", "--detach", "--name", name, *CONFINED, *mounts, *environment, image)
+    mounts = ("--volume", f"{desired}:/desired:ro", "--volume", f"{folder}:/etc/reconciler:ro")
+    given = {"RECONCILER_CONFIG": "/etc/reconciler/reconciler.yaml", **environment}
+    words = [word for key, value in given.items() for word in ("--env", f"{key}={value}")]
+    done = podman("run", "--detach", "--name", name, *CONFINED, *mounts, *words, image)
     assert done.returncode == 0, done.stderr
-    yield name
-    podman("rm", "--force", "--time", "0", name)
+    try:
+        yield Container(name)
+    finally:
+        podman("rm", "--force", "--time", "0", name)
 
 
-def log(name: str) -> str:
-    done = podman("logs", name)
-    return done.stdout + done.stderr
+def readable(folder: Path) -> Path:
+    """A folder that nobody in particular can read: pytest's own are its user's alone."""
+    folder.mkdir(mode=0o755)
+    return folder
 
 
-def test_the_daemon_is_the_first_process_and_stops_when_it_is_told(running: str) -> None:
-    end = time.monotonic() + 120
-    while '"pass.started"' not in log(running):
-        assert time.monotonic() < end, log(running)
-        time.sleep(0.2)
-    command = podman("exec", running, PYTHON, "-c", "print(open('/proc/1/cmdline').read())").stdout
-    assert "reconciler" in command
-    began = time.monotonic()
-    done = podman("stop", "--time", "60", running)
-    took = time.monotonic() - began
-    assert done.returncode == 0, done.stderr
-    state = json.loads(podman("inspect", running).stdout)[0]["State"]
-    assert state["ExitCode"] == 0, log(running)
-    sys.stdout.write(f"\nSIGTERM to end: {took:.2f} s\n")
-    assert took < 20, log(running)
+def test_the_daemon_is_the_first_process_and_stops_when_it_is_told(image: str, tmp_path: Path) -> None:
+    """With a fleet that it cannot sign in to: alive, and not ready."""
+    with contained(image, readable(tmp_path / "settings"), FLEET, {"AZURE_CLIENT_SECRET": "x"}) as running:
+        running.until(lambda: bool(running.events("pass.started")))
+        assert "reconciler" in running.run("print(open('/proc/1/cmdline').read())")
+        assert running.probe("/livez") == (200, "ok")
+        status, why = running.probe("/readyz")
+        assert status == 503
+        assert why
+        took = running.stop()
+        sys.stdout.write(f"\nSIGTERM to end: {took:.2f} s\n")
+        assert took < 20, running.log
+
+
+def test_it_converges_and_is_ready_as_nobody_with_nothing(image: str, tmp_path: Path) -> None:
+    fleet = Path(write_fleet(tmp_path, "boxed", account("aoai-boxed"))) / "fleet.yaml"
+    with azure(tmp_path) as sim:
+        folder = readable(tmp_path / "settings")
+        (folder / "ca.pem").write_bytes(Path(sim.environment["RECONCILER_CA_BUNDLE"]).read_bytes())
+        environment = {**sim.environment, "RECONCILER_CA_BUNDLE": "/etc/reconciler/ca.pem"}
+        with contained(image, folder, fleet.read_text(), environment) as running:
+            running.until(lambda: any(id.endswith("/aoai-boxed/deployments/chat") for id in sim.resources()))
+            running.until(lambda: running.probe("/readyz") == (200, "ok, leading"))
+            assert running.probe("/livez") == (200, "ok")
+            assert running.probe("/metrics")[0] == 200
+            peak = int(
+                running.run("print(next(l for l in open('/proc/1/status') if l.startswith('VmHWM')).split()[1])")
+            )
+            sys.stdout.write(f"\nmost memory of a small fleet: {peak / 1024:.0f} MiB\n")
+            running.stop()
+            assert sim.environment["AZURE_CLIENT_SECRET"] not in running.log

@@ -75,6 +75,19 @@ def test_teams_is_given_an_adaptive_card_of_runs_that_know_no_markdown() -> None
     assert len(json.dumps(message)) < 28_000
 
 
+@pytest.mark.parametrize("lines", [1, 60, 3000])
+def test_teams_takes_no_more_than_it_takes(lines: int) -> None:
+    """28 KB are documented, and about 21 were seen to be the end: larger ones are refused whole."""
+    told = "\n".join(f"- {number} {'ü' * (9000 // lines)}" for number in range(lines))
+    long = replace(ALERT, summary="ü" * 4000, description=told, labels={"resource": "ü" * 9000})
+    body = shape_letter(Letter(sink="hook", turn=Turn.OPENED, alert=long, written=NOW), Shape.TEAMS)
+    assert len(body) < 21_000
+    card = json.loads(body)["attachments"][0]["content"]
+    texts = [run["text"] for block in card["body"] for run in block["inlines"]]
+    assert texts[1].startswith("- 0 ü")
+    assert texts[-1].startswith("What to do: ")
+
+
 def test_what_is_over_is_green() -> None:
     over = replace(ALERT, ended=NOW + 60)
     card = shaped(Shape.TEAMS, over, Turn.RESOLVED)["attachments"][0]["content"]

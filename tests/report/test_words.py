@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model.ids import ArmId
+from reconciler.model.pause import Pause
 from reconciler.model.plan import FieldChange
 from reconciler.model.wire import Json
 from reconciler.report.words import (
@@ -20,6 +21,7 @@ from reconciler.report.words import (
     show_value,
     tell_change,
     tell_field,
+    tell_scope,
     tell_step,
 )
 from tests.report.samples import CREATE, CREATE_STEP, UPDATE
@@ -138,3 +140,9 @@ def test_of_something_new_only_the_value_is_told_and_nothing_sensitive() -> None
 def test_a_write_has_the_name_of_its_decision() -> None:
     subnet = replace(CREATE_STEP, id=ArmId.parse(SUBNET), name="VirtualNetwork/vnet-ai/subnets/gateway#write-1")
     assert tell_step(subnet) == "+ create VirtualNetwork/vnet-ai/subnets/gateway"
+
+
+def test_a_scope_is_told_in_words() -> None:
+    assert tell_scope(Pause(until=0.0)) == "everything"
+    assert tell_scope(Pause(until=0.0, kind="Account")) == "every Account"
+    assert tell_scope(Pause(until=0.0, fleet="prod", target="Account/a")) == "Account/a of fleet prod"

@@ -19,7 +19,9 @@ JWT = "eyJhbGciOiJub25lIn0.eyJhcHBpZCI6ImMifQ.c2lnbmF0dXJl"
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
     levels = {name: logging.getLogger(name).level for name in ("azure", "msal", "aiohttp", "urllib3", "apscheduler")}
+    handlers = logging.root.handlers[:]
     yield
+    logging.root.handlers[:] = handlers
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
     for name, level in levels.items():
@@ -137,6 +139,25 @@ def test_a_line_for_people_leaves_out_what_tells_them_nothing() -> None:
 def test_the_azure_packages_say_nothing_by_themselves() -> None:
     configure_logs("json", stream=io.StringIO())
     assert not logging.getLogger("azure.identity").isEnabledFor(logging.ERROR)
+
+
+def test_what_other_packages_warn_of_is_an_event_like_any_other() -> None:
+    stream = io.StringIO()
+    logging.root.handlers[:] = []  # pytest's own listen too
+    for _ in range(2):  # a later call replaces an earlier one
+        configure_logs("json", stream=stream)
+    try:
+        int("client_secret=hunter2hunter2")
+    except ValueError:
+        logging.getLogger("asyncio").exception("task %s failed with %s", 3, f"Bearer {JWT}")
+    logging.getLogger("asyncio").info("nobody needs this")
+    logging.getLogger("asyncio").warning("%d is no number", "x")
+    line, other = [json.loads(each) for each in stream.getvalue().splitlines()]
+    assert (line["event"], line["level"], line["package"]) == ("package.warned", "error", "asyncio")
+    assert line["message"] == f"task 3 failed with Bearer {HIDDEN}"
+    assert "ValueError" in line["exception"]
+    assert "hunter2" not in stream.getvalue()
+    assert other["message"] == "%d is no number"
 
 
 def test_a_level_that_does_not_exist_is_an_error() -> None:

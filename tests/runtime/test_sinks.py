@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
+import kubernetes_validate
 import pytest
 from aiohttp import web
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
@@ -549,6 +550,19 @@ async def test_an_event_is_about_our_own_pod_and_has_the_time_as_kubernetes_want
     assert event["action"] == "Opened"
     assert event["type"] == "Warning"
     assert len(str(event["note"]).encode()) <= 1024
+
+
+async def test_whatever_an_alert_says_its_event_is_one_that_kubernetes_takes(time: LoopClock) -> None:
+    cluster = Cluster()
+    hostile = "\x1b[31m<b>\u202e\ud800\n" + "ü" * 4000
+    alert = replace(LETTER.alert, summary=hostile, description=hostile)
+    assert await events(cluster, time)(replace(LETTER, alert=alert)) == Receipt()
+    (event,) = cluster.made
+    for version in ("1.27", "1.32"):
+        kubernetes_validate.validate(event, version, strict=True)
+    note = str(event["note"])
+    assert len(note.encode()) <= 1024
+    assert all(line.isprintable() for line in note.split("\n")), note
 
 
 async def test_an_event_that_is_there_already_has_arrived_and_one_that_is_refused_is_let_go(time: LoopClock) -> None:
