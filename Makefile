@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+PRODUCTION := build/production
 DEMO := .demo
 SIMULATED := --simulate --simulate-state $(DEMO)/azure.json
 
@@ -78,10 +79,18 @@ chart: $(VENV)/.dev ## Write what in deploy/ is made from tables; lint, render a
 	$(BIN)/python -m pytest -q tests/contracts/test_chart.py tests/contracts/test_shipped.py tests/contracts/test_watching.py \
 	  tests/contracts/test_azure_setup.py tests/contracts/test_files.py tests/contracts/test_chart_rights.py
 
-bench: $(VENV)/.dev ## Requests, seconds and memory beside a plain SDK script; of plans as fleets grow; of the daemon
+# What the image has in it, made in the same way: the daemon is measured as it is shipped.
+$(PRODUCTION)/.made: Dockerfile setup.cfg constraints.txt $(shell find reconciler -name '*.py')
+	rm -rf $(PRODUCTION)
+	$(PYTHON) -m venv $(PRODUCTION)
+	$(PRODUCTION)/bin/python -m pip install --quiet --no-compile --constraint constraints.txt .
+	PYTHONNODEBUGRANGES=1 $(PRODUCTION)/bin/python -m compileall -q $(PRODUCTION)/lib
+	@touch $@
+
+bench: $(VENV)/.dev $(PRODUCTION)/.made ## Requests, seconds and memory beside a plain SDK script; of plans as fleets grow; of the daemon
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.planning
-	$(BIN)/python -m bench.daemon
+	$(BIN)/python -m bench.daemon --python $(PRODUCTION)/bin/python
 
 peers: $(VENV)/.dev ## Clients that nobody here wrote, against the simulation (large installs)
 	$(BIN)/python -m tests.peers

@@ -68,10 +68,22 @@ def test_processor_time_is_read_between_two_samples(moment: float, spent: float)
 
 def test_quiet_intervals_are_judged_by_the_worst_of_them_and_processor_time_by_all() -> None:
     calm = Quiet(
-        Asked(60.0, reads=150, network=100, dns=10), seconds=62.0, processor=3.0, of_pass=2.0, took=4.0, resident=100.0
+        asked=Asked(60.0, reads=150, network=100, dns=10),
+        seconds=62.0,
+        processor=3.0,
+        of_pass=2.0,
+        took=4.0,
+        idle=100.0,
+        resident=124.0,
     )
     busy = Quiet(
-        Asked(50.0, reads=250, network=100, dns=20), seconds=48.0, processor=8.0, of_pass=6.0, took=6.0, resident=120.0
+        asked=Asked(50.0, reads=250, network=100, dns=20),
+        seconds=48.0,
+        processor=8.0,
+        of_pass=6.0,
+        took=6.0,
+        idle=120.0,
+        resident=122.0,
     )
     section = tell_quiet([calm, busy], peak=130.0)
     rows = {row.name: row.ours for row in section.rows}
@@ -81,10 +93,11 @@ def test_quiet_intervals_are_judged_by_the_worst_of_them_and_processor_time_by_a
     assert rows["% of private DNS's"] == pytest.approx(24.0)  # of 500 in five minutes
     assert rows["processor, % of a core"] == 10.0
     assert (rows["processor s of a pass"], rows["and until the next one"]) == (4.0, 1.5)
+    assert (rows["idle memory, MiB"], rows["at its peak"], rows["since start"]) == (120.0, 124.0, 130.0)
     assert [*missed([section])] == [
         "2 quiet intervals: % of ARM's refill",
         "2 quiet intervals: processor, % of a core",
-        "2 quiet intervals: memory, MiB",
+        "2 quiet intervals: idle memory, MiB",
     ]
 
 

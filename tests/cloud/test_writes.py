@@ -133,17 +133,6 @@ async def test_a_soft_deleted_account_is_restored(azure: Azure, cloud: Cloud) ->
     assert isinstance(await cloud.read(id), Live)
 
 
-async def test_a_group_s_delete_is_followed_by_its_location_at_the_pace_it_asks_for(azure: Azure, cloud: Cloud) -> None:
-    await azure.seed_accounts()
-    answer = await cloud.write(Write(verb=Verb.DELETE, id=azure.group))
-    assert answer.operation is not None
-    assert answer.operation.pause == 15.0
-    first = await cloud.poll(answer.operation)
-    assert (first.progress, first.pause) == (Progress.RUNNING, 15.0)
-    assert (await follow(cloud, azure, answer)).progress is Progress.SUCCEEDED
-    assert 77 <= passed() < 100
-
-
 async def test_an_operation_that_fails_says_why(azure: Azure, cloud: Cloud) -> None:
     await azure.seed_accounts()
     await azure.fault(kind="lro_fail", match={"method": "PUT"}, code="CustomDomainInUse", message="taken meanwhile")
