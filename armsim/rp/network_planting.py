@@ -47,7 +47,18 @@ def plant(cloud: Cloud, call: Call) -> Resource:
         raise ValueError(f"{error.code}: {error.message}") from error
     state = look(call.mapping, "properties.provisioningState")
     if state and planted.key == call.path.lower() and planted.state != state:
-        planted = cloud.world.put(planted.succeed(network.in_state(planted.body, str(state))), call.now)
+        planted = _keep(cloud, planted.succeed(network.in_state(planted.body, str(state))), call.now)
+    return planted
+
+
+def _keep(cloud: Cloud, planted: Resource, now: float) -> Resource:
+    """A child lies in its document, not beside it."""
+    field = CHILDREN.get(ArmId.parse(planted.id).type)
+    if field is None:
+        return cloud.world.put(planted, now)
+    document = cloud.world.get(planted.key.rsplit("/", 2)[0])
+    assert document is not None, planted.id
+    cloud.world.put(document.succeed(network.with_child(document.body, field, planted.body)), now)
     return planted
 
 

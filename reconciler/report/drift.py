@@ -23,7 +23,7 @@ from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Verb
 from reconciler.model.resource import Actor
 from reconciler.model.wire import Json, canonical_bytes
-from reconciler.report.pending import LOST, is_clear, is_pending, leave_pending, note_pending, noted_at
+from reconciler.report.pending import LOST, UNREAD, is_clear, is_pending, leave_pending, note_pending, noted_at
 from reconciler.report.words import MASK, count, plain, show_value
 
 # Seconds. The activity log is said to lag by minutes, rarely more than these. The slack is for lists that lag, and for
@@ -39,7 +39,6 @@ _MOST_EDITS = 20
 _MOST_BYTES = 400  # of one value
 
 _FAILED = (Result.FAILED, Result.BLOCKED, Result.NOT_CONVERGING)
-_UNREAD = frozenset({"unknown"})
 _GUARDS = (
     "disablelocalauth",
     "identity",
@@ -227,7 +226,7 @@ def _stand(decision: Decision, plan: Plan) -> _Stand:
         return _Stand.LEFT
     if decision.state is DecisionState.IN_SYNC:
         return _Stand.FINE
-    if decision.code in _UNREAD:
+    if decision.code in UNREAD:
         return _Stand.UNREAD
     odd = decision.missing or decision.changes or decision.action or decision.code in LOST
     return _Stand.DIFFERS if odd else _Stand.UNREAD
@@ -353,7 +352,7 @@ def _tell_outcomes(outcomes: list[Outcome]) -> tuple[Correction, str]:
 
 def _keep_settled(journal: Journal, plan: Plan) -> dict[str, str]:
     """What Azure was like, less what no document of the fleet declares any more: that is others' to change."""
-    if _is_incomplete(plan):
+    if _is_incomplete(plan) or _unread(plan):
         return dict(journal.settled)
     mine, here = _mark(plan.fleet), {_name_settled(plan.fleet, each.id) for each in plan.decisions}
     return {key: wants for key, wants in journal.settled.items() if key in here or not key.startswith(mine)}
@@ -384,12 +383,19 @@ def _remember(settled: dict[str, str], decision: Decision, scene: _Scene) -> Non
 
 
 def _vanished(journal: Journal, look: Look) -> dict[str, Drift]:
-    """What drifted and is in no document any more; while documents are broken nobody knows which."""
+    """What drifted and is in no document any more; while documents are broken nobody knows which, nor of connections
+    while their account is unread."""
     here = {name_drift(look.plan.fleet, each.id) for each in look.plan.decisions}
     lost = {key: each for key, each in journal.drifts.items() if each.fleet == look.plan.fleet and key not in here}
     if _is_incomplete(look.plan):
         return lost
-    return {key: replace(each, ending=Ending.DOCUMENT, ended=look.now) for key, each in lost.items()}
+    unread = _unread(look.plan)
+    over = {key: each for key, each in lost.items() if unread.isdisjoint(_above(each.id))}
+    return lost | {key: replace(each, ending=Ending.DOCUMENT, ended=look.now) for key, each in over.items()}
+
+
+def _unread(plan: Plan) -> frozenset[ArmId]:
+    return frozenset(each.id for each in plan.decisions if each.code in UNREAD)
 
 
 def _lay_within(drifts: Mapping[str, Drift], before: Mapping[str, Drift]) -> dict[str, Drift]:

@@ -14,6 +14,7 @@ from reconciler.model.plan import Decision, FieldChange
 from reconciler.model.wire import canonical_bytes
 
 LOST: Final = frozenset({"not_owned", "rejected"})  # blocked without a changed field, and somebody's doing
+UNREAD: Final = frozenset({"unknown"})
 _SIGN, _LENGTH = "~", 6
 _ABSENT = "absent"
 
@@ -21,7 +22,7 @@ _ABSENT = "absent"
 def note_pending(decision: Decision, wants: str, at: float, own: Decision | None = None) -> str:
     """What a decision finds at a time, in epoch seconds, that is not as its document says now, which `wants` names; but
     for `own`, which somebody did before. "" where it does not see it."""
-    parts = _parts(decision)
+    parts = {} if decision.code in UNREAD else _parts(decision)
     names = sorted(parts.keys() - (_parts(own).keys() if own else set()))
     return f"{_SIGN}{wants}@{at:.0f}:{''.join(names)}" if parts else ""
 

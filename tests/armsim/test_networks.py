@@ -208,6 +208,17 @@ async def test_an_association_taken_away_behind_the_back_shows_on_both_sides(slo
     assert "subnets" not in (await slow.get(NSG)).body["properties"]
 
 
+async def test_a_subnet_edited_behind_the_back_while_its_network_is_updated_settles_with_it(slow: Asker) -> None:
+    await has_network(slow)
+    written = await slow.put(VNET, network(subnet(), space="10.0.0.0/15"))
+    await mutate(slow, "PATCH", APP, {"properties": {"serviceEndpoints": COGNITIVE}})
+    await ready(slow, written)
+    for place in (VNET, APP):
+        assert (await slow.get(place)).body["properties"]["provisioningState"] == "Succeeded"
+    await ready(slow, await slow.put(APP, subnet()))
+    assert (await slow.get(VNET)).body["properties"]["provisioningState"] == "Succeeded"
+
+
 async def test_the_network_provider_counts_writes_on_its_own(slow: Asker) -> None:
     await slow.sim.control("PUT", "/_sim/settings", {"network_writes": [2, 300]})
     await slow.put(NSG, security_group())

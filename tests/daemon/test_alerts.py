@@ -418,6 +418,65 @@ async def test_an_edit_is_told_too_while_a_change_of_its_document_has_yet_to_be_
         assert quiet(watch.daemon.passes[-1])
 
 
+def connected() -> list[Document]:
+    """An account whose one connection comes with its private endpoint."""
+    judged = [{"match": "pe", "status": "Approved", "description": "by us"}]
+    return [
+        fleet_document(),
+        group_document(),
+        account_document("aoai-a", customSubDomainName="aoai-a", privateEndpointConnections=judged),
+        network_document(
+            "VirtualNetwork",
+            "vnet",
+            addressSpace={"addressPrefixes": ["10.1.0.0/16"]},
+            subnets=[{"name": "ends", "addressPrefix": "10.1.2.0/24"}],
+        ),
+        network_document("PrivateEndpoint", "pe", subnet="vnet/ends", account="aoai-a"),
+    ]
+
+
+async def pass_in_an_outage(azure: Stage, watch: Watch) -> None:
+    await azure.fault(kind="status", status=503, count=-1, match={"path": "^/subscriptions"})
+    await watch.interval()
+    await watch.interval()
+    await azure.mend()
+
+
+async def test_a_connection_that_somebody_rejects_is_told_once_also_through_an_outage(azure: Stage) -> None:
+    async with watching(azure, connected()) as watch:
+        await watch.daemon.until(quiet)
+        watch.daemon.pausing.pauses = (Pause(until=azure.clock.now() + DAY, by="ann"),)
+        connection = next(each for each in azure.resources() if "/privateendpointconnections/" in each)
+        rejected = {"privateLinkServiceConnectionState": {"status": "Rejected", "description": "no"}}
+        await azure.mutate("PATCH", connection, {"properties": rejected}, MALLORY)
+        await watch.interval()
+        told = watch.inbox.told("ReconcilerDrift")
+        assert {turn for turn, _ in told} == {"opened"}
+        await pass_in_an_outage(azure, watch)
+        await watch.interval()
+        assert [turn for turn, _ in watch.inbox.told("ReconcilerDrift") if turn != "amended"] == ["opened"] * len(told)
+        watch.daemon.pausing.pauses = ()
+        await watch.daemon.until(quiet)
+        await watch.interval()
+        turns = [turn for turn, _ in watch.inbox.told("ReconcilerDrift") if turn != "amended"]
+        assert turns == ["opened"] * len(told) + ["resolved"] * len(told)
+
+
+async def test_an_endpoint_that_somebody_deletes_is_told_once_and_nothing_of_what_it_led_to(azure: Stage) -> None:
+    async with watching(azure, connected()) as watch:
+        await watch.daemon.until(quiet)
+        await azure.set(endpoint_write=4 * INTERVAL)
+        await azure.mutate("DELETE", network_id(azure, "privateEndpoints", "pe"), None, MALLORY)
+        await watch.interval()
+        await pass_in_an_outage(azure, watch)
+        await watch.daemon.until(quiet)
+        await watch.interval()
+        about = {str(each.alert.details["id"]) for each in watch.inbox.letters if each.alert.name == "ReconcilerDrift"}
+        assert about == {str(network_id(azure, "privateEndpoints", "pe"))}
+        turns = [turn for turn, _ in watch.inbox.told("ReconcilerDrift") if turn != "amended"]
+        assert turns == ["opened", "resolved"]
+
+
 async def test_what_is_only_observed_is_told_and_amended_and_ends_by_somebody_else(azure: Stage) -> None:
     async with watching(azure, fleet_of("aoai-a")) as watch:
         await watch.daemon.until(quiet)

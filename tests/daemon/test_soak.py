@@ -150,8 +150,8 @@ def check(told: Told) -> None:
     census = soak.census
     assert find_wrong(told) == []
     drifts = [each for each in told.letters if each["data"]["name"] == DRIFT]
-    keys = {(each["subject"], _about(each)) for each in drifts}
-    assert len({key for key, _ in keys}) == len({about for _, about in keys}) == len(keys), "one key for each resource"
+    keys = {(each["subject"], each["data"]["details"]["id"]) for each in drifts}
+    assert len({key for key, _ in keys}) == len({id for _, id in keys}) == len(keys), "one key for each resource"
     assert {each["data"]["labels"]["gravity"] for each in drifts} == {*Gravity}
     assert told.left == []
     names = {each["data"]["name"] for each in told.letters}
@@ -193,14 +193,15 @@ def test_a_day_of_trouble_is_told_once_each_and_leaves_nothing_behind(tmp_path: 
 @pytest.mark.e2e
 @pytest.mark.timeout(1800)
 def test_a_week_of_trouble_is_told_once_each_and_leaves_nothing_behind(tmp_path: Path, ca_dir: Path) -> None:
-    told = run(7, 1250, 300, tmp_path, ca_dir)
+    """With ten minutes between passes, to be done in minutes: it shows that each is told once, not how soon."""
+    told = run(7, 1300, 300, tmp_path, ca_dir)
     check(told)
     surely = [each for each in told.script.book if each.fewest == each.most == 1]
     assert len(surely) >= 1000, told.script.tell()
     assert told.kept < 0.75 * 300
     # The first day fills what is kept for a day: what came back, who was heard of.
     _, second, *_, last = told.soak.samples
-    assert last.passes - second.passes > 2000
+    assert last.passes - second.passes > 1400
     assert last.blocks - second.blocks < 4000, (last.kinds - second.kinds).most_common(20)
     assert last.journal < 1.5 * second.journal
     assert last.series < second.series + 20

@@ -150,8 +150,9 @@ def test_what_a_document_still_waits_for_is_none_whoever_wrote_last(later: Decis
     assert not follow_drifts(journal, look(1180.0, later)).drifts
 
 
-def test_of_what_was_not_seen_when_its_document_changed_nothing_is_concluded() -> None:
-    unread = waiting(code="unknown", changes=())
+@pytest.mark.parametrize("missing", [False, True])
+def test_of_what_was_not_seen_when_its_document_changed_nothing_is_concluded(missing: bool) -> None:
+    unread = decide(state=DecisionState.BLOCKED, code="unknown", wants="w2", missing=missing)
     seen = waiting(LOCAL_AUTH, DOORS, author=LATELY)
     assert not follow_drifts(after_a_change(unread), look(1120.0, seen)).drifts
 
@@ -380,6 +381,15 @@ def test_while_documents_are_broken_what_is_in_none_is_not_over() -> None:
     journal = follow_drifts(settled(), look(1060.0, differing()))
     broken = plan_of(findings=(Finding(code="x", message="broken"),))
     assert follow_drifts(journal, Look(plan=broken, now=1120.0)).drifts == journal.drifts
+
+
+def test_a_connection_whose_account_is_not_read_is_neither_over_nor_forgotten() -> None:
+    connection = ONE.child("privateEndpointConnections", "c1")
+    unread = decide(state=DecisionState.BLOCKED, code="unknown", missing=True)
+    journal = follow_drifts(settled(decide(), decide(connection)), look(1060.0, decide(), differing(connection)))
+    during = follow_drifts(journal, look(1120.0, unread))
+    assert (during.drifts, during.settled) == (journal.drifts, journal.settled)
+    assert follow_drifts(during, look(1180.0, decide())).past[0].ending is Ending.DOCUMENT
 
 
 def test_what_a_broken_document_may_declare_is_neither_over_nor_forgotten() -> None:
