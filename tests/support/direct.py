@@ -10,10 +10,11 @@ import asyncio
 import json
 import selectors
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Set
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from armsim.clock import EPOCH
 from armsim.clock import Clock as Simulated
@@ -41,6 +42,7 @@ from reconciler.model.rights import Rights, RightsScope
 from tests.support.virtual_time import START, LoopClock
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 Document = dict[str, Any]
 
 BASE = "https://direct"
@@ -65,7 +67,7 @@ class _Idle(selectors.DefaultSelector):
 
 
 class DirectLoop(asyncio.SelectorEventLoop):
-    """Virtual time for code without sockets and threads."""
+    """Virtual time for code without sockets. What would be done in a thread is done at once."""
 
     def __init__(self) -> None:
         self._now = START
@@ -75,6 +77,14 @@ class DirectLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._now
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        future: asyncio.Future[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - it is whoever waits who hears of it
+            future.set_exception(error)
+        return future
 
     def jump(self) -> None:
         self._now = self._scheduled[0].when()  # type: ignore[attr-defined]  # the heap of timers, in BaseEventLoop
