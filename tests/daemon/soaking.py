@@ -174,7 +174,7 @@ class Sample:
     journal: int
     series: int
     passes: int
-    kinds: Counter[str]
+    kinds: Counter[type]
 
 
 @dataclass
@@ -390,7 +390,8 @@ class Soak:
     async def sample(self) -> Sample:
         series = await self._scrape()
         blocks = await self._count_blocks()
-        kinds = Counter(f"{type(each).__module__}.{type(each).__qualname__}" for each in gc.get_objects())
+        # By class, not by its name: a thousand new names for each sample would look like a leak.
+        kinds = Counter(map(type, gc.get_objects()))
         journal = self.journal.stat().st_size
         return Sample(blocks, journal, series, self.census.passes, kinds)
 
@@ -410,8 +411,6 @@ class Soak:
         world.journal.clear()
         for id in [id for id, each in world.operations.items() if each.end and each.end < now - HOUR]:
             del world.operations[id]
-        # With each write of a deployment it is noted again when Azure will move it, in months.
-        world._due[:] = sorted({(at, kind, id): (at, number, kind, id) for at, number, kind, id in world._due}.values())
         known = door.identity._known
         for token in [token for token, each in known.items() if each.ends < now]:
             del known[token]
