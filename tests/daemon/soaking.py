@@ -86,6 +86,8 @@ class Census:
     events: Counter[str] = field(default_factory=Counter)
     strangers: set[str] = field(default_factory=set)
     most: Counter[str] = field(default_factory=Counter)
+    # Whatever ran in this process before may have left some.
+    threads: int = field(default_factory=threading.active_count)
 
     def __call__(self, _logger: object, _method: str, event: Any) -> Any:
         name = str(event["event"])
@@ -107,7 +109,7 @@ class Census:
         self.strangers |= {f"{number} {name}" for name, number in ours.items() if name not in TASKS or number > 1}
         self._see("connections served", len(served))
         self._see("files open", len([*Path("/proc/self/fd").iterdir()]))
-        self._see("threads", threading.active_count())
+        self._see("more threads", threading.active_count() - self.threads)
 
     def _see(self, what: str, number: int) -> None:
         self.most[what] = max(self.most[what], number)
