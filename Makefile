@@ -66,7 +66,8 @@ laws: $(VENV)/.dev ## The laws that hold for every kind
 	$(BIN)/python -m pytest -q -n $(WORKERS) tests/laws
 
 e2e: $(VENV)/.dev neighbours image ## Real processes over real sockets: kills, faults, conflicts, Prometheus, the image
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m e2e
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m e2e --ignore tests/e2e/test_daemon_storm.py
+	$(BIN)/python -m pytest -q -m e2e tests/e2e/test_daemon_storm.py  # alone: its kills are moments of a second
 
 neighbours: ## What e2e tests beside, from Debian, npm and PyPI (as root, or with sudo)
 	tests/e2e/neighbours.sh
