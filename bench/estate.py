@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.fleet import FIREWALL, Account, Fleet, write_yaml
+from bench.networks import make_rule
 
 Row = Mapping[str, object]
 
@@ -105,7 +106,7 @@ def make_edits(region: Region) -> tuple[Edit, ...]:
     served, subnet = f"{home}/deployments/{member.name}", f"{network}/subnets/net-01"
     opened = {"properties": {"networkAcls": {"defaultAction": "Allow"}}}
     smaller = {"sku": {"name": member.sku, "capacity": member.capacity - 1}}
-    anybody = {"properties": {**_rule(RULES), "sourceAddressPrefix": "*", "sourcePortRange": "*"}}
+    anybody = {"properties": {**make_rule(RULES), "sourceAddressPrefix": "*", "sourcePortRange": "*"}}
     tagged: Row = {"tags": {"team": "another"}}
     return (
         Edit("an account opened", home, "PATCH", home, opened),
@@ -156,7 +157,7 @@ def _document(region: Region, kind: str, name: str, spec: Row) -> Row:
 
 def _security_group(region: Region, number: int) -> Piece:
     name, count = f"nsg-{region.number}-{number}", RULES if region.number or number else MOST_RULES
-    rules = {f"rule-{at:03}": _rule(at) for at in range(count)}
+    rules = {f"rule-{at:03}": make_rule(at) for at in range(count)}
     declared = [{"name": rule, **said} for rule, said in rules.items()]
     listed = [{"name": rule, "properties": {**said, "sourcePortRange": "*"}} for rule, said in rules.items()]
     id = region.network("networkSecurityGroups", name)
@@ -164,18 +165,6 @@ def _security_group(region: Region, number: int) -> Piece:
         _document(region, "NetworkSecurityGroup", name, {"location": region.location, "securityRules": declared}),
         (_resource(id, region.location, {"securityRules": listed}),),
     )
-
-
-def _rule(at: int) -> Row:
-    return {
-        "direction": "Inbound",
-        "access": "Allow",
-        "priority": 100 + at,
-        "protocol": "Tcp",
-        "sourceAddressPrefix": f"203.0.113.{at}",
-        "destinationAddressPrefix": "*",
-        "destinationPortRange": "443",
-    }
 
 
 def _network(region: Region, number: int) -> Piece:

@@ -93,10 +93,10 @@ def _security_groups() -> Iterator[tuple[str, list[tuple[str, Row]]]]:
     """Names and rules; the first has as many as one reads in practice."""
     for number in range(SECURITY_GROUPS):
         count = RULES if number else MOST_RULES
-        yield f"nsg-{number:02}", [(f"rule-{at:03}", _rule(at)) for at in range(count)]
+        yield f"nsg-{number:02}", [(f"rule-{at:03}", make_rule(at)) for at in range(count)]
 
 
-def _rule(at: int) -> Row:
+def make_rule(at: int) -> Row:
     return {
         "direction": "Inbound",
         "access": "Allow",
