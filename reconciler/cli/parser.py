@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import IntEnum
+from functools import partial
 from typing import Final, NoReturn
 
 VERSION: Final = "0.1.0"
@@ -410,21 +411,12 @@ def _add_once(parser: argparse.ArgumentParser) -> None:
     _add_pause_file(parser)
     _add_lease(parser)
     _add_timeout(parser, "how long to wait for provisioning, such as 90s, 10m, 2h (2h)")
-    parser.add_argument(
-        "--parallelism",
-        dest="flag_parallelism",
-        default=argparse.SUPPRESS,
-        metavar="N",
-        help="writes under way at once (100)",
-    )
+    _add_setting(parser, "--parallelism", "parallelism", "N", "writes under way at once (100)")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_paths(parser)
-
-    def setting(flag: str, name: str, metavar: str, told: str) -> None:
-        parser.add_argument(flag, dest=f"flag_{name}", default=argparse.SUPPRESS, metavar=metavar, help=told)
-
+    setting = partial(_add_setting, parser)
     setting("--interval", "interval", "DURATION", "time between two passes, such as 60s, 5m (60s)")
     setting("--jitter", "jitter", "DURATION", "by how much less, at random (6s)")
     setting("--grace", "grace", "DURATION", "how long writes are waited for at the end (30s)")
@@ -461,30 +453,12 @@ def _add_pause_scope(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_lease(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--lease",
-        dest="flag_lease",
-        default=argparse.SUPPRESS,
-        metavar="FORM",
-        help="so that only one writes: off, kubernetes or file (off)",
-    )
-    parser.add_argument(
-        "--lease-file",
-        dest="flag_leaseFile",
-        default=argparse.SUPPRESS,
-        metavar="FILE",
-        help="with --lease file: the file to lock",
-    )
+    _add_setting(parser, "--lease", "lease", "FORM", "so that only one writes: off, kubernetes or file (off)")
+    _add_setting(parser, "--lease-file", "leaseFile", "FILE", "with --lease file: the file to lock")
 
 
 def _add_pause_file(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--pause-file",
-        dest="flag_pauseFile",
-        default=argparse.SUPPRESS,
-        metavar="FILE",
-        help="file that keeps the pauses",
-    )
+    _add_setting(parser, "--pause-file", "pauseFile", "FILE", "file that keeps the pauses")
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
@@ -536,7 +510,12 @@ def _add_purge(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_timeout(parser: argparse.ArgumentParser, told: str) -> None:
-    parser.add_argument("--timeout", dest="flag_timeout", default=argparse.SUPPRESS, metavar="DURATION", help=told)
+    _add_setting(parser, "--timeout", "timeout", "DURATION", told)
+
+
+def _add_setting(parser: argparse.ArgumentParser, flag: str, name: str, metavar: str, told: str) -> None:
+    """A flag that beats the environment and the config file, and says nothing where it is not given."""
+    parser.add_argument(flag, dest=f"flag_{name}", default=argparse.SUPPRESS, metavar=metavar, help=told)
 
 
 def _add_regions(parser: argparse.ArgumentParser, told: str) -> None:
