@@ -151,8 +151,8 @@ def read_tpm(text: str) -> int:
     return round(float(text.rstrip("kM")) * scale)
 
 
-class ModelSpec(Spec):
-    """The model a deployment serves."""
+class NamedModelSpec(Spec):
+    """A model that is served, by its name and version."""
 
     format: Annotated[Text, Described(description="Who the model is from; OpenAI for Azure OpenAI models.")] = "OpenAI"
     name: Annotated[Text, Described(description="The model's name.", examples=["gpt-4o"])]
@@ -163,6 +163,11 @@ class ModelSpec(Spec):
             examples=['"2024-11-20"'],
         ),
     ] = None
+
+
+class ModelSpec(NamedModelSpec):
+    """The model a deployment serves."""
+
     publisher: Annotated[Text | None, Described(description="Publisher of a model that is not OpenAI's.")] = None
     source: Annotated[Text | None, Described(description="ARM id of a fine-tuned model's source deployment.")] = None
     source_account: Annotated[

@@ -14,7 +14,7 @@ from pydantic import Field as Described
 from reconciler.kinds import deployment
 from reconciler.kinds.base import Document, Expansion, Kind, Setting, declare
 from reconciler.kinds.common import check_repeats, place_fields
-from reconciler.kinds.deployment import DeploymentType, read_tpm
+from reconciler.kinds.deployment import DeploymentType, NamedModelSpec, read_tpm
 from reconciler.kinds.pool_relations import relate
 from reconciler.kinds.scalars import Region, TagName, TagValue
 from reconciler.kinds.spec import Spec, Text, Whole
@@ -55,20 +55,6 @@ ZONES: Mapping[str, frozenset[str]] = {
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 
 
-class PoolModelSpec(Spec):
-    """The model that the pool serves."""
-
-    format: Annotated[Text, Described(description="Who the model is from; OpenAI for Azure OpenAI models.")] = "OpenAI"
-    name: Annotated[Text, Described(description="The model's name.", examples=["gpt-4o"])]
-    version: Annotated[
-        Text | None,
-        Described(
-            description="The model's version. Left out, Azure picks its default and the version is not managed.",
-            examples=['"2024-11-20"'],
-        ),
-    ] = None
-
-
 class PoolAccountsSpec(Spec):
     """Which accounts of the fleet the pool may use."""
 
@@ -84,7 +70,7 @@ class PoolAccountsSpec(Spec):
 class ModelPoolSpec(Spec):
     """Tokens per minute of a model, placed within quota in the accounts of the fleet that carry some labels."""
 
-    model: Annotated[PoolModelSpec, Described(description="The model it serves.")]
+    model: Annotated[NamedModelSpec, Described(description="The model it serves.")]
     tpm: Annotated[
         Text,
         Described(
