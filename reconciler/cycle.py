@@ -6,12 +6,12 @@ Dry run is not a flag in here: a dry run leaves out the budget, and its cloud re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from reconciler.apply import RETURN_PATIENCE, Budget, run_plan
-from reconciler.model.finding import FaultClass
+from reconciler.model.finding import Fault, FaultClass
 from reconciler.model.ids import ArmId, fold_location
 from reconciler.model.lifecycle import ManagePolicy
 from reconciler.model.memory import NOTHING, Memory
@@ -19,7 +19,7 @@ from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import DecisionState, Plan, Verb
 from reconciler.model.ports import World
 from reconciler.model.quota import Ledger, ModelKey, QuotaScope
-from reconciler.model.resource import Activity, Actor, Fleet, Live, Scope, Snapshot
+from reconciler.model.resource import Activity, Actor, Blind, Fleet, Live, Scope, Snapshot
 from reconciler.plan import (
     approve,
     count_pools,
@@ -52,6 +52,11 @@ _RECENT = 300.0  # seconds after a write for which a list may still tell what wa
 # A plan of thousands is seconds of computing, and a lease is renewed on the loop meanwhile. One plan at a time: several
 # would only take turns.
 _PLANNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan")
+_UNLISTED = Fault(
+    cls=FaultClass.TRANSIENT,
+    code="not_listed",
+    message="Azure's lists lag behind: what it lies in was seen only after them",
+)
 _LISTS = 3600.0  # seconds; which pool a model draws on changes by the week
 
 
@@ -257,10 +262,11 @@ async def _look_again(
     world: World, fleet: Fleet, request: CycleRequest, seen: tuple[Snapshot, Plan]
 ) -> tuple[Snapshot, Plan]:
     """The plan once what we wrote lately, and what a list shows otherwise, has been asked for by name: a list that lags
-    would look as if somebody had undone it."""
+    would look as if somebody had undone it. What could not be read is left at that."""
     snapshot, plan = seen
     lately = {id for id, at in request.memory.written.items() if snapshot.seen_at - at < _RECENT}
-    doubtful = sorted(each.id for each in plan.decisions if each.id in lately and (each.missing or each.changes))
+    odd = (each.id for each in plan.decisions if each.id in lately and (each.missing or each.changes))
+    doubtful = sorted(id for id in odd if snapshot.hidden(id) is None)
     if not doubtful:
         return seen
     async with asyncio.TaskGroup() as group:
@@ -270,9 +276,18 @@ async def _look_again(
     snapshot = replace(snapshot, requests=snapshot.requests + len(doubtful))
     if not fresh:
         return snapshot, replace(plan, requests_spent=snapshot.requests)
-    live = {**snapshot.live, **fresh}
-    snapshot = replace(snapshot, live={id: live[id] for id in sorted(live)})
+    live, blind = {**snapshot.live, **fresh}, (*snapshot.blind, *_unlisted(fresh, seen))
+    snapshot = replace(snapshot, live={id: live[id] for id in sorted(live)}, blind=blind)
     return snapshot, await _plan(fleet, snapshot, request)
+
+
+def _unlisted(fresh: Mapping[ArmId, Live], seen: tuple[Snapshot, Plan]) -> Iterator[Blind]:
+    """What nobody has listed, since what it lies in was not there for the list that came before it."""
+    snapshot, plan = seen
+    for id in fresh:
+        if id not in snapshot.live:
+            below = {each.id.type for each in plan.decisions if each.id.parent == id}
+            yield from (Blind(scope=id, type=type, fault=_UNLISTED) for type in sorted(below))
 
 
 def _differs(live: Live, listed: Live | None) -> bool:

@@ -259,8 +259,10 @@ def _comes_back(decision: Decision) -> bool:
 
 
 def _open(decision: Decision, past: Drift | None, scene: _Scene) -> Drift:
-    """A drift that is new, or comes back."""
+    """A drift that is new, or comes back. Who comes back did so after it was over, whatever clocks and lists say."""
     look, fleet = scene.look, scene.look.plan.fleet
+    looked = scene.journal.looked.get(fleet, 0.0)
+    over = min(past.ended or 0.0, looked) if past else 0.0
     fresh = Drift(
         key=name_drift(fleet, decision.id),
         fleet=fleet,
@@ -268,7 +270,7 @@ def _open(decision: Decision, past: Drift | None, scene: _Scene) -> Drift:
         ref=decision.ref,
         first_seen=look.now,
         last_seen=look.now,
-        after=scene.journal.looked.get(fleet, 0.0),
+        after=max(looked, over + _SLACK),
         wants=decision.wants,
     )
     if past is None or past.wants != decision.wants:
@@ -455,9 +457,7 @@ def _is_cut(id: ArmId, change: FieldChange) -> bool:
 def _witness(drift: Drift, decision: Decision, plan: Plan) -> Drift:
     """The drift with the author that its decision names, where that is somebody else."""
     author = decision.author
-    if author is None or _is_ours(author, plan) or (decision.missing and not author.removed):
-        return drift
-    return _name(drift, author)
+    return drift if author is None or _is_ours(author, plan) else _name(drift, author)
 
 
 def _hear(drift: Drift, look: Look) -> Drift:
@@ -468,9 +468,12 @@ def _hear(drift: Drift, look: Look) -> Drift:
 
 
 def _name(drift: Drift, actor: Actor) -> Drift:
-    """Somebody who was there before it was last seen as declared had nothing to do with it."""
+    """Somebody who was there before it was last seen as declared, or came when it was over, had nothing to do with it;
+    nor has whoever wrote to something taken it away."""
     at = read_time(actor.at) if actor.at else None
-    if at is not None and at < drift.after - _SLACK:
+    if at is not None and not drift.after - _SLACK <= at <= (drift.ended or at):
+        return drift
+    if drift.gone and not actor.removed:
         return drift
     return replace(drift, actor=plain(actor.name), since=actor.at)
 

@@ -383,6 +383,41 @@ async def test_a_list_that_lags_behind_our_own_write_is_nobody_who_undid_it(azur
         assert {each.returns for each in watch.herald.journal.past} == {0}
 
 
+@pytest.mark.parametrize(
+    "how", [{"kind": "status", "status": 500}, {"kind": "list_lag", "seconds": 86_400}], ids=["fails", "lags"]
+)
+async def test_where_accounts_cannot_be_listed_after_a_write_to_one_its_deployments_do_not_seem_gone(
+    azure: Stage, how: dict[str, Any]
+) -> None:
+    """It is asked for by name, since we wrote to it lately; what is in it is not."""
+    members = [deployment("chat"), deployment("more")]
+    documents = [fleet_document(), group_document(), account_document("aoai-a", deployments=members)]
+    async with watching(azure, documents) as watch:
+        await watch.daemon.until(quiet)
+        await asyncio.sleep(600)  # what was made lately is asked for by name, too
+        await open_up(azure, account_id(azure, "aoai-a"))
+        await watch.interval()
+        await azure.forget()
+        await azure.fault(count=-1, match={"method": "GET", "path": "CognitiveServices/accounts$"}, **how)
+        if how["kind"] == "list_lag":
+            # The first look at what the list lacks does not see it yet either.
+            await azure.fault(kind="status", status=404, code="ResourceNotFound", match={"path": "/aoai-a$"})
+        before = len(watch.daemon.passes)
+        for _ in range(5):
+            await watch.interval()
+        plans = [report.plan for each in watch.daemon.passes[before:] for report in each.reports.values()]
+        chat = account_id(azure, "aoai-a").child("deployments", "chat")
+        stands = {(each.state, each.code) for plan in plans for each in plan.decisions if each.id == chat}
+        assert stands - {(DecisionState.IN_SYNC, "")} == {(DecisionState.BLOCKED, "unknown")}
+        assert not [step for plan in plans for step in plan.steps]
+        assert await azure.writes() == []
+        await azure.mend()
+        await watch.interval()
+        await watch.interval()
+        assert quiet(watch.daemon.passes[-1])
+        assert watch.inbox.told() == [("opened", "ReconcilerDrift"), ("resolved", "ReconcilerDrift")]
+
+
 async def test_a_list_that_lags_behind_a_change_of_a_document_shows_no_drift(azure: Stage) -> None:
     members = [deployment("chat", capacity=5), deployment("more")]
     changed = account_document("aoai-a", deployments=members, disableLocalAuth=True)

@@ -451,6 +451,36 @@ def test_who_it_was_may_be_heard_when_it_is_over() -> None:
     assert not find_wondered(journal, "prod", 1180.0)
 
 
+def test_who_wrote_to_something_has_not_taken_it_away() -> None:
+    """The log lags: of what is gone it may tell no more yet than who wrote to it before."""
+    wrote = Actor(name="eve", at="1970-01-01T00:17:20Z", operation="Microsoft.CognitiveServices/accounts/write")
+    took = Actor(name=MALLORY, at="1970-01-01T00:17:30Z", operation="Microsoft.CognitiveServices/accounts/delete")
+    gone = differing(missing=True, changes=())
+    journal = follow_drifts(settled(), look(1060.0, gone, outcomes=(outcome(),), heard={ONE: wrote}))
+    assert open_drift(journal).actor == UNKNOWN_YET
+    over = follow_drifts(journal, look(1120.0, decide(), heard={ONE: wrote}))
+    assert over.past[0].actor == UNKNOWN_YET
+    assert follow_drifts(over, look(1180.0, decide(), heard={ONE: took})).past[0].actor == MALLORY
+
+
+def test_whoever_came_after_it_was_over_had_nothing_to_do_with_it() -> None:
+    journal = follow_drifts(settled(), look(1060.0, differing(), outcomes=(outcome(),)))
+    over = follow_drifts(journal, look(1120.0, decide()))
+    later = {ONE: Actor(name="eve", at="1970-01-01T00:18:50Z")}  # 1130 s
+    assert follow_drifts(over, look(1180.0, decide(), heard=later)).past[0].actor == UNKNOWN_YET
+
+
+def test_whoever_was_put_right_is_not_named_for_what_somebody_does_right_after_that() -> None:
+    """The log lags: of the second edit, twenty seconds after the first, it tells no more yet than the first's author."""
+    first, second = Actor(name="eve", at="1970-01-01T00:17:20Z"), Actor(name=MALLORY, at="1970-01-01T00:17:45Z")
+    journal = follow_drifts(settled(), look(1045.0, differing(), outcomes=(outcome(),), heard={ONE: first}))
+    over = follow_drifts(journal, look(1060.0, decide()))
+    assert over.past[0].actor == "eve"
+    back = follow_drifts(over, look(1075.0, differing(), heard={ONE: first}))
+    assert open_drift(back).actor == UNKNOWN_YET
+    assert open_drift(follow_drifts(back, look(1090.0, differing(), heard={ONE: second}))).actor == MALLORY
+
+
 def test_it_is_asked_for_a_quarter_of_an_hour() -> None:
     journal = follow_drifts(settled(), look(1060.0, differing()))
     assert find_wondered(journal, "prod", 1060.0 + ASKED_FOR) == {ONE}
