@@ -61,10 +61,10 @@ class Edit:
 class Drift:
     """Times are epoch seconds. `gone`: the resource does not exist any more. `omitted` are further changed fields.
 
-    `actor` is who did it, or that this is unknown yet; `since` is when they did, as Azure says, and `after` a time when
-    they had not, by Azure's clock. `because` says why it is not put right. `returns` counts how often it came back
-    after it had been put right, `undone` are the times when that undid us, each time at the fields `contested` ("" is
-    the whole resource), and `yielded` is when that was given up.
+    `actor` is who did it, or that this is unknown yet; `since` is when they did, as Azure says; by Azure's clock they
+    had not at `after`, and it was over at `until`. `because` says why it is not put right. `returns` counts how often
+    it came back after it had been put right, `undone` are the times when that undid us, each time at the fields
+    `contested` ("" is the whole resource), and `yielded` is when that was given up.
     `within` is the key of the drift of what it lies in, where it is gone with that. `wants` names what its document
     says.
     """
@@ -83,6 +83,7 @@ class Drift:
     actor: str = UNKNOWN_YET
     since: str = ""
     after: float = 0.0
+    until: float | None = None
     correction: Correction = Correction.DUE
     because: str = ""
     returns: int = 0

@@ -195,10 +195,14 @@ def _follow(decision: Decision, known: Drift | None, past: Drift | None, scene: 
     if stand is _Stand.UNREAD:
         return _hear(known, look)
     if stand is _Stand.LEFT or decision.wants != known.wants:
-        return replace(_hear(known, look), ending=Ending.DOCUMENT, ended=look.now)
+        return _end(known, Ending.DOCUMENT, look)
     if stand is _Stand.FINE:
-        return replace(_hear(known, look), ending=_ending(known), ended=look.now)
+        return _end(known, _ending(known), look)
     return _amend(known, decision, scene)
+
+
+def _end(drift: Drift, ending: Ending, look: Look) -> Drift:
+    return _hear(replace(drift, ending=ending, ended=look.now, until=look.plan.looked_at), look)
 
 
 def _outlive(known: Drift, decision: Decision) -> Decision | None:
@@ -259,10 +263,9 @@ def _comes_back(decision: Decision) -> bool:
 
 
 def _open(decision: Decision, past: Drift | None, scene: _Scene) -> Drift:
-    """A drift that is new, or comes back. Who comes back did so after it was over, whatever clocks and lists say."""
+    """A drift that is new, or comes back: whoever brings it back does so after it was over."""
     look, fleet = scene.look, scene.look.plan.fleet
-    looked = scene.journal.looked.get(fleet, 0.0)
-    over = min(past.ended or 0.0, looked) if past else 0.0
+    looked, over = scene.journal.looked.get(fleet, 0.0), (past.until or 0.0) if past else 0.0
     fresh = Drift(
         key=name_drift(fleet, decision.id),
         fleet=fleet,
@@ -393,7 +396,7 @@ def _vanished(journal: Journal, look: Look) -> dict[str, Drift]:
         return lost
     unread = _unread(look.plan)
     over = {key: each for key, each in lost.items() if unread.isdisjoint(_above(each.id))}
-    return lost | {key: replace(each, ending=Ending.DOCUMENT, ended=look.now) for key, each in over.items()}
+    return lost | {key: _end(each, Ending.DOCUMENT, look) for key, each in over.items()}
 
 
 def _unread(plan: Plan) -> frozenset[ArmId]:
@@ -471,7 +474,7 @@ def _name(drift: Drift, actor: Actor) -> Drift:
     """Somebody who was there before it was last seen as declared, or came when it was over, had nothing to do with it;
     nor has whoever wrote to something taken it away."""
     at = read_time(actor.at) if actor.at else None
-    if at is not None and not drift.after - _SLACK <= at <= (drift.ended or at):
+    if at is not None and not drift.after - _SLACK <= at <= (drift.until or at):
         return drift
     if drift.gone and not actor.removed:
         return drift

@@ -171,7 +171,7 @@ class Storm:
         self.meddling.end()
 
     def await_calm(self, seconds: float) -> None:
-        """Wait until all that is declared is there, and a plan made after that has nothing to do."""
+        """Wait until all that is declared is there, and a pass that began after that has found nothing to do."""
         end = time.monotonic() + seconds
         since = -1
         while since < 0 or not self._plans_nothing(since):
@@ -187,8 +187,10 @@ class Storm:
         return done and len(opened) == self.declared and len(found) == 3 * self.declared
 
     def _plans_nothing(self, since: int) -> bool:
-        planned = [each for each in self.nest.lines[since:] if each["event"] == "cycle.planned"]
-        return bool(planned) and not planned[-1]["changes"]
+        """A plan that is as the one before is not told again; the first pass to finish may have begun before."""
+        finished = [each for each in self.nest.lines[since:] if each["event"] == "pass.finished"]
+        planned = [each for each in self.nest.lines if each["event"] == "cycle.planned"]
+        return len(finished) > 1 and not planned[-1]["changes"]
 
     def accounts(self) -> list[str]:
         return [id for id in self.azure.resources() if id.lower().count("/") == 8 and "storm-" in id]

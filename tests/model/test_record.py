@@ -29,6 +29,7 @@ DRIFT = Drift(
     actor="mallory",
     since="2025-10-09T08:53:20Z",
     after=NOW - 60,
+    until=NOW - 5,
     correction=Correction.GIVEN_UP,
     because="why",
     returns=3,

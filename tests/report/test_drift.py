@@ -471,7 +471,7 @@ def test_whoever_came_after_it_was_over_had_nothing_to_do_with_it() -> None:
 
 
 def test_whoever_was_put_right_is_not_named_for_what_somebody_does_right_after_that() -> None:
-    """The log lags: of the second edit, twenty seconds after the first, it tells no more yet than the first's author."""
+    """The log lags: of an edit twenty seconds after the first it tells no more yet than who made the first."""
     first, second = Actor(name="eve", at="1970-01-01T00:17:20Z"), Actor(name=MALLORY, at="1970-01-01T00:17:45Z")
     journal = follow_drifts(settled(), look(1045.0, differing(), outcomes=(outcome(),), heard={ONE: first}))
     over = follow_drifts(journal, look(1060.0, decide()))
