@@ -114,14 +114,14 @@ def _about(letter: Letter) -> str:
 
 def _compare(told: Told, episodes: list[Episode], letters: list[Letter]) -> Iterator[str]:
     """An episode may come again under the same key, but not while it is open."""
-    began: list[float] = []
+    began: dict[float, str] = {}
     open_ = ""
     for each in letters:
         turn, of = each["type"].rpartition(".")[2], each["data"]["began"]
         if turn == "opened":
             if open_:
                 yield f"opened at {of} while open since {open_}"
-            began.append(told.at(of))
+            began[told.at(of)] = each["data"]["summary"]
             open_ = of
         elif turn == "resolved":
             if of != open_:
@@ -132,11 +132,13 @@ def _compare(told: Told, episodes: list[Episode], letters: list[Letter]) -> Iter
     if open_:
         yield f"never over, since {open_}"
     starts = [*(each.began for each in episodes), float("inf")]
-    yield from (f"told at {at / HOUR:.2f} h of nothing" for at in began if at < starts[0])
+    words = {at: f"at {at / HOUR:.2f} h {summary!r}" for at, summary in began.items()}
+    yield from (f"told of nothing: {words[at]}" for at in began if at < starts[0])
     for episode, end in zip(episodes, starts[1:], strict=True):
-        number = sum(episode.began <= at < end for at in began)
-        if not episode.fewest <= number <= episode.most:
-            yield f"told {number} times, at {episode.began / HOUR:.2f} h: {episode.why}: {episode.what}"
+        heard = [words[at] for at in began if episode.began <= at < end]
+        if not episode.fewest <= len(heard) <= episode.most:
+            what = f"{episode.what} at {episode.began / HOUR:.2f} h, {episode.why}"
+            yield f"told {len(heard)} times of {what}: {', '.join(heard)}"
 
 
 def count_turns(told: Told, name: str) -> tuple[int, int]:
