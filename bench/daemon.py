@@ -187,7 +187,8 @@ class Bench:
                 peak = daemon.peak
                 waits = self._edit(daemon, sim, inbox, regions)
                 longest = max(each.took for each in quiet)
-        return tell_quiet(quiet, peak), tell_noticed(waits, longest)
+        noticed = (tell_noticed(waits, longest),) if waits else ()
+        return tell_quiet(quiet, peak), *noticed
 
     def _write_settings(self, desired: Path, inbox: Inbox) -> Path:
         """As the chart writes them, but for where things are."""
@@ -283,7 +284,7 @@ def main() -> int:
     parser.add_argument("--deployments", type=int, default=10, help="in each account, at most 32")
     parser.add_argument("--latency-ms", type=float, default=150.0, help="what every request takes")
     parser.add_argument("--intervals", type=int, default=3, help="in which nobody changes anything")
-    parser.add_argument("--rounds", type=int, default=2, help="of eight edits each")
+    parser.add_argument("--rounds", type=int, default=2, help="of eight edits each; 0 makes none")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that the daemon is run with")
     parser.add_argument("--output", choices=("text", "json"), default="text")
     options = parser.parse_args()

@@ -24,7 +24,7 @@ from reconciler.deleted import survey_deleted
 from reconciler.leading import LeaseChoice, compete, lead
 from reconciler.model.alert import Route, SinkKind
 from reconciler.model.burial import Graveyard
-from reconciler.model.outcome import CycleReport, Outcome
+from reconciler.model.outcome import CycleReport, Outcome, Pass
 from reconciler.model.plan import Plan
 from reconciler.model.ports import (
     Alone,
@@ -48,6 +48,7 @@ from reconciler.report.letters import name_media, shape_alerts, shape_letter
 from reconciler.runtime.halt import Brake
 from reconciler.runtime.journal import ConfigMapStore, FileStore, NoStore, Store
 from reconciler.runtime.kube import Kube, Place
+from reconciler.runtime.memory import give_back
 from reconciler.runtime.pulse import Pulse, Sources, Traffic
 from reconciler.runtime.sinks import (
     Alertmanager,
@@ -212,7 +213,7 @@ async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> 
             patience=max(duty.timing.interval, _SHORTEST_PATIENCE),
             quota_age=duty.quota_age,
             chronicle=herald,
-            closers=(pulse.close,),
+            closers=(pulse.close, let_go),
             onlooker=pulse,
             tracer=wiring.tracer,
         )
@@ -226,6 +227,11 @@ async def _serve_under(duty: Duty, wiring: Wiring, bell: Bell, brake: Brake) -> 
             herald_.cancel()
             watcher.cancel()
             reminder.cancel()
+
+
+async def let_go(_done: Pass) -> None:
+    """Nothing happens until the next pass, and others have use for what this one took."""
+    give_back()
 
 
 @asynccontextmanager

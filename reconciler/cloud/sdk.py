@@ -7,7 +7,6 @@ as ever, and has nothing in it. Other packages are small and loaded whole, and s
 
 from __future__ import annotations
 
-import ctypes
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -96,11 +95,3 @@ def sparingly(groups: Iterable[str]) -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
-        _give_back()
-
-
-def _give_back() -> None:
-    """Give the system back what reading took. The C library of most Linux systems keeps it otherwise."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
