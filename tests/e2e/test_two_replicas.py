@@ -88,6 +88,15 @@ def await_writing(pair: Replicas, who: str, within: float = 20.0) -> None:
         time.sleep(0.1)
 
 
+def await_told(pair: Replicas, who: str, why: str, within: float = 20.0) -> None:
+    """Wait until `who` says why it stands by, which it does when something rings."""
+    end = time.monotonic() + within
+    pair.signal(who, signal.SIGHUP)
+    while not any(why in each["why"] for each in told(pair.log(who), "leader.awaited")):
+        assert time.monotonic() < end, f"{who} does not say that the lease {why}"
+        time.sleep(0.1)
+
+
 def await_converged(pair: Replicas, deployments: int, within: float = 180.0) -> None:
     end = time.monotonic() + within
     while not _converged(pair, deployments):
@@ -171,7 +180,7 @@ def test_a_third_one_goes_on_while_the_second_hangs_and_no_clock_on_any_wall_mat
     leader = pair.leader()
     hanging, standing = sorted({"a", "b", "c"} - {leader})
     await_writing(pair, leader)
-    assert any(f"is held by {leader}_" in each["why"] for each in told(pair.log(standing), "leader.awaited"))
+    await_told(pair, standing, f"is held by {leader}_")
 
     pair.signal(hanging, signal.SIGSTOP)
     pair.signal(leader, signal.SIGKILL)
