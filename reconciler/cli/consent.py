@@ -13,10 +13,11 @@ from reconciler.kinds.addresses import ANY, within_ports
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan
 from reconciler.model.reach import Way
+from reconciler.model.text import plain
 from reconciler.model.wire import Json, canonical_bytes
 from reconciler.report.openings import join_ways, tell_exposure, tell_passage
 from reconciler.report.summary import count_following, list_following, summarise
-from reconciler.report.words import count, join_words, plain
+from reconciler.report.words import count, join_words
 
 _DESTROYS = (Action.DELETE, Action.REPLACE, Action.PURGE)
 

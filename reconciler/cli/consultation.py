@@ -13,7 +13,7 @@ from reconciler.cli.consent import agree_to, tell_excess, tell_surplus
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Plan, Step
 from reconciler.model.ports import Watcher
-from reconciler.report.words import plain
+from reconciler.model.text import plain
 
 Ask = Callable[[tuple[Plan, ...]], Awaitable[str]]
 

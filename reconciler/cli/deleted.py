@@ -22,6 +22,7 @@ from reconciler.model.ids import fold_location
 from reconciler.model.outcome import Outcome
 from reconciler.model.pause import Pause
 from reconciler.model.resource import Estate, Fleet
+from reconciler.model.text import plain
 from reconciler.plan import find_burials, find_protection, merge, plan_one, tell_withheld
 from reconciler.report.deleted import (
     render_burial,
@@ -34,7 +35,7 @@ from reconciler.report.deleted import (
 from reconciler.report.document import Envelope
 from reconciler.report.progress import Quiet
 from reconciler.report.text import render_findings
-from reconciler.report.words import join_words, plain
+from reconciler.report.words import join_words
 from reconciler.settings import Output
 
 

@@ -13,13 +13,13 @@ from reconciler.cycle import CycleRequest
 from reconciler.model.plan import Plan
 from reconciler.model.reach import Way
 from reconciler.model.resource import Fleet
+from reconciler.model.text import plain
 from reconciler.plan import declared_ways
 from reconciler.report.document import Envelope, Selection
 from reconciler.report.graph import Graph, make_graph, render_graph
 from reconciler.report.picture import render_dot, render_mermaid, tell_too_large
 from reconciler.report.progress import Quiet
 from reconciler.report.text import render_findings
-from reconciler.report.words import plain
 from reconciler.settings import Output
 
 

@@ -13,10 +13,11 @@ from reconciler.cli.pausing import add_pause, end_pauses, read_until, tell_docum
 from reconciler.desired.schema import SPECS
 from reconciler.model.pause import Pause
 from reconciler.model.ports import Pauses
+from reconciler.model.text import plain
 from reconciler.model.wire import Json
 from reconciler.plan import select, tell_pause
 from reconciler.report.document import FORMAT_VERSION, render_json
-from reconciler.report.words import plain, tell_scope
+from reconciler.report.words import tell_scope
 from reconciler.runtime.kube import find_place
 from reconciler.runtime.pauses import PauseFile, PauseMap
 

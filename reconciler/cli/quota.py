@@ -11,11 +11,11 @@ from reconciler.cli.parser import Exit
 from reconciler.cycle import CycleRequest, Regions
 from reconciler.model.ids import fold_location
 from reconciler.model.quota import Pool
+from reconciler.model.text import plain
 from reconciler.report.document import Envelope
 from reconciler.report.progress import Quiet
 from reconciler.report.quota import Filter, render_quota, render_quota_json, render_quota_markdown
 from reconciler.report.text import render_findings
-from reconciler.report.words import plain
 from reconciler.settings import Output
 
 

@@ -14,7 +14,8 @@ from structlog.typing import FilteringBoundLogger
 
 from reconciler.model.plan import FieldChange, Step, Warrant
 from reconciler.model.ports import Answer
-from reconciler.report.words import is_sensitive, plain, tell_change
+from reconciler.model.text import plain
+from reconciler.report.words import is_sensitive, tell_change
 
 _LONGEST: Final = 1000  # characters of one field
 

@@ -18,8 +18,9 @@ from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.outlook import Nearness, Retirement, show_day
 from reconciler.model.plan import Decision, DecisionState, Plan
 from reconciler.model.spread import Spread
+from reconciler.model.text import plain
 from reconciler.model.wire import Json, digest
-from reconciler.report.words import HELPS, count, plain, shorten, show_duration, show_value
+from reconciler.report.words import HELPS, count, shorten, show_duration, show_value
 
 DRIFT: Final = "ReconcilerDrift"
 FIGHT: Final = "ReconcilerFight"

@@ -12,12 +12,13 @@ from reconciler.model.burial import Burial, Graveyard
 from reconciler.model.ids import fold_location
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.quota import Pool
+from reconciler.model.text import plain
 from reconciler.model.wire import Json, JsonObject
 from reconciler.report.document import FORMAT_VERSION, Envelope, render_json, tell_fault, tell_finding
 from reconciler.report.markdown import LONGEST, bound, cell, code
 from reconciler.report.paint import Ink, Style
 from reconciler.report.pools import tell_pace
-from reconciler.report.words import RESULT_ADVICE, RESULT_WORDS, count, join_words, plain, show_duration, tell_step
+from reconciler.report.words import RESULT_ADVICE, RESULT_WORDS, count, join_words, show_duration, tell_step
 
 _DAY: Final = 86_400
 _FOOT: Final = (

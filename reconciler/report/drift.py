@@ -22,9 +22,10 @@ from reconciler.model.moment import read_time
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Verb
 from reconciler.model.resource import Actor
+from reconciler.model.text import plain
 from reconciler.model.wire import Json, canonical_bytes
 from reconciler.report.pending import LOST, UNREAD, is_clear, is_pending, leave_pending, note_pending, noted_at
-from reconciler.report.words import MASK, count, plain, show_value
+from reconciler.report.words import MASK, count, show_value
 
 # Seconds. The activity log is said to lag by minutes, rarely more than these. The slack is for lists that lag, and for
 # parts of Azure whose clocks differ.

@@ -12,8 +12,8 @@ from typing import Final
 
 from reconciler.model.alert import OVER, Alert, Letter, Level, Shape, Turn
 from reconciler.model.moment import show_moment
+from reconciler.model.text import plain
 from reconciler.model.wire import Json, JsonObject, canonical_bytes, thaw
-from reconciler.report.words import plain
 
 SOURCE: Final = "/reconciler"
 RUNBOOK: Final = "docs/runbook.md"

@@ -13,6 +13,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.ids import Ref
 from reconciler.model.outcome import CycleReport, Outcome
 from reconciler.model.plan import Decision, DecisionState, Plan
+from reconciler.model.text import plain
 from reconciler.report.ahead import Line, tell_ahead
 from reconciler.report.mandate import tell_mandate
 from reconciler.report.openings import (
@@ -35,7 +36,6 @@ from reconciler.report.words import (
     group_blind,
     name_of,
     name_within,
-    plain,
     shorten,
     show_duration,
     symbol_of,

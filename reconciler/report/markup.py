@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Final, NewType
 
 from reconciler.model.moment import show_time
-from reconciler.report.words import plain
+from reconciler.model.text import plain
 
 Html = NewType("Html", str)
 

@@ -21,7 +21,7 @@ from reconciler.model.drift import Gravity
 from reconciler.model.health import BOUNDS, Durations, FleetHealth, Health, Leadership, PassResult
 from reconciler.model.ids import fold_location
 from reconciler.model.plan import DecisionState
-from reconciler.report.words import plain
+from reconciler.model.text import plain
 
 PREFIX: Final = "reconciler_"
 _LONGEST: Final = 200  # characters of a label

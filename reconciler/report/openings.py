@@ -13,7 +13,8 @@ from reconciler.kinds.scalars import PRIVATE_ENDPOINT_TYPE, SECURITY_GROUP_TYPE,
 from reconciler.model.ids import ArmId
 from reconciler.model.plan import Action, Decision, FieldChange, Plan, Risk
 from reconciler.model.reach import ANYBODY, EVERYBODY, Way
-from reconciler.report.words import count, join_words, name_of, plain, shorten
+from reconciler.model.text import plain
+from reconciler.report.words import count, join_words, name_of, shorten
 
 TRUSTED: Final = "trusted services"
 _WIDE: Final = (EVERYBODY, ANYBODY, f"{ANYBODY} behind it", "Internet")

@@ -17,6 +17,7 @@ from reconciler.model.finding import Fault
 from reconciler.model.health import FleetHealth, Health
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Decision, DecisionState, Plan
+from reconciler.model.text import plain
 from reconciler.report.conditions import (
     AGREE,
     DRIFT,
@@ -41,16 +42,7 @@ from reconciler.report.sight import (
     find_unkept,
     is_sign_in,
 )
-from reconciler.report.words import (
-    HELPS,
-    RESULT_WORDS,
-    count,
-    group_blind,
-    join_words,
-    plain,
-    show_duration,
-    tell_reason,
-)
+from reconciler.report.words import HELPS, RESULT_WORDS, count, group_blind, join_words, show_duration, tell_reason
 
 UNREAD: Final = "Unread"
 BROKEN_OFF: Final = "BrokenOff"

@@ -22,6 +22,7 @@ from reconciler.model.outlook import Nearness, Retirement, show_day
 from reconciler.model.pause import Pause
 from reconciler.model.plan import Decision, DecisionState
 from reconciler.model.quota import Pool
+from reconciler.model.text import plain
 from reconciler.report.conditions import INVALID
 from reconciler.report.look import STYLE
 from reconciler.report.markup import NONE, Html, facts, fold, join, moment, name, section, table, tag, text, title, when
@@ -32,7 +33,6 @@ from reconciler.report.words import (
     STATE_WORDS,
     count,
     document_of,
-    plain,
     shorten,
     show_duration,
     show_value,

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler.model.ids import ArmId
+from reconciler.model.text import plain
 from reconciler.report.arrows import Arrow, Caller, draw_arrows
 from reconciler.report.graph import Edge, EdgeKind, Graph, Node
 from reconciler.report.openings import name_dangers, tell_dangers
 from reconciler.report.paint import Ink, ink_of
-from reconciler.report.words import plain, word_of
+from reconciler.report.words import word_of
 
 _LONGEST_LINE: Final = 40
 _MERMAID_EDGES: Final = 500  # what Mermaid draws unless whoever shows it allows more

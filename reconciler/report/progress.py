@@ -12,8 +12,9 @@ from typing import Final, TextIO
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import DecisionState, Plan, Step, Verb
 from reconciler.model.ports import Clock
+from reconciler.model.text import plain
 from reconciler.report.paint import Ink, Style, ink_of_action
-from reconciler.report.words import RESULT_WORDS, count, plain, show_duration, tell_step
+from reconciler.report.words import RESULT_WORDS, count, show_duration, tell_step
 
 _LINES: Final = 8  # running steps drawn at once
 _AGAIN: Final = 60.0  # seconds after which an unchanged wait is told again where there is no terminal

@@ -14,6 +14,7 @@ from typing import Final
 from reconciler.kinds import quota_tier
 from reconciler.model.plan import Decision, Plan
 from reconciler.model.quota import Ledger, Pool
+from reconciler.model.text import plain
 from reconciler.model.wire import Json, JsonObject
 from reconciler.report.ahead import tell_pool_end
 from reconciler.report.document import (
@@ -38,7 +39,7 @@ from reconciler.report.pools import (
     tightest_first,
 )
 from reconciler.report.text import tell_heading
-from reconciler.report.words import count, plain, tell_change, tell_reason
+from reconciler.report.words import count, tell_change, tell_reason
 
 _LEGEND: Final = "# ours, = others', ~ no live deployment's, + asked by the plan, . left."
 _HELD: Final = (

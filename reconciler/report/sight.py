@@ -14,8 +14,9 @@ from typing import Final
 from reconciler.model.alert import Journal, Level
 from reconciler.model.finding import Fault, FaultClass, Finding, Severity
 from reconciler.model.outcome import CycleReport, Pass
+from reconciler.model.text import plain
 from reconciler.report.conditions import CREDENTIALS, JOURNAL, THROTTLED, UNSEEN, Condition, Finds, make_essence
-from reconciler.report.words import HELPS, count, join_words, plain
+from reconciler.report.words import HELPS, count, join_words
 
 FLEETS: Final = "*"  # the scope of these conditions; no fleet has such a name
 FLEET_WIDE: Final = (CREDENTIALS, THROTTLED, UNSEEN, JOURNAL)

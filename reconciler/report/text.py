@@ -12,6 +12,7 @@ from reconciler.model.finding import Finding, Severity
 from reconciler.model.ids import Ref
 from reconciler.model.outcome import CycleReport, Outcome, Result
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Verb
+from reconciler.model.text import plain
 from reconciler.report.ahead import tell_ahead
 from reconciler.report.mandate import tell_mandate
 from reconciler.report.openings import join_ways, list_dangers, tell_exposure, tell_passage, tell_unreached
@@ -30,7 +31,6 @@ from reconciler.report.words import (
     name_of,
     name_of_step,
     name_within,
-    plain,
     show_duration,
     symbol_of,
     tell_action,

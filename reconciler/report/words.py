@@ -11,14 +11,12 @@ from typing import Final
 
 from reconciler.kinds.catalog import KINDS, type_of
 from reconciler.kinds.values import as_said
-from reconciler.model import text as texts
 from reconciler.model.ids import ArmId, Ref
 from reconciler.model.outcome import Result
 from reconciler.model.pause import Pause
 from reconciler.model.plan import Action, Decision, DecisionState, FieldChange, Plan, Step
+from reconciler.model.text import plain
 from reconciler.model.wire import Json, canonical_bytes
-
-plain = texts.plain
 
 MASK: Final = "(sensitive)"
 NOTHING: Final = "none"

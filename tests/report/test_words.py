@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from reconciler.model.ids import ArmId
 from reconciler.model.pause import Pause
 from reconciler.model.plan import FieldChange
+from reconciler.model.text import plain
 from reconciler.model.wire import Json
 from reconciler.report.words import (
     count,
     join_words,
-    plain,
     shorten,
     show_duration,
     show_value,
