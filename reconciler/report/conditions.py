@@ -363,44 +363,34 @@ def _blocked(fleet: str, decision: Decision, code: str, why: tuple[str, str]) ->
 
 
 def _stopped(plan: Plan) -> Condition:
-    return Condition(
-        key=f"stopped:{plan.fleet}",
-        name=BLOCKED,
-        level=Level.WARNING,
-        labels={"fleet": plan.fleet, "code": "stopped"},
-        summary=f"fleet {plain(plan.fleet)}: {plain(plan.stopped)}",
-        description="A safety limit forbids the whole plan: nothing is written.",
-        essence=make_essence([plan.stopped]),
-        after=_BLOCKED_AFTER,
-    )
+    told = "A safety limit forbids the whole plan: nothing is written."
+    return _of_fleet(plan.fleet, "stopped", "stopped", plan.stopped, told, essence=make_essence([plan.stopped]))
 
 
 def _emptied(fleet: str, decisions: Sequence[Decision]) -> Condition:
     first = decisions[0]
     listed = [f"- {plain(str(each.ref))}" for each in decisions[:LISTED]]
-    return Condition(
-        key=f"emptied:{fleet}",
-        name=BLOCKED,
-        level=Level.WARNING,
-        labels={"fleet": fleet, "code": _EMPTIED},
-        summary=f"fleet {plain(fleet)}: {plain(first.reason)}",
-        description="\n".join([f"Nothing of it is deleted. {HELPS}{plain(first.permit)}", *listed]),
-        essence="",
-        after=_BLOCKED_AFTER,
-    )
+    told = "\n".join([f"Nothing of it is deleted. {HELPS}{plain(first.permit)}", *listed])
+    return _of_fleet(fleet, "emptied", _EMPTIED, first.reason, told)
 
 
 def _shut(fleet: str, decision: Decision) -> Condition:
     """Pauses that nobody can read stop everything of a fleet; any decision says where they are kept."""
     reason = decision.reason.removesuffix(decision.who)
+    told = _tell_why("Nothing is written.", decision.permit)
+    return _of_fleet(fleet, "pauses", _UNREADABLE, reason, told, essence=make_essence([reason]))
+
+
+def _of_fleet(fleet: str, word: str, code: str, reason: str, told: str, *, essence: str = "") -> Condition:
+    """What holds up a whole fleet; its key begins with `word`."""
     return Condition(
-        key=f"pauses:{fleet}",
+        key=f"{word}:{fleet}",
         name=BLOCKED,
         level=Level.WARNING,
-        labels={"fleet": fleet, "code": _UNREADABLE},
+        labels={"fleet": fleet, "code": code},
         summary=f"fleet {plain(fleet)}: {plain(reason)}",
-        description=_tell_why("Nothing is written.", decision.permit),
-        essence=make_essence([reason]),
+        description=told,
+        essence=essence,
         after=_BLOCKED_AFTER,
     )
 
